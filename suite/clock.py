@@ -1,0 +1,121 @@
+"""Time and memory of a trial: training apart from evaluation, with the device synchronized."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from suite.tasks import Split, Task
+
+_CALIBRATION_SECONDS = 0.1
+_CALIBRATION_STEPS = 20
+
+
+class Clock:
+    """Seconds of training and of evaluation; start-up counts as neither."""
+
+    def __init__(self, device: str) -> None:
+        self.training = 0.0
+        self.evaluation = 0.0
+        self._device = device
+        self._since: float | None = None
+
+    def start(self) -> None:
+        """Training begins or goes on."""
+        self._since = self._now()
+
+    def stop(self) -> None:
+        """Training ends or rests."""
+        if self._since is not None:
+            self.training += self._now() - self._since
+            self._since = None
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Inside, the time counts as evaluation."""
+        self.stop()
+        began = self._now()
+        try:
+            yield
+        finally:
+            now = self._now()
+            self.evaluation += now - began
+            self._since = now
+
+    def _now(self) -> float:
+        synchronize(self._device)
+        return time.perf_counter()
+
+
+def synchronize(device: str) -> None:
+    """Wait until the device has done all its work."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+    elif device == "mps":
+        torch.mps.synchronize()
+
+
+def calibrate(task: Task, train: Split, device: str) -> float:
+    """Seconds of one AdamW step of a task on this machine: what other timings are read against.
+
+    The median of up to 20 steps within a tenth of a second, after two steps of warm-up. Uses
+    torch's global generator: call it before seeding.
+    """
+    model = task.problem.model().to(device).train()
+    generator = torch.Generator().manual_seed(0)
+    batches = task.problem.batches(train, task.batch_size, generator)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    seconds: list[float] = []
+    for step in range(2 + _CALIBRATION_STEPS):
+        inputs, targets = next(batches)
+        synchronize(device)
+        began = time.perf_counter()
+        optimizer.zero_grad()
+        task.problem.criterion(model(inputs), targets).backward()
+        optimizer.step()
+        synchronize(device)
+        if step >= 2:
+            seconds.append(time.perf_counter() - began)
+            if sum(seconds) > _CALIBRATION_SECONDS:
+                break
+    return statistics.median(seconds)
+
+
+def time_evaluation(task: Task, model: nn.Module, split: Split) -> float:
+    """Seconds of one evaluation of a model on a split, for estimates."""
+    model.eval()
+    began = time.perf_counter()
+    with torch.no_grad():
+        task.problem.evaluate(model, split)
+    return time.perf_counter() - began
+
+
+def reset_peak_memory(device: str) -> None:
+    """Forget the peak of trials that ran in this process before."""
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    elif sys.platform == "linux":
+        try:
+            Path("/proc/self/clear_refs").write_text("5")
+        except OSError:
+            pass  # not permitted in some containers: the peak is then the process's own
+
+
+def peak_memory_bytes(device: str) -> int:
+    """Peak memory: of the device on a GPU, of the whole process on a CPU."""
+    if device == "cuda":
+        return int(torch.cuda.max_memory_allocated())
+    if sys.platform == "linux":
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,43 @@
+"""The errors that a person can mend: what was wrong, where, and what to do.
+
+The command line prints their text without a traceback; a program catches them by class.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SuiteError(Exception):
+    """Something went wrong that the text explains; the command line exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(SuiteError):
+    """The request itself is wrong: an unknown name, a bad value (exit code 2)."""
+
+    exit_code = 2
+
+
+class MissingData(SuiteError):
+    """A task's data is not there and was not downloaded (exit code 2)."""
+
+    exit_code = 2
+
+
+class InvalidResult(SuiteError):
+    """A result file that must not be read: the text names the field and the reason."""
+
+
+class NotApplicable(SuiteError):
+    """Raised by a component that cannot work on a task's model, with the reason."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """An error for a name nobody knows, naming its nearest neighbours."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    return UsageError(f"unknown {kind} '{name}'.{hint} Known: {', '.join(known) or 'none'}.")

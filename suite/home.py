@@ -1,0 +1,26 @@
+"""Where the suite keeps what it makes: study storage, caches and data.
+
+`SUITE_HOME` names the folder; without it the platform's cache folder is used. `SUITE_DATA_DIR`
+names a folder with data that is already there.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def home() -> Path:
+    """The suite's own folder; it may not exist yet."""
+    chosen = os.environ.get("SUITE_HOME")
+    if chosen:
+        return Path(chosen).expanduser().resolve()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("suite", appauthor=False)
+
+
+def data_folder(data_dir: str | Path | None = None) -> Path:
+    """Where data is read from and downloaded to: the argument, SUITE_DATA_DIR or the home."""
+    chosen = data_dir or os.environ.get("SUITE_DATA_DIR")
+    return Path(chosen).expanduser().resolve() if chosen else home() / "data"

@@ -1,0 +1,264 @@
+"""The objective is the closure: what an optimizer may ask of the loss, and what each answer costs.
+
+The training loop calls `optimizer.step(objective)`. Calling the objective zeroes the gradients,
+runs the model forward and backward on the current batch, applies the regularizers and returns the
+loss, which is all that a torch optimizer asks of a closure. Methods that need more ask for it by
+name. Every use is charged to the trial's budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from suite.errors import SuiteError
+from suite.regularizers import Regularizer
+
+#: The one price table, in units of one example passed forward and backward. A backward pass costs
+#: twice a forward pass: it multiplies each layer's matrix twice, once for the inputs' gradient and
+#: once for the weights' (Kaplan et al. 2020, "Scaling Laws for Neural Language Models", 2.1).
+PRICES = {
+    "gradient": 1.0,  # any forward of the model with gradients on: its backward is to follow
+    "forward": 1.0 / 3.0,  # any forward of the model with gradients off
+    "jvp": 2.0 / 3.0,  # forward mode carries value and tangent: two forwards
+    "hvp": 2.0,  # the gradient's graph is differentiated again: as much once more
+}
+
+
+class BudgetExhausted(SuiteError):
+    """One step asked for more than the whole rest of the budget."""
+
+
+class Ledger:
+    """What a trial has spent, in examples passed forward and backward."""
+
+    def __init__(self, budget: float, slack: float = 0.0) -> None:
+        self.budget = budget
+        self.spent = 0.0
+        self.paused = False
+        # A step that costs more than the one before may end past the budget, but not by much.
+        self.limit = max(1.1 * budget, budget + slack)
+
+    def charge(self, examples: float) -> None:
+        """Add to what is spent; raises BudgetExhausted past the limit."""
+        self.spent += examples
+        if self.spent > self.limit:
+            raise BudgetExhausted(
+                f"one step went on to {self.spent:.0f} examples with a budget of {self.budget:.0f}"
+            )
+
+    @contextmanager
+    def pause(self) -> Iterator[None]:
+        """Nothing is charged inside: for the suite's own evaluations."""
+        self.paused = True
+        try:
+            yield
+        finally:
+            self.paused = False
+
+
+def meter(model: nn.Module, ledger: Ledger) -> None:
+    """Charge every forward pass of the model, whoever calls it: also a regularizer's own."""
+
+    def charge(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if not ledger.paused:
+            price = PRICES["gradient"] if torch.is_grad_enabled() else PRICES["forward"]
+            ledger.charge(price * len(inputs[0]))
+
+    model.register_forward_pre_hook(charge)
+
+
+class Objective:
+    """The loss of the current batch as a function of the parameters.
+
+    Attributes a method may read: `parameters` (those that are trained), `batch`, `batch_size`,
+    `progress` (share of the budget spent, in [0, 1]), `spent` (examples charged so far) and
+    `last_loss`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Callable[[Tensor, Tensor], Tensor],
+        batches: Iterator[tuple[Tensor, Tensor]],
+        ledger: Ledger,
+        regularizers: Sequence[Regularizer] = (),
+    ) -> None:
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self._model = model
+        self._batches = batches
+        self._ledger = ledger
+        self._loss = _with_criteria(criterion, regularizers)
+        self._penalties = [r.penalty for r in regularizers if r.overrides("penalty")]
+        self._evaluate = self._pipeline(regularizers)
+        self.last_loss: Tensor | float = float("nan")
+        self._inputs: Tensor
+        self._targets: Tensor
+
+    def __call__(self) -> Tensor:
+        """Loss of the current batch, a scalar; leaves gradients in `.grad`. Price: 1 an example."""
+        with torch.enable_grad():
+            return self._evaluate()
+
+    def loss(self) -> Tensor:
+        """Loss only, a scalar without a graph; `.grad` is untouched. Price: 1/3 an example."""
+        with torch.no_grad():
+            self.last_loss = loss = self._forward()
+        return loss
+
+    def next_batch(self) -> None:
+        """Go on to the next batch; the loop does so before every step. Free by itself."""
+        self._inputs, self._targets = next(self._batches)
+
+    def sampled_labels(self) -> Tensor:
+        """As calling the objective, but with labels drawn from the model's own prediction.
+
+        For Gauss-Newton-Bartlett estimates (Sophia, eq. 12): the outputs are class scores of shape
+        (..., classes). Regularizers do not take part. Price: 1 an example.
+        """
+        with torch.enable_grad():
+            self._zero_gradients()
+            outputs = self._model(self._inputs)
+            logits = outputs.detach().flatten(0, -2)
+            labels = torch.multinomial(logits.softmax(-1), 1).view(outputs.shape[:-1])
+            loss = self._criterion_only(outputs, labels)
+            loss.backward()
+            return loss.detach()
+
+    def jvp(self, tangent: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Loss and its directional derivative along `tangent` (one tensor a parameter).
+
+        Forward mode, no backward pass; `.grad` is untouched. Price: 2/3 an example.
+        """
+        names = [name for name, p in self._model.named_parameters() if p.requires_grad]
+        self._charge("jvp")
+        with self._ledger.pause():
+
+            def at(*values: Tensor) -> Tensor:
+                weights = dict(zip(names, values, strict=True))
+                outputs = torch.func.functional_call(self._model, weights, (self._inputs,))
+                return self._add_penalties(self._loss(outputs, self._targets))
+
+            primals = tuple(p.detach() for p in self.parameters)
+            return torch.func.jvp(at, primals, tuple(tangent))
+
+    def hvp(self, vector: Sequence[Tensor]) -> list[Tensor]:
+        """Product of the batch loss's Hessian with `vector` (one tensor a parameter).
+
+        `.grad` is untouched. Price: 2 an example.
+        """
+        self._charge("hvp")
+        with self._ledger.pause(), torch.enable_grad():
+            gradients = torch.autograd.grad(self._forward(), self.parameters, create_graph=True)
+            pairs = zip(gradients, vector, strict=True)
+            dot = torch.stack([(g * v).sum() for g, v in pairs]).sum()
+            return list(torch.autograd.grad(dot, self.parameters, materialize_grads=True))
+
+    def per_group_gradients(self) -> dict[int, list[Tensor]]:
+        """One mean gradient a class or task present in the batch, for gradient surgery.
+
+        Keys are the target values, values one tensor a parameter; `.grad` is untouched. Each
+        group's examples pass forward and backward once. Price: 1 an example.
+        """
+        groups: dict[int, list[Tensor]] = {}
+        with torch.enable_grad():
+            for label in self._targets.unique().tolist():
+                chosen = self._targets == label
+                outputs = self._model(self._inputs[chosen])
+                loss = self._add_penalties(self._loss(outputs, self._targets[chosen]))
+                gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+                groups[int(label)] = list(gradients)
+        return groups
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, in [0, 1]."""
+        return min(1.0, self._ledger.spent / self._ledger.budget)
+
+    @property
+    def spent(self) -> float:
+        """Examples passed forward and backward so far."""
+        return self._ledger.spent
+
+    @property
+    def batch_size(self) -> int:
+        """Examples in the current batch."""
+        return len(self._inputs)
+
+    @property
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The current batch's inputs and targets."""
+        return self._inputs, self._targets
+
+    def _pipeline(self, regularizers: Sequence[Regularizer]) -> Callable[[], Tensor]:
+        """The gradient evaluation with every regularizer around it, in command-line order."""
+        evaluate = self._gradients
+        for r in regularizers:
+            if r.overrides("evaluate"):
+                evaluate = _around(r, evaluate, self.parameters)
+            if r.overrides("gradients"):
+                evaluate = _then(r, evaluate, self.parameters)
+        return evaluate
+
+    def _gradients(self) -> Tensor:
+        self._zero_gradients()
+        loss = self._forward()
+        loss.backward()
+        self.last_loss = loss = loss.detach()
+        return loss
+
+    def _forward(self) -> Tensor:
+        return self._add_penalties(self._loss(self._model(self._inputs), self._targets))
+
+    def _add_penalties(self, loss: Tensor) -> Tensor:
+        for penalty in self._penalties:
+            loss = loss + penalty(self._model)
+        return loss
+
+    def _zero_gradients(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    def _charge(self, what: str) -> None:
+        self._ledger.charge(PRICES[what] * len(self._inputs))
+
+    @staticmethod
+    def _criterion_only(outputs: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(outputs.flatten(0, -2), labels.flatten())
+
+
+def _with_criteria(
+    criterion: Callable[[Tensor, Tensor], Tensor], regularizers: Sequence[Regularizer]
+) -> Callable[[Tensor, Tensor], Tensor]:
+    for r in regularizers:
+        if r.overrides("criterion"):
+            criterion = _bind_criterion(r, criterion)
+    return criterion
+
+
+def _bind_criterion(
+    r: Regularizer, default: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda outputs, targets: r.criterion(outputs, targets, default)
+
+
+def _around(
+    r: Regularizer, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]
+) -> Callable[[], Tensor]:
+    return lambda: r.evaluate(evaluate, parameters)
+
+
+def _then(
+    r: Regularizer, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]
+) -> Callable[[], Tensor]:
+    def evaluate_and_transform() -> Tensor:
+        loss = evaluate()
+        with torch.no_grad():
+            r.gradients(parameters)
+        return loss
+
+    return evaluate_and_transform

@@ -1,0 +1,350 @@
+"""Who is there: components and tasks, found by discovery and imported only when they are needed.
+
+A component is one file that calls `optimizer(...)`, `regularizer(...)` or `schedule(...)`; a task
+file calls `task(...)`. The first argument is the name, written as a literal string. That lets
+`names()` list everything by parsing the files, without importing torch, so that help, completion
+and "did you mean" answer at once; `get()` then imports just the one file that is asked for.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+import functools
+import hashlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from suite.errors import SuiteError, UsageError, unknown_name
+from suite.search import SearchSpace
+
+KINDS = ("task", "optimizer", "regularizer", "schedule")
+COMPONENT_KINDS = KINDS[1:]
+ENTRY_POINT_GROUP = "suite.components"
+_ROOT = Path(__file__).resolve().parent.parent
+_FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules")
+_NAME_RULE = "lower-case letters, digits and single underscores, starting with a letter"
+
+
+@dataclass(frozen=True)
+class Component:
+    """A registered optimizer, regularizer or schedule and what a reader must know of it."""
+
+    kind: str
+    name: str
+    build: Callable[..., Any]
+    search: SearchSpace
+    paper: str
+    url: str
+    summary: str
+    version: int
+    path: Path
+    source_hash: str
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Hyperparameter name to the declared default."""
+        return {name: distribution.default for name, distribution in self.search.items()}
+
+
+@dataclass(frozen=True)
+class BrokenFile:
+    """A file that could not be used, and why: reported, while everything else goes on."""
+
+    path: str
+    reason: str
+
+
+@dataclass
+class _Registry:
+    found: dict[tuple[str, str], Any] = field(default_factory=dict)
+    loading: Path | None = None
+    loaded: dict[Path, str] = field(default_factory=dict)
+    extra_files: list[Path] = field(default_factory=list)
+    lock: threading.RLock = field(default_factory=threading.RLock)
+
+
+_registry = _Registry()
+
+
+# -- what a component or task file calls ----------------------------------------------------------
+
+
+def _register_component(
+    kind: str,
+    name: str,
+    build: Callable[..., Any],
+    *,
+    paper: str,
+    url: str,
+    search: SearchSpace | None = None,
+    summary: str = "",
+    version: int = 1,
+) -> None:
+    path = _registry.loading or Path(sys._getframe(2).f_code.co_filename)
+    text = summary or _first_sentence(build)
+    add(
+        Component(
+            kind=kind,
+            name=check_name(name),
+            build=build,
+            search=dict(search or {}),
+            paper=paper,
+            url=url,
+            summary=text,
+            version=version,
+            path=path,
+            source_hash=source_hash(path),
+        )
+    )
+
+
+def optimizer(name: str, build: Callable[..., Any], **about: Any) -> None:
+    """Register an optimizer: `build(params, **hyperparameters)` returns a torch optimizer.
+
+    `params` is a list of parameters, each with a `.role` ("hidden", "embedding", "head", "conv",
+    "norm", "bias" or "scale"). A `build` with an argument named `info` also gets the `TaskInfo`.
+    Keywords: `paper`, `url`, `search` (a search space), `summary`, `version`.
+    """
+    _register_component("optimizer", name, build, **about)
+
+
+def regularizer(name: str, build: Callable[..., Any], **about: Any) -> None:
+    """Register a regularizer: `build(**hyperparameters)` returns a `suite.Regularizer`.
+
+    Keywords: `paper`, `url`, `search` (a search space), `summary`, `version`.
+    """
+    _register_component("regularizer", name, build, **about)
+
+
+def schedule(name: str, factor: Callable[..., float], **about: Any) -> None:
+    """Register a schedule: `factor(progress, **hyperparameters)` multiplies the learning rate.
+
+    `progress` is the share of the budget that is spent, in [0, 1).
+    Keywords: `paper`, `url`, `search` (a search space), `summary`, `version`.
+    """
+    _register_component("schedule", name, factor, **about)
+
+
+def add(entry: Any) -> None:
+    """Put a component or task into the registry; a second one of that name is an error."""
+    key = (entry.kind, entry.name)
+    known = _registry.found.get(key)
+    if known is not None and known.path != entry.path:
+        raise UsageError(
+            f"{entry.kind} '{entry.name}' is registered twice: in {known.path} and in "
+            f"{entry.path}. Rename one of them."
+        )
+    _registry.found[key] = entry
+
+
+def loading_path() -> Path | None:
+    """The file that is being imported by the registry right now."""
+    return _registry.loading
+
+
+def check_name(name: str) -> str:
+    """The name itself, if it may name a component, task or file; raises UsageError otherwise."""
+    words = name.split("_") if isinstance(name, str) else [""]
+    plain = all(word.isascii() and word.isalnum() and word == word.lower() for word in words)
+    if not plain or not name[0].isalpha() or len(name) > 60:
+        raise UsageError(f"{name!r} is not a name: use {_NAME_RULE}, at most 60 characters.")
+    return name
+
+
+def source_hash(path: Path) -> str:
+    """A hash of what a file does: comments, docstrings and layout do not count."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
+            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
+                body[0].value.value = ""
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
+
+
+# -- discovery ------------------------------------------------------------------------------------
+
+
+def names(kind: str) -> list[str]:
+    """Every name of a kind, sorted: by parsing, without importing anything."""
+    found = {name for (k, name) in _registry.found if k == kind}
+    found.update(name for (k, name) in _index()[0] if k == kind)
+    return sorted(found)
+
+
+def get(kind: str, name: str) -> Any:
+    """The component or task of that name, importing its file if need be.
+
+    Raises UsageError with the nearest names if there is none, SuiteError if its file is broken.
+    """
+    with _registry.lock:
+        entry = _registry.found.get((kind, name))
+        if entry is not None:
+            return entry
+        index, problems = _index()
+        places = index.get((kind, name), [])
+        if len(places) > 1:
+            listed = " and in ".join(str(place) for place in places)
+            raise UsageError(f"{kind} '{name}' is registered twice: in {listed}. Rename one.")
+        if not places:
+            error = unknown_name(kind, name, names(kind))
+            broken = "".join(f"\nnot readable: {p.path}: {p.reason}" for p in problems)
+            raise UsageError(f"{error}{broken}")
+        _load(places[0])
+        if (kind, name) not in _registry.found:
+            raise SuiteError(f"{places[0]}: importing it registered no {kind} '{name}'.")
+        return _registry.found[kind, name]
+
+
+def load_all(kind: str) -> tuple[list[Any], list[BrokenFile]]:
+    """Every component or task of a kind, and the files that could not be used."""
+    index, problems = _index()
+    problems = list(problems)
+    entries = []
+    for name in names(kind):
+        try:
+            entries.append(get(kind, name))
+        except SuiteError as error:
+            places = index.get((kind, name), [""])
+            problems.append(BrokenFile(str(places[0]), str(error)))
+    return entries, problems
+
+
+def load_file(path: str | Path) -> list[Any]:
+    """Import a file that is not in the repo; returns what it registered.
+
+    Raises UsageError if it is missing or registers nothing, SuiteError if importing it fails.
+    """
+    path = Path(path).expanduser().resolve()
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}")
+    with _registry.lock:
+        _load(path)
+        if path not in _registry.extra_files:
+            _registry.extra_files.append(path)
+        entries = [entry for entry in _registry.found.values() if entry.path == path]
+    if not entries:
+        raise UsageError(
+            f"{path} registers nothing: call suite.optimizer(...), suite.regularizer(...), "
+            "suite.schedule(...) or suite.task(...) in it."
+        )
+    return entries
+
+
+def extra_files() -> list[Path]:
+    """The files outside the repo that were loaded: worker processes load them too."""
+    return list(_registry.extra_files)
+
+
+@functools.cache
+def _index() -> tuple[dict[tuple[str, str], list[Any]], list[BrokenFile]]:
+    """Where each name is registered: (kind, name) to files and entry points."""
+    index: dict[tuple[str, str], list[Any]] = {}
+    problems = []
+    for folder in _FOLDERS:
+        for path in sorted((_ROOT / folder).glob("*.py")):
+            if path.name.startswith("_"):
+                continue
+            try:
+                for kind, name in _declared(path):
+                    index.setdefault((kind, name), []).append(path)
+            except (SyntaxError, UnicodeDecodeError, OSError) as error:
+                problems.append(BrokenFile(str(path), f"{type(error).__name__}: {error}"))
+    for kind in KINDS:
+        for point in entry_points(group=f"{ENTRY_POINT_GROUP}.{kind}"):
+            index.setdefault((kind, point.name), []).append(point)
+    return index, problems
+
+
+def _declared(path: Path) -> list[tuple[str, str]]:
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    found = []
+    for call in calls:
+        function, first = call.func, call.args[0]
+        kind = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+        if kind in KINDS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+            found.append((kind, first.value))
+    return found
+
+
+def _load(place: Path | EntryPoint) -> None:
+    """Import one file or entry point once; what it registers is kept only if all of it worked."""
+    if isinstance(place, EntryPoint):
+        module = importlib.util.find_spec(place.module)
+        if module is None or module.origin is None:
+            raise SuiteError(f"entry point {place.name}: no module {place.module}.")
+        place = Path(module.origin).resolve()
+    text_hash = hashlib.sha256(place.read_bytes()).hexdigest()
+    if _registry.loaded.get(place) == text_hash:
+        return
+    before = copy.copy(_registry.found)
+    for key in [key for key, entry in before.items() if entry.path == place]:
+        del _registry.found[key]
+    _registry.loading = place
+    try:
+        _import(place)
+    except Exception as error:
+        _registry.found = before
+        if isinstance(error, SuiteError):
+            raise
+        line = _line_in(error, place)
+        raise SuiteError(
+            f"{place}{line}: importing it failed with {type(error).__name__}: {error}"
+        ) from error
+    finally:
+        _registry.loading = None
+    _registry.loaded[place] = text_hash
+
+
+def _import(path: Path) -> None:
+    package = _package_of(path)
+    name = f"{package}.{path.stem}" if package else f"suite_file_{source_hash(path)}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+
+
+def _package_of(path: Path) -> str | None:
+    """The alias package of a repo folder.
+
+    The folders are loaded under names of their own (`suite_tasks`), so that a researcher's own
+    `tasks.py` is never taken for ours, while files in them can still import their neighbours.
+    """
+    for folder in _FOLDERS:
+        location = _ROOT / folder
+        if path.parent == location:
+            alias = "suite_" + folder.replace("/", "_")
+            if alias not in sys.modules:
+                spec = importlib.util.spec_from_loader(alias, loader=None, is_package=True)
+                assert spec is not None
+                spec.submodule_search_locations = [str(location)]
+                sys.modules[alias] = importlib.util.module_from_spec(spec)
+            return alias
+    return None
+
+
+def _line_in(error: BaseException, path: Path) -> str:
+    line, trace = "", error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
+
+
+def _first_sentence(thing: Any) -> str:
+    return ((getattr(thing, "__doc__", None) or "").strip().splitlines() or [""])[0]

@@ -1,0 +1,107 @@
+"""Scores: how one number is read from a run's evaluation curve.
+
+A curve is a list of points in the order they were measured. Scores are pure functions of it, so
+that anybody can recompute them from a result file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a task's curve becomes one number.
+
+    `kind` is one of
+      "final": the metric at the last evaluation;
+      "mean": the mean of the metric over all evaluations (streams);
+      "time_to_target": gradient evaluations until the metric holds the target.
+
+    `worst` is what a run that diverged, failed or was cut off scores; nothing scores worse.
+    For "time_to_target" it is two budgets: a run that misses scores budget * (2 - best metric),
+    between one and two budgets, so that a near miss is told from a failure (the penalised average
+    runtime of solver competitions), and `worst` is therefore set by the budget.
+    """
+
+    kind: str
+    metric: str
+    higher_is_better: bool
+    worst: float | None = None
+    hold: int = 1
+
+    @property
+    def unit(self) -> str:
+        """What the number counts."""
+        return "gradient evaluations" if self.kind == "time_to_target" else self.metric
+
+    def read(
+        self, at: Sequence[float], values: Sequence[float], *, target: float, budget: float
+    ) -> float:
+        """The score of a finished run.
+
+        `at` is in gradient evaluations, `values` the metric at these; `budget` in gradient
+        evaluations too. Raises ValueError on an empty curve.
+        """
+        if not values:
+            raise ValueError("a curve without points has no score")
+        if self.kind == "time_to_target":
+            reached = self.reached(at, values, target=target)
+            best = max(0.0, min(1.0, max(values)))
+            return reached if reached is not None else budget * (2.0 - best)
+        value = values[-1] if self.kind == "final" else sum(values) / len(values)
+        return self.clip(value)
+
+    def clip(self, value: float) -> float:
+        """The value, but no worse than `worst`."""
+        if self.worst is None:
+            return value
+        return max(value, self.worst) if self.higher_is_better else min(value, self.worst)
+
+    def worst_score(self, budget: float) -> float:
+        """What a run without a usable curve scores."""
+        if self.kind == "time_to_target":
+            return 2.0 * budget
+        assert self.worst is not None, "a final or mean score declares its worst value"
+        return self.worst
+
+    def reached(
+        self, at: Sequence[float], values: Sequence[float], *, target: float
+    ) -> float | None:
+        """Gradient evaluations when the metric first holds the target, or None.
+
+        To hold is to meet the target at `hold` evaluations in a row.
+        """
+        in_a_row = 0
+        for i, value in enumerate(values):
+            met = value <= target if self._lower_metric else value >= target
+            in_a_row = in_a_row + 1 if met else 0
+            if in_a_row == self.hold:
+                return at[i - self.hold + 1]
+        return None
+
+    @property
+    def _lower_metric(self) -> bool:
+        return self.kind != "time_to_target" and not self.higher_is_better
+
+    def settled(self, at: Sequence[float], values: Sequence[float], *, target: float) -> bool:
+        """Whether the score can no longer change, so that the run may end."""
+        if self.kind != "time_to_target":
+            return False
+        return self.reached(at, values, target=target) is not None
+
+
+def final(metric: str, *, higher_is_better: bool, worst: float) -> Score:
+    """The metric at the last evaluation."""
+    return Score("final", metric, higher_is_better, worst)
+
+
+def mean(metric: str, *, higher_is_better: bool, worst: float) -> Score:
+    """The mean of the metric over the whole curve."""
+    return Score("mean", metric, higher_is_better, worst)
+
+
+def time_to_target(metric: str, *, hold: int) -> Score:
+    """Gradient evaluations until the metric (higher is better) holds the target; lower is better."""
+    return Score("time_to_target", metric, higher_is_better=False, hold=hold)

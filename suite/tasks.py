@@ -1,0 +1,253 @@
+"""Tasks: data, model, loss, evaluation, budget and target, with a name and an integer version."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from suite import registry
+from suite.score import Score
+
+TRACKS = ("mini", "full")
+
+
+@dataclass
+class Split:
+    """Examples in memory: `inputs` and `targets` share their first dimension."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def to(self, device: str | torch.device) -> Split:
+        """The same split on a device."""
+        return Split(self.inputs.to(device), self.targets.to(device))
+
+
+@dataclass
+class Data:
+    """One run's data: what is trained on, tuned on and reported on.
+
+    `fingerprint` names the raw data before any split, so that results on other data are told
+    apart; `canonical` is False if it is not the data that the task is defined on.
+    `validation` and `test` are None for streams, whose every batch is evaluated before training.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    fingerprint: str
+    canonical: bool = True
+    source: str = "generated"
+
+
+class Problem(ABC):
+    """What a task family implements: data, model, batches, criterion and evaluation.
+
+    A method never sees the problem: the training loop hands it only the model and the batches.
+    Therefore `criterion` is a plain function, and what `batches` returns must not refer to the
+    problem or to held-out data (a test walks what every task hands out).
+    """
+
+    #: loss of (outputs, targets); a plain function, not a method
+    criterion: Callable[[Tensor, Tensor], Tensor] = staticmethod(nn.functional.cross_entropy)
+    #: number of classes the outputs score, if there are classes
+    classes: int | None = None
+    #: True for streams: the metric is measured on each batch before it is trained on
+    online: bool = False
+    #: what the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"
+    needs: str = ""
+
+    @abstractmethod
+    def data(self, folder: Path, generator: torch.Generator) -> Data:
+        """Load or generate the data; splits are drawn from `generator`. May raise MissingData."""
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """A fresh model, initialized from torch's global generator (seeded by the loop)."""
+
+    @abstractmethod
+    def batches(
+        self, train: Split, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """An endless iterator of (inputs, targets), on the device of `train`."""
+
+    def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
+        """Metrics of a model in evaluation mode on a split: by default loss and accuracy."""
+        return classification_metrics(model, split, type(self).criterion)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A registered problem with everything that makes two runs comparable."""
+
+    kind = "task"
+    name: str
+    problem: Problem
+    version: int
+    track: str
+    summary: str
+    source: str
+    batch_size: int
+    budget: int
+    evaluations: int
+    score: Score
+    target: float
+    time_limit: float
+    path: Path
+
+    @property
+    def gradient_evaluations(self) -> float:
+        """The budget in batches passed forward and backward."""
+        return self.budget / self.batch_size
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything declared, as plain values."""
+        skipped = ("problem", "path", "summary", "source")
+        fields = [f.name for f in dataclasses.fields(self) if f.name not in skipped]
+        values = {name: getattr(self, name) for name in fields}
+        values["score"] = dataclasses.asdict(self.score)
+        values["problem"] = {k: repr(v) for k, v in sorted(vars(self.problem).items())}
+        return values
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of the settings and of the code that defines the problem.
+
+        It changes exactly when the task may mean something else; a test then asks for a new
+        version. Comments and docstrings do not count.
+        """
+        files = {self.path}
+        for parent in type(self.problem).__mro__:
+            module = sys.modules.get(parent.__module__)
+            if module is not None and module.__name__.startswith("suite_tasks"):
+                files.add(Path(str(module.__file__)))
+        code = sorted(registry.source_hash(path) for path in files)
+        text = json.dumps([self.settings, code], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def task(
+    name: str,
+    problem: Problem,
+    *,
+    version: int,
+    track: str,
+    summary: str,
+    source: str,
+    batch_size: int,
+    budget: int,
+    evaluations: int,
+    score: Score,
+    target: float,
+    time_limit: float = 600.0,
+) -> None:
+    """Register a task.
+
+    `budget` is in examples passed forward and backward; `evaluations` are spread evenly over it;
+    `target` is the value of the score's metric that counts as reached; `time_limit` is in seconds
+    of one trial, after which it counts as hanging. `source` says where the definition comes from.
+    """
+    if track not in TRACKS:
+        raise ValueError(f"{name}: track is one of {TRACKS}, not {track!r}")
+    if budget < batch_size or evaluations < 1:
+        raise ValueError(f"{name}: needs a budget of at least one batch and one evaluation")
+    path = registry.loading_path() or Path(sys._getframe(1).f_code.co_filename)
+    registry.add(
+        Task(
+            name=registry.check_name(name),
+            problem=problem,
+            version=version,
+            track=track,
+            summary=summary,
+            source=source,
+            batch_size=batch_size,
+            budget=budget,
+            evaluations=evaluations,
+            score=score,
+            target=target,
+            time_limit=time_limit,
+            path=path,
+        )
+    )
+
+
+class Shuffled:
+    """Endless batches in a fresh random order every epoch; the last partial batch is dropped.
+
+    `augment(inputs, generator)` may change the images of a batch. One permutation is drawn and
+    gathered an epoch, so that a batch is a slice.
+    """
+
+    def __init__(
+        self,
+        train: Split,
+        batch_size: int,
+        generator: torch.Generator,
+        augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    ) -> None:
+        self._split = train
+        self._size = min(batch_size, len(train))
+        self._generator = generator
+        self._augment = augment
+        self._batches: Iterator[tuple[Tensor, Tensor]] = iter(())
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        batch = next(self._batches, None)
+        if batch is None:
+            order = torch.randperm(len(self._split), generator=self._generator)
+            order = order[: len(order) // self._size * self._size].to(self._split.inputs.device)
+            inputs, targets = self._split.inputs[order], self._split.targets[order]
+            self._batches = zip(inputs.split(self._size), targets.split(self._size), strict=True)
+            batch = next(self._batches)
+        if self._augment is not None:
+            return self._augment(batch[0], self._generator), batch[1]
+        return batch
+
+
+class FullBatch:
+    """Endless repetition of the whole training split."""
+
+    def __init__(self, train: Split) -> None:
+        self._batch = (train.inputs, train.targets)
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        return self._batch
+
+
+def classification_metrics(
+    model: nn.Module,
+    split: Split,
+    criterion: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+    chunk: int = 2048,
+) -> dict[str, float]:
+    """Mean loss and accuracy of class scores, in chunks that bound the memory.
+
+    Outputs of shape (..., classes) are read against targets of shape (...).
+    """
+    loss, correct, count = 0.0, 0, 0
+    for inputs, targets in zip(split.inputs.split(chunk), split.targets.split(chunk), strict=True):
+        outputs = model(inputs)
+        loss += float(criterion(outputs, targets)) * len(targets)
+        correct += int((outputs.argmax(-1) == targets).sum())
+        count += targets.numel()
+    return {"loss": loss / len(split), "accuracy": correct / count}

@@ -1,0 +1,240 @@
+"""The training loop: one trial, from its seeds to its `Run`.
+
+One method, one set of hyperparameters, one seed. The loop owns batches, budget and evaluation; the
+method owns everything between two batches, and sees only the model, the batch and its progress.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from suite import registry
+from suite.clock import Clock, calibrate, peak_memory_bytes, reset_peak_memory
+from suite.errors import MissingData
+from suite.evaluation import Diverged, Evaluator, Recorder, rounded, switch_mode
+from suite.method import Hyperparameters, Parts, build
+from suite.objective import Ledger, Objective, meter
+from suite.regularizers import TaskInfo
+from suite.result import Cost, DataRecord, Run
+from suite.seeds import derive
+from suite.tasks import Split, Task
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a worker needs to run one trial; plain values only, so that it can be sent anywhere."""
+
+    task: str
+    #: component kind and name, in the order of the method's name
+    components: tuple[tuple[str, str], ...]
+    hyperparameters: Hyperparameters
+    number: int
+    seed: int
+    #: "tuning" runs never touch test data, "evaluation" runs report on it
+    purpose: str
+    budget_fraction: float = 1.0
+    device: str = "cpu"
+    threads: int = 1
+    data_folder: str = ""
+    #: files outside the repo that register components
+    files: tuple[str, ...] = ()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The held-out splits that this trial may be measured on."""
+        return ("validation",) if self.purpose == "tuning" else ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished trial, and the data it really used (None if it did not get that far)."""
+
+    run: Run
+    data: DataRecord | None
+
+
+Report = Callable[[float, float], None]
+
+
+def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> Outcome:
+    """Run one trial to its end and return its record, whatever happens in the method.
+
+    `report(progress, metric)` is called after every evaluation. Only errors that the user can mend
+    (missing data, a component file that cannot be loaded) are raised.
+    """
+    for path in trial.files:
+        registry.load_file(path)
+    task: Task = registry.get("task", trial.task)
+    make_repeatable(trial.threads)
+    reset_peak_memory(trial.device)
+    session = _Session(trial, task, report)
+    status, reason, trace = "completed", None, None
+    try:
+        session.prepare()
+        session.train()
+    except MissingData:
+        raise
+    except Diverged as error:
+        status, reason = "diverged", str(error)
+    except KeyboardInterrupt:
+        status, reason = "interrupted", "KeyboardInterrupt was raised inside the trial"
+    except Exception as error:
+        status = "out_of_memory" if _is_out_of_memory(error) else "failed"
+        reason = f"{type(error).__name__}: {error}"[:2000]
+        trace = traceback.format_exc()[-8000:]
+    return Outcome(session.record(status, reason, trace), session.data)
+
+
+def make_repeatable(threads: int) -> None:
+    """The process-wide settings under which the same seed gives the same bits."""
+    torch.set_num_threads(threads)
+    torch.set_default_dtype(torch.float32)
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+class _Session:
+    """The state of one trial."""
+
+    def __init__(self, trial: Trial, task: Task, report: Report) -> None:
+        self._trial = trial
+        self._task = task
+        self.data: DataRecord | None = None
+        self._budget = task.budget * trial.budget_fraction
+        self._ledger = Ledger(self._budget, slack=4 * task.batch_size)
+        self._clock = Clock(trial.device)
+        self._recorder = Recorder(task, trial.splits, self._budget, report)
+        self._steps = 0
+        self._calibration: float | None = None
+
+    def prepare(self) -> None:
+        """Data, model and method, each from its own random stream."""
+        trial, task, problem = self._trial, self._task, self._task.problem
+        data = problem.data(Path(trial.data_folder), self._generator("split"))
+        self.data = DataRecord(
+            fingerprint=data.fingerprint, canonical=data.canonical, source=data.source
+        )
+        train = data.train.to(trial.device)
+        self._calibration = rounded(calibrate(task, train, trial.device))
+
+        torch.manual_seed(derive(trial.seed, "initialization"))
+        model = problem.model().to(trial.device)
+        batches = iter(problem.batches(train, task.batch_size, self._generator("batches")))
+
+        torch.manual_seed(derive(trial.seed, "method"))
+        info = TaskInfo(
+            batch_size=task.batch_size,
+            steps=int(self._budget // task.batch_size),
+            classes=problem.classes,
+            generator=self._generator("method"),
+        )
+        meter(model, self._ledger)
+        self._model = model
+        self._parts: Parts = build(trial.components, trial.hyperparameters, model, info)
+        regularizers = self._parts.regularizers
+        self._objective = Objective(model, problem.criterion, batches, self._ledger, regularizers)
+        held_out = {} if problem.online else {"validation": data.validation, "test": data.test}
+        splits = {name: _present(held_out.get(name), trial.device) for name in trial.splits}
+        self._evaluator = Evaluator(problem, model, self._parts.optimizer, regularizers, splits)
+
+    def train(self) -> None:
+        """Steps until the budget is spent or the score is settled."""
+        model, optimizer, schedule = self._model, self._parts.optimizer, self._parts.schedule
+        regularizers = self._parts.regularizers
+        after_step = [r.after_step for r in regularizers if r.overrides("after_step")]
+        objective, ledger, step = self._objective, self._ledger, optimizer.step
+        online, budget = self._task.problem.online, self._budget
+        # Charges are sums of thirds: without a tolerance the last step could be lost to rounding.
+        end = budget * (1 + 1e-9)
+        interval = budget / self._evaluations
+        next_evaluation = interval
+        switch_mode(model, optimizer, training=True)
+        self._clock.start()
+        while True:
+            before = ledger.spent
+            progress = before / budget
+            if schedule is not None:
+                schedule.apply(progress)
+            for regularizer in regularizers:
+                regularizer.progress = progress
+            objective.next_batch()
+            if online:
+                with self._clock.evaluating(), ledger.pause():
+                    self._evaluator.measure_batch(objective)
+            step(objective)
+            if after_step:
+                with torch.no_grad():
+                    for hook in after_step:
+                        hook(model, optimizer)
+            self._steps += 1
+            spent = ledger.spent
+            cost = spent - before
+            if cost <= 0:
+                raise RuntimeError("a step asked neither for the loss nor for its gradient")
+            # A step starts only if one like the last still fits: nobody gets more than others.
+            last = spent + cost > end
+            if last or spent >= next_evaluation * (1 - 1e-9):
+                self._evaluate()
+                if last or self._recorder.settled():
+                    break
+                next_evaluation = (spent * (1 + 1e-9) // interval + 1) * interval
+        self._clock.stop()
+
+    def record(self, status: str, reason: str | None, trace: str | None) -> Run:
+        """The trial as it goes into the result."""
+        trial, recorder = self._trial, self._recorder
+        completed = status == "completed"
+        reported = trial.splits[-1]
+        reached, seconds = recorder.reached(reported)
+        return Run(
+            number=trial.number,
+            seed=trial.seed,
+            hyperparameters=trial.hyperparameters,
+            status=status,
+            reason=reason,
+            traceback=trace,
+            validation_score=recorder.score("validation", completed),
+            test_score=recorder.score("test", completed) if reported == "test" else None,
+            time_to_target=reached,
+            seconds_to_target=seconds,
+            curve=recorder.curve(),
+            cost=Cost(
+                examples=round(self._ledger.spent, 3),
+                gradient_evaluations=round(self._ledger.spent / self._task.batch_size, 3),
+                steps=self._steps,
+                seconds=rounded(self._clock.training),
+                evaluation_seconds=rounded(self._clock.evaluation),
+                peak_memory_bytes=peak_memory_bytes(trial.device),
+                calibration_step_seconds=self._calibration,
+            ),
+        )
+
+    @property
+    def _evaluations(self) -> float:
+        """How many evaluations the trial's share of the budget holds, at least one."""
+        return max(1.0, self._task.evaluations * self._trial.budget_fraction)
+
+    def _evaluate(self) -> None:
+        with self._clock.evaluating(), self._ledger.pause():
+            metrics = self._evaluator.measure()
+            loss = float(self._objective.last_loss)
+        self._recorder.add(self._ledger.spent, self._clock.training, loss, metrics)
+
+    def _generator(self, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(derive(self._trial.seed, purpose))
+
+
+def _present(split: Split | None, device: str) -> Split | None:
+    return None if split is None else split.to(device)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    )
