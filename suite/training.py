@@ -96,6 +96,7 @@ def make_repeatable(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, hides nothing here
     torch.backends.cudnn.benchmark = False
 
 

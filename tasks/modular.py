@@ -75,8 +75,8 @@ task(
     summary="Grokking: learn (a + b) mod 59 from half of the table, full batch.",
     source="Power et al. 2022; scaled down to grok within seconds on one core",
     batch_size=59 * 59 // 2,
-    budget=59 * 59 // 2 * 2500,
-    evaluations=125,
+    budget=59 * 59 // 2 * 2000,
+    evaluations=100,
     score=score.time_to_target("accuracy", hold=3),
     target=0.99,
 )
