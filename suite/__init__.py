@@ -29,7 +29,7 @@ _HOME = {
     "Combined": "suite.combined",
     "NotApplicable": "suite.errors",
     "SuiteError": "suite.errors",
-    "run": "suite.study",
+    "run": "suite.running",
     "load_results": "suite.frames",
 }
 __all__ = ["__version__", "score", "search", *_HOME]
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from suite.objective import Objective
     from suite.registry import optimizer, regularizer, schedule
     from suite.regularizers import Regularizer, TaskInfo
-    from suite.study import run
+    from suite.running import run
     from suite.tasks import Data, Problem, Split, task
 
 

@@ -70,6 +70,12 @@ class Problem(ABC):
     #: what the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"
     needs: str = ""
 
+    def prepare(self, folder: Path) -> None:
+        """Fetch what is missing, once, before any trial starts; workers never download.
+
+        Raises MissingData with what is missing and what to do.
+        """
+
     @abstractmethod
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         """Load or generate the data; splits are drawn from `generator`. May raise MissingData."""

@@ -1,0 +1,83 @@
+"""Where a study ran: versions, commit, machine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+import suite
+from suite.result import EnvironmentRecord
+
+_PACKAGES = ("torch", "torchvision", "optuna", "pytorch_optimizer", "numpy", "scikit-learn")
+_ROOT = Path(__file__).resolve().parent.parent
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def record(started: str, device: str) -> EnvironmentRecord:
+    """The environment of a study that ran from `started` until now."""
+    commit, dirty = _commit()
+    return EnvironmentRecord(
+        suite_version=suite.__version__,
+        packages=versions(),
+        commit=commit,
+        dirty=dirty,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        cpu=_cpu(),
+        cores=os.cpu_count() or 1,
+        gpu=torch.cuda.get_device_name() if device == "cuda" else None,
+        started=started,
+        finished=now(),
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def _commit() -> tuple[str | None, bool | None]:
+    """The checkout's commit and whether its code was changed; None outside a checkout."""
+    if not (_ROOT / ".git").exists():
+        return None, None
+    code = ["suite", "tasks", "baselines", "pyproject.toml"]
+    try:
+        commit = _git("rev-parse", "HEAD")
+        dirty = _git("status", "--porcelain", "--", *code)
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+    return commit, bool(dirty)
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(_ROOT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@functools.cache
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,240 @@
+"""Execution: trials in worker processes. An executor has three methods: submit, next_event, close.
+
+A worker that dies costs its trial one retry, not the study; a trial that hangs is killed.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from suite.result import Cost, Curve, Run
+from suite.tasks import Task
+from suite.training import Outcome, Trial
+
+ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial that is to run, and the task it runs on."""
+
+    study: str
+    trial: Trial
+    task: Task
+    #: seconds after which the trial counts as hanging
+    time_limit: float
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """Names the trial among all that run at a time."""
+        return self.study, self.trial.purpose, self.trial.number
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something happened to a job: it "started", made a "report", is "done", or hit an "error"."""
+
+    kind: str
+    job: Job
+    #: report: (progress, metric); done: Outcome; error: SuiteError
+    content: Any = None
+
+
+class Executor(Protocol):
+    """Who runs trials: this machine's processes, a cluster."""
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+
+    def next_event(self, timeout: float) -> Event | None:
+        """Wait up to `timeout` seconds for something to happen."""
+
+    def close(self) -> None:
+        """Stop at once, whatever still runs."""
+
+
+class LocalExecutor:
+    """Worker processes on this machine, each running one trial at a time."""
+
+    def __init__(self, jobs: int, threads: int, log: Path) -> None:
+        self._threads = threads
+        self._log = log
+        self._waiting: deque[tuple[Job, int]] = deque()
+        self._messages: queue.SimpleQueue[tuple[_Worker, tuple[str, Any]]] = queue.SimpleQueue()
+        self._slots: list[_Worker | None] = [None] * jobs
+        self._events: deque[Event] = deque()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._waiting.append((job, 1))
+        self._dispatch()
+
+    def next_event(self, timeout: float) -> Event | None:
+        """Wait up to `timeout` seconds for something to happen."""
+        until = time.monotonic() + timeout
+        while not self._events:
+            self._stop_hanging()
+            left = until - time.monotonic()
+            if left <= 0:
+                return None
+            try:
+                worker, message = self._messages.get(timeout=min(left, 0.5))
+            except queue.Empty:
+                continue
+            self._handle(worker, *message)
+        return self._events.popleft()
+
+    def close(self) -> None:
+        """Kill the workers; what they were running is run again when the study goes on."""
+        self._waiting.clear()
+        for worker in filter(None, self._slots):
+            worker.kill()
+
+    def _handle(self, worker: _Worker, kind: str, content: Any) -> None:
+        job = worker.job
+        if kind == "died":
+            self._slots[self._slots.index(worker)] = None
+            if job is not None:
+                self._after_death(worker, job)
+        elif job is not None:
+            if kind == "report":
+                worker.progress = content[0]
+            else:
+                worker.job = None
+            self._events.append(Event(kind, job, content))
+        self._dispatch()
+
+    def _after_death(self, worker: _Worker, job: Job) -> None:
+        if worker.timed_out:
+            reason = f"stopped after {job.time_limit:g} s"
+            outcome = lost(job, "timeout", reason, worker.progress)
+        elif worker.attempt < ATTEMPTS:
+            self._waiting.appendleft((job, worker.attempt + 1))
+            return
+        else:
+            reason = f"its worker process died {ATTEMPTS} times, last by {worker.cause_of_death()}"
+            outcome = lost(job, "failed", reason, worker.progress)
+        self._events.append(Event("done", job, outcome))
+
+    def _dispatch(self) -> None:
+        for index, worker in enumerate(self._slots):
+            if not self._waiting:
+                return
+            if worker is None:
+                worker = self._slots[index] = _Worker(self._threads, self._log, self._messages)
+            if worker.job is None:
+                job, attempt = self._waiting.popleft()
+                worker.run(job, attempt)
+                self._events.append(Event("started", job))
+
+    def _stop_hanging(self) -> None:
+        now = time.monotonic()
+        for worker in filter(None, self._slots):
+            if worker.job is not None and now - worker.since > worker.job.time_limit:
+                worker.timed_out = True
+                worker.kill()
+
+
+class _Worker:
+    """One worker process and what it is doing."""
+
+    def __init__(self, threads: int, log: Path, messages: queue.SimpleQueue[Any]) -> None:
+        self.job: Job | None = None
+        self.attempt = 0
+        self.since = 0.0
+        self.progress = 0.0
+        self.timed_out = False
+        self._messages = messages
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "suite.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                env=_environment(threads),
+                start_new_session=True,
+            )
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def run(self, job: Job, attempt: int) -> None:
+        """Hand the worker its next trial."""
+        self.job, self.attempt = job, attempt
+        self.since, self.progress = time.monotonic(), 0.0
+        assert self._process.stdin is not None
+        try:
+            pickle.dump(job.trial, self._process.stdin)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died meanwhile: the listener says so, and the trial is tried again
+
+    def kill(self) -> None:
+        """End the process at once."""
+        self._process.kill()
+
+    def cause_of_death(self) -> str:
+        """How the process ended, in words."""
+        code = self._process.wait()
+        if code >= 0:
+            return f"exit code {code}"
+        name = signal.Signals(-code).name
+        return name + (", perhaps for want of memory" if name == "SIGKILL" else "")
+
+    def _listen(self) -> None:
+        assert self._process.stdout is not None
+        try:
+            while True:
+                self._messages.put((self, pickle.load(self._process.stdout)))
+        except (EOFError, pickle.UnpicklingError):
+            self._process.wait()
+            self._messages.put((self, ("died", None)))
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """A worker's environment: threads fixed before torch starts its pools; our own code first."""
+    root = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
+    fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    # cuBLAS repeats its results only with a fixed workspace.
+    return {**os.environ, **fixed, "PYTHONPATH": path, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
+
+
+def lost(job: Job, status: str, reason: str, progress: float) -> Outcome:
+    """The record of a trial that never came back: charged for what it had reported."""
+    trial, task = job.trial, job.task
+    examples = round(progress * task.budget * trial.budget_fraction, 3)
+    worst = task.score.worst_score(task.gradient_evaluations * trial.budget_fraction)
+    empty = Curve(gradient_evaluations=[], seconds=[], train_loss=[], validation={}, test={})
+    run = Run(
+        number=trial.number,
+        seed=trial.seed,
+        hyperparameters=trial.hyperparameters,
+        status=status,
+        reason=reason,
+        validation_score=worst,
+        test_score=worst if trial.purpose == "evaluation" else None,
+        time_to_target=None,
+        seconds_to_target=None,
+        curve=empty,
+        cost=Cost(
+            examples=examples,
+            gradient_evaluations=round(examples / task.batch_size, 3),
+            steps=0,
+            seconds=0.0,
+            evaluation_seconds=0.0,
+            peak_memory_bytes=0,
+            calibration_step_seconds=None,
+        ),
+    )
+    return Outcome(run, None)
