@@ -13,15 +13,19 @@ class Combined(torch.optim.Optimizer):
     """Steps several optimizers on one evaluation of the loss.
 
     For methods that treat parameters by role, such as Muon for matrices and AdamW for the rest.
-    Optimizers without parameters are left out before they are built: pass only those that have any.
+    A torch optimizer refuses to be built without parameters: pass only those that have any.
+    Groups and state are shared with the parts, so that a schedule or a regularizer that changes
+    them here changes them there.
     """
 
     def __init__(self, *optimizers: torch.optim.Optimizer) -> None:
         self.optimizers = optimizers
         groups = [group for optimizer in optimizers for group in optimizer.param_groups]
-        super().__init__([dict(group) for group in groups], {})
-        # The groups are shared, not copied: a schedule that changes one changes the part's own.
+        super().__init__([dict(group) for group in groups], {})  # checks for shared parameters
         self.param_groups = groups
+        for optimizer in optimizers:
+            self.state.update(optimizer.state)
+            optimizer.state = self.state
 
     def step(self, closure: Callable[[], Tensor] | None = None) -> Any:
         """One evaluation of the closure, then one step of every part."""
@@ -32,3 +36,17 @@ class Combined(torch.optim.Optimizer):
         for optimizer in self.optimizers:
             optimizer.step()
         return loss
+
+    def train(self) -> None:
+        """Switch to the weights to train with, in the parts that know two kinds."""
+        self._switch("train")
+
+    def eval(self) -> None:
+        """Switch to the weights to evaluate with, in the parts that know two kinds."""
+        self._switch("eval")
+
+    def _switch(self, mode: str) -> None:
+        for optimizer in self.optimizers:
+            switch = getattr(optimizer, mode, None)
+            if callable(switch):
+                switch()

@@ -151,8 +151,9 @@ def _wants_info(build: Callable[..., Any]) -> bool:
 def products(
     optimizers: Sequence[str], regularizers: Sequence[str], schedules: Sequence[str]
 ) -> Iterator[Method]:
-    """Every combination; "a,b" among the regularizers means both at once."""
+    """Every combination; "a,b" among the regularizers means both at once, "none" means none."""
     for optimizer in optimizers:
-        for chosen in regularizers or ("",):
-            for schedule in schedules or (None,):
-                yield make_method(optimizer, [r for r in chosen.split(",") if r], schedule)
+        for chosen in regularizers or ("none",):
+            together = [] if chosen == "none" else chosen.split(",")
+            for schedule in schedules or ("none",):
+                yield make_method(optimizer, together, None if schedule == "none" else schedule)

@@ -9,11 +9,13 @@ name. Every use is charged to the trial's budget.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from suite.errors import SuiteError
 from suite.regularizers import Regularizer
@@ -39,7 +41,8 @@ class Ledger:
     def __init__(self, budget: float, slack: float = 0.0) -> None:
         self.budget = budget
         self.spent = 0.0
-        self.paused = False
+        #: price of every forward pass, while it does not follow from gradients being on or off
+        self.price: float | None = None
         # A step that costs more than the one before may end past the budget, but not by much.
         self.limit = max(1.1 * budget, budget + slack)
 
@@ -52,22 +55,27 @@ class Ledger:
             )
 
     @contextmanager
-    def pause(self) -> Iterator[None]:
-        """Nothing is charged inside: for the suite's own evaluations."""
-        self.paused = True
+    def at_price(self, price: float) -> Iterator[None]:
+        """Every forward pass inside is charged at this price an example."""
+        before, self.price = self.price, price
         try:
             yield
         finally:
-            self.paused = False
+            self.price = before
+
+    def pause(self) -> AbstractContextManager[None]:
+        """Nothing is charged inside: for the suite's own evaluations."""
+        return self.at_price(0.0)
 
 
 def meter(model: nn.Module, ledger: Ledger) -> None:
     """Charge every forward pass of the model, whoever calls it: also a regularizer's own."""
 
     def charge(module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        if not ledger.paused:
+        price = ledger.price
+        if price is None:
             price = PRICES["gradient"] if torch.is_grad_enabled() else PRICES["forward"]
-            ledger.charge(price * len(inputs[0]))
+        ledger.charge(price * len(inputs[0]))
 
     model.register_forward_pre_hook(charge)
 
@@ -95,6 +103,7 @@ class Objective:
         self._loss = _with_criteria(criterion, regularizers)
         self._penalties = [r.penalty for r in regularizers if r.overrides("penalty")]
         self._evaluate = self._pipeline(regularizers)
+        self._whole = _Whole(model, self._forward)
         self.last_loss: Tensor | float = float("nan")
         self._inputs: Tensor
         self._targets: Tensor
@@ -102,7 +111,8 @@ class Objective:
     def __call__(self) -> Tensor:
         """Loss of the current batch, a scalar; leaves gradients in `.grad`. Price: 1 an example."""
         with torch.enable_grad():
-            return self._evaluate()
+            self.last_loss = loss = self._evaluate()
+        return loss
 
     def loss(self) -> Tensor:
         """Loss only, a scalar without a graph; `.grad` is untouched. Price: 1/3 an example."""
@@ -134,26 +144,29 @@ class Objective:
 
         Forward mode, no backward pass; `.grad` is untouched. Price: 2/3 an example.
         """
-        names = [name for name, p in self._model.named_parameters() if p.requires_grad]
-        self._charge("jvp")
-        with self._ledger.pause():
-
-            def at(*values: Tensor) -> Tensor:
-                weights = dict(zip(names, values, strict=True))
-                outputs = torch.func.functional_call(self._model, weights, (self._inputs,))
-                return self._add_penalties(self._loss(outputs, self._targets))
-
-            primals = tuple(p.detach() for p in self.parameters)
-            return torch.func.jvp(at, primals, tuple(tangent))
+        names = [name for name, p in self._whole.named_parameters() if p.requires_grad]
+        with self._higher_order("jvp"), torch.no_grad(), forward_ad.dual_level():
+            duals = [
+                forward_ad.make_dual(p.detach(), t.detach())
+                for p, t in zip(self.parameters, tangent, strict=True)
+            ]
+            # Penalties are part of the loss: they read the same weights inside the call.
+            value = torch.func.functional_call(self._whole, dict(zip(names, duals, strict=True)))
+            loss, slope = forward_ad.unpack_dual(value)
+        self.last_loss = loss
+        return loss, torch.zeros_like(loss) if slope is None else slope
 
     def hvp(self, vector: Sequence[Tensor]) -> list[Tensor]:
         """Product of the batch loss's Hessian with `vector` (one tensor a parameter).
 
         `.grad` is untouched. Price: 2 an example.
         """
-        self._charge("hvp")
-        with self._ledger.pause(), torch.enable_grad():
-            gradients = torch.autograd.grad(self._forward(), self.parameters, create_graph=True)
+        with self._higher_order("hvp"), torch.enable_grad():
+            loss = self._forward()
+            gradients = torch.autograd.grad(
+                loss, self.parameters, create_graph=True, materialize_grads=True
+            )
+            self.last_loss = loss.detach()
             pairs = zip(gradients, vector, strict=True)
             dot = torch.stack([(g * v).sum() for g, v in pairs]).sum()
             return list(torch.autograd.grad(dot, self.parameters, materialize_grads=True))
@@ -161,10 +174,17 @@ class Objective:
     def per_group_gradients(self) -> dict[int, list[Tensor]]:
         """One mean gradient a class or task present in the batch, for gradient surgery.
 
-        Keys are the target values, values one tensor a parameter; `.grad` is untouched. Each
-        group's examples pass forward and backward once. Price: 1 an example.
+        Keys are the target values, of which each example has one; values are one tensor a
+        parameter; `.grad` is untouched. Each group's examples pass forward and backward once.
+        Price: 1 an example.
         """
+        if self._targets.ndim != 1:
+            raise ValueError(
+                "per_group_gradients groups examples by their target and needs one an example; "
+                f"this task's targets have the shape {tuple(self._targets.shape)}"
+            )
         groups: dict[int, list[Tensor]] = {}
+        total = torch.zeros((), device=self._targets.device)
         with torch.enable_grad():
             for label in self._targets.unique().tolist():
                 chosen = self._targets == label
@@ -172,6 +192,8 @@ class Objective:
                 loss = self._add_penalties(self._loss(outputs, self._targets[chosen]))
                 gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
                 groups[int(label)] = list(gradients)
+                total = total + loss.detach() * (len(outputs) / self.batch_size)
+        self.last_loss = total
         return groups
 
     @property
@@ -208,8 +230,7 @@ class Objective:
         self._zero_gradients()
         loss = self._forward()
         loss.backward()
-        self.last_loss = loss = loss.detach()
-        return loss
+        return loss.detach()
 
     def _forward(self) -> Tensor:
         return self._add_penalties(self._loss(self._model(self._inputs), self._targets))
@@ -223,12 +244,25 @@ class Objective:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def _charge(self, what: str) -> None:
-        self._ledger.charge(PRICES[what] * len(self._inputs))
+    @contextmanager
+    def _higher_order(self, what: str) -> Iterator[None]:
+        """Forward passes inside have the price of `what` and can be differentiated that way."""
+        # Of torch's attention kernels only the plain one has forward-mode and second derivatives.
+        with self._ledger.at_price(PRICES[what]), sdpa_kernel(SDPBackend.MATH):
+            yield
 
     @staticmethod
     def _criterion_only(outputs: Tensor, labels: Tensor) -> Tensor:
         return nn.functional.cross_entropy(outputs.flatten(0, -2), labels.flatten())
+
+
+class _Whole(nn.Module):
+    """The whole loss as a module without inputs, so that its weights can be exchanged in a call."""
+
+    def __init__(self, model: nn.Module, loss: Callable[[], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self.forward = loss
 
 
 def _with_criteria(

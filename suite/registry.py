@@ -17,12 +17,14 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from suite.errors import SuiteError, UsageError, unknown_name
 from suite.search import SearchSpace
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 KINDS = ("task", "optimizer", "regularizer", "schedule")
 COMPONENT_KINDS = KINDS[1:]
@@ -257,6 +259,8 @@ def _index() -> tuple[dict[tuple[str, str], list[Any]], list[BrokenFile]]:
                     index.setdefault((kind, name), []).append(path)
             except (SyntaxError, UnicodeDecodeError, OSError) as error:
                 problems.append(BrokenFile(str(path), f"{type(error).__name__}: {error}"))
+    from importlib.metadata import entry_points  # slow to import, and help does without
+
     for kind in KINDS:
         for point in entry_points(group=f"{ENTRY_POINT_GROUP}.{kind}"):
             index.setdefault((kind, point.name), []).append(point)
@@ -277,7 +281,7 @@ def _declared(path: Path) -> list[tuple[str, str]]:
 
 def _load(place: Path | EntryPoint) -> None:
     """Import one file or entry point once; what it registers is kept only if all of it worked."""
-    if isinstance(place, EntryPoint):
+    if not isinstance(place, Path):
         module = importlib.util.find_spec(place.module)
         if module is None or module.origin is None:
             raise SuiteError(f"entry point {place.name}: no module {place.module}.")

@@ -34,16 +34,24 @@ def assign_roles(model: nn.Module) -> None:
     shape; the other factors are "scale". A tensor that two modules share keeps its first role,
     except that a tied embedding and head is an "embedding".
     """
+    roles: dict[nn.Parameter, str] = {}
+
+    def add(parameter: nn.Parameter, role: str) -> None:
+        if parameter not in roles or role == "embedding":
+            roles[parameter] = role
+
     for module in model.modules():
         if isinstance(module, parametrize.ParametrizationList):
             continue
         for name, parameter in module.named_parameters(recurse=False):
-            _set(parameter, _role(module, name, parameter.ndim))
+            add(parameter, _role(module, name, parameter.ndim))
         for name, factors in _parametrizations(module):
             whole = getattr(module, name)
             for factor in factors.parameters(recurse=False):
                 same = factor.shape == whole.shape
-                _set(factor, _role(module, name, whole.ndim) if same else "scale")
+                add(factor, _role(module, name, whole.ndim) if same else "scale")
+    for parameter, role in roles.items():
+        parameter.role = role
 
 
 def _parametrizations(module: nn.Module) -> list[tuple[str, nn.Module]]:
@@ -55,15 +63,10 @@ def _parametrizations(module: nn.Module) -> list[tuple[str, nn.Module]]:
 def _role(module: nn.Module, name: str, ndim: int) -> str:
     if isinstance(module, _NORMS):
         return "norm"
-    if isinstance(module, nn.Embedding):
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
         return "embedding"
-    if isinstance(module, _CONVS):
-        return "conv" if ndim > 2 else "bias"
     if ndim < 2:
-        return "bias" if "bias" in name or isinstance(module, nn.Linear) else "scale"
-    return "head" if getattr(module, "is_head", False) else "hidden"
-
-
-def _set(parameter: nn.Parameter, role: str) -> None:
-    if getattr(parameter, "role", None) not in ("embedding",):
-        parameter.role = role
+        return "bias" if "bias" in name else "scale"
+    if getattr(module, "is_head", False):
+        return "head"
+    return "conv" if isinstance(module, _CONVS) else "hidden"

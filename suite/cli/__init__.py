@@ -1,0 +1,113 @@
+"""The command line. Commands are imported when they are called: help needs no torch."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+from suite.errors import SuiteError
+
+INTERRUPTED = 130
+
+#: command to where it is defined and what it does
+COMMANDS = {
+    "run": ("suite.cli.run:run", "Tune and evaluate methods on tasks; write result files."),
+    "leaderboard": ("suite.cli.leaderboard:leaderboard", "Render result files into a site."),
+    "list": ("suite.cli.catalog:list_", "List tasks, optimizers, regularizers or schedules."),
+    "show": ("suite.cli.catalog:show", "Show a task or component: space, defaults, budget, paper."),
+    "compare": ("suite.cli.results:compare", "Compare methods on a task."),
+    "validate": ("suite.cli.results:validate", "Check result files."),
+    "new": ("suite.cli.catalog:new", "Write a working skeleton for a submission."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only to run it or to show its own help."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """Command names in the order of the table above."""
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """The command of that name."""
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name][0].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, but an unknown name is answered with its neighbours."""
+        from suite.errors import unknown_name
+
+        if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
+            raise unknown_name("command", arguments[0], COMMANDS)
+        return super().resolve_command(context, arguments)
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """The overview, without importing any command."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    import suite
+
+    click.echo(f"suite {suite.__version__}")
+    for package in ("torch", "optuna"):
+        try:
+            click.echo(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            click.echo(f"{package} is not installed")
+    context.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the versions of suite, torch and Optuna.",
+)
+def cli() -> None:
+    """Find out whether a new optimizer or regularizer really works.
+
+    Everything is measured the same way: fixed budgets, tuned rivals, every gradient evaluation
+    charged, uncertainty shown. Start with:
+
+        suite run --optimizer lion --task modular_addition
+    """
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 usage or missing data, 130 interrupted."""
+    sys.exit(_exit_code(arguments))
+
+
+def _exit_code(arguments: list[str] | None) -> int:
+    try:
+        code: Any = cli.main(arguments, prog_name="suite", standalone_mode=False)
+    except SuiteError as error:
+        click.echo(f"suite: {error}", err=True)
+        return error.exit_code
+    except click.exceptions.Abort:
+        click.echo("suite: interrupted", err=True)
+        return INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        return 0
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,267 @@
+"""`suite run`: tune and evaluate methods on tasks."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from suite.cli.options import NameType
+from suite.errors import MissingData, SuiteError, UsageError
+
+if TYPE_CHECKING:
+    from suite.plan import Plan
+    from suite.result import Result
+
+_PROTOCOLS = ("smoke", "quick", "standard")
+
+
+@click.command(no_args_is_help=True)
+@click.option(
+    "--optimizer",
+    "optimizers",
+    type=NameType("optimizer"),
+    multiple=True,
+    required=True,
+    help="Name or path to a file; give it again for several.",
+)
+@click.option(
+    "--task",
+    "tasks",
+    type=NameType("task"),
+    multiple=True,
+    help="Name or path to a file; likewise.",
+)
+@click.option("--track", type=click.Choice(["mini", "full"]), help="All tasks of a track.")
+@click.option(
+    "--regularizer",
+    "regularizers",
+    type=NameType("regularizer", also=("none",)),
+    multiple=True,
+    help="Given again: one method each. Joined by commas: together in one method. Or 'none'.",
+)
+@click.option(
+    "--schedule",
+    "schedules",
+    type=NameType("schedule", also=("none",)),
+    multiple=True,
+    help="Likewise, one a method.",
+)
+@click.option("--protocol", type=click.Choice(_PROTOCOLS), default="quick", show_default=True)
+@click.option("--jobs", type=click.IntRange(1), help="Trials at a time.  [default: the cores]")
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Threads a trial: part of the result, unlike --jobs.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    help="[default: a GPU for full tasks where there is one, else the CPU]",
+)
+@click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result files.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
+)
+@click.option(
+    "--trial-timeout", type=click.FloatRange(min=1), help="Seconds after which a trial is stopped."
+)
+@click.option(
+    "--force", is_flag=True, help="Run again what is done; start unfinished studies anew."
+)
+@click.option("--dry-run", is_flag=True, help="Show plan, cost and time, and run nothing.")
+def run(
+    optimizers: tuple[str, ...],
+    tasks: tuple[str, ...],
+    track: str | None,
+    regularizers: tuple[str, ...],
+    schedules: tuple[str, ...],
+    jobs: int | None,
+    dry_run: bool,
+    force: bool,
+    **settings: Any,
+) -> int:
+    """Tune and evaluate methods on tasks; write one result file each.
+
+    Several values run the product. What is done already is skipped, what was interrupted goes on.
+
+    \b
+        suite run --optimizer lion --task modular_addition
+        suite run --optimizer adamw --regularizer none --regularizer sam --track mini
+        suite run --optimizer my_optimizer.py --task digits --protocol smoke
+    """
+    if not tasks and not track:
+        raise UsageError(
+            "which task? Give --task NAME or --track mini; `suite list tasks` has all."
+        )
+    from suite.running import default_jobs
+
+    plans = _make_plans(optimizers, regularizers, schedules, tasks, track, settings)
+    plans, missing = _with_data(plans)
+    if not plans:
+        raise MissingData("\n".join(missing))
+    count = jobs or max(default_jobs(plan.device) for plan in plans)
+    code = 0
+    if dry_run:
+        _print_plans(plans, count, force)
+    else:
+        code = _run(plans, count, force)
+    for message in missing:
+        click.echo(f"suite: {message}", err=True)
+    return 2 if missing else code
+
+
+def _make_plans(
+    optimizers: Sequence[str],
+    regularizers: Sequence[str],
+    schedules: Sequence[str],
+    tasks: Sequence[str],
+    track: str | None,
+    settings: dict[str, Any],
+) -> list[Plan]:
+    from suite import registry
+    from suite.home import data_folder
+    from suite.method import products
+    from suite.plan import find_task, make_plan
+    from suite.protocol import get_protocol
+
+    chosen = [find_task(name) for name in tasks]
+    if track:
+        entries, broken = registry.load_all("task")
+        for file in broken:
+            click.echo(f"suite: left out {file.path}: {file.reason}", err=True)
+        chosen += [task for task in entries if task.track == track and task not in chosen]
+    methods = list(products(optimizers, regularizers, schedules))
+    return [
+        make_plan(
+            method,
+            task,
+            get_protocol(settings["protocol"]),
+            seed=settings["seed"],
+            device=settings["device"],
+            threads=settings["threads"],
+            results=settings["results"],
+            data=data_folder(settings["data_dir"]),
+            time_limit=settings["trial_timeout"],
+        )
+        for task in chosen
+        for method in methods
+    ]
+
+
+def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
+    """The plans whose data is there, fetching it where that is possible; messages for the rest."""
+    missing: dict[str, str] = {}
+    for plan in {plan.task.name: plan for plan in plans}.values():
+        try:
+            plan.task.problem.prepare(plan.data)
+        except MissingData as error:
+            missing[plan.task.name] = f"{plan.task.name}: {error}"
+    return [plan for plan in plans if plan.task.name not in missing], list(missing.values())
+
+
+def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
+    from suite.estimate import study_seconds
+    from suite.progress import duration
+
+    todo = [plan for plan in plans if force or plan.result_path()[1] is None]
+    seconds = study_seconds(todo, jobs)
+    for plan in plans:
+        rules = plan.rules
+        cost = plan.budget / plan.task.batch_size * (rules.trials + rules.seeds)
+        state = "about " + duration(seconds[plan.name]) if plan in todo else "done already"
+        click.echo(
+            f"{plan.name}: {rules.trials} tuning trials + {rules.seeds} seeds, "
+            f"{cost:,.0f} gradient evaluations of batch {plan.task.batch_size}; {state}"
+        )
+        click.echo(f"  result: {plan.result_path()[0]}")
+    total = duration(sum(seconds.values()))
+    click.echo(f"{len(todo)} of {len(plans)} studies to run, about {total} with {jobs} jobs here.")
+
+
+def _run(plans: list[Plan], jobs: int, force: bool) -> int:
+    from suite.execution import LocalExecutor
+    from suite.progress import make_view
+    from suite.running import run_studies, worker_log
+
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    places = [plan.result_path() for plan in plans]
+    todo = [p for p, (_, there) in zip(plans, places, strict=True) if force or there is None]
+    for plan, (path, there) in zip(plans, places, strict=True):
+        if there is not None and not force:
+            click.echo(f"{plan.name}: done already, {path} (--force runs it again)")
+    _say_how_long(todo, jobs)
+    log = worker_log()
+    executor = LocalExecutor(jobs, plans[0].threads, log)
+    try:
+        with make_view(len(todo), jobs) as view:
+            results = run_studies(plans, executor, jobs, view, force=force)
+    except KeyboardInterrupt:
+        click.echo(
+            "\nInterrupted. Every finished trial is kept; the same command goes on where it "
+            "stopped.",
+            err=True,
+        )
+        return 130
+    finally:
+        executor.close()
+        if log.exists() and log.stat().st_size == 0:
+            log.unlink()
+    if log.exists():
+        click.echo(f"What the trials printed: {log}", err=True)
+    for plan, (path, _), result in zip(plans, places, results, strict=True):
+        _print_result(plan, path, result)
+    return 1 if any(run.status != "completed" for r in results for run in r.evaluation) else 0
+
+
+def _say_how_long(plans: list[Plan], jobs: int) -> None:
+    if not plans:
+        return
+    from suite.estimate import study_seconds
+    from suite.progress import duration
+
+    trials = sum(plan.rules.trials + plan.rules.seeds for plan in plans)
+    seconds = sum(study_seconds(plans, jobs).values())
+    studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
+    click.echo(
+        f"{studies}, {trials} trials, {jobs} at a time: about {duration(seconds)} on this machine."
+    )
+
+
+def _print_result(plan: Plan, path: Path, result: Result) -> None:
+    from leaderboard.standings import task_table
+
+    import suite.result as files
+
+    click.echo(f"\n{plan.name}: {path}")
+    for run in result.failed:
+        purpose = "tuning" if run in result.tuning else "evaluation"
+        click.echo(f"  {purpose} trial {run.number} {run.status}: {run.reason}")
+    others, refused = [], 0
+    for other in files.find(plan.results):
+        if other.parent.name == plan.task.name:
+            try:
+                others.append(files.read(other))
+            except SuiteError:
+                refused += 1
+    click.echo(task_table(others, plan.task.name).to_string(index=False))
+    if refused:
+        click.echo(f"{refused} files could not be read: `suite validate {plan.results}` says why.")
+    if not result.protocol.ranked:
+        click.echo(f"A '{result.protocol.name}' run is never ranked.", file=sys.stdout)

@@ -1,0 +1,163 @@
+"""What a person sees while studies run: a live view on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+from suite.execution import Event
+from suite.study import Study
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them: "8 s", "3 min", "2 h 10 min"."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def sparkline(values: list[float], width: int = 24) -> str:
+    """A curve in one line of block characters, at most `width` of them."""
+    if not values:
+        return ""
+    step = max(1.0, len(values) / width)
+    picked = [values[min(len(values) - 1, int(i * step))] for i in range(min(width, len(values)))]
+    low, high = min(picked), max(picked)
+    span = high - low or 1.0
+    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in picked)
+
+
+@dataclass
+class _Watched:
+    """What is known of a study that runs."""
+
+    study: Study
+    progress: dict[tuple[str, str, int], float] = field(default_factory=dict)
+    curves: dict[tuple[str, str, int], list[float]] = field(default_factory=dict)
+
+    def note(self, event: Event) -> None:
+        key = event.job.key
+        if event.kind == "report":
+            self.progress[key] = event.content[0]
+            self.curves.setdefault(key, []).append(event.content[1])
+        else:
+            self.progress.pop(key, None)
+            self.curves.pop(key, None)
+
+    @property
+    def trials_done(self) -> float:
+        """Trials that ended plus the parts of those that run."""
+        return self.study.done + sum(self.progress.values())
+
+
+class _View(AbstractContextManager["_View"]):
+    """Keeps count; how it is shown is up to the two below."""
+
+    def __init__(self, studies: int, jobs: int) -> None:
+        self._studies = studies
+        self._jobs = jobs
+        self._closed = 0
+        self._watched: dict[str, _Watched] = {}
+        self._began = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        """Nothing to put away."""
+
+    def opened(self, study: Study) -> None:
+        """A study begins or goes on."""
+        self._watched[study.plan.name] = _Watched(study)
+        if study.resumed:
+            self._say(
+                f"{study.plan.name}: goes on, {study.resumed} of {study.trials} trials are kept"
+            )
+
+    def event(self, study: Study, event: Event) -> None:
+        """Something happened to one of its trials."""
+        self._watched[study.plan.name].note(event)
+        if event.kind == "done":
+            run, purpose = event.content.run, event.job.trial.purpose
+            score = run.validation_score if purpose == "tuning" else run.test_score
+            said = (
+                f"score {score:g}" if run.status == "completed" else f"{run.status}: {run.reason}"
+            )
+            self._say(
+                f"[{study.done}/{study.trials}] {study.plan.name}: {purpose} {run.number}, {said}"
+                f" ({run.cost.seconds:.1f} s)"
+            )
+
+    def closed(self, study: Study) -> None:
+        """Its result is written."""
+        del self._watched[study.plan.name]
+        self._closed += 1
+        self._say(f"{study.plan.name}: wrote {study.path}")
+
+    def time_left(self) -> float | None:
+        """Seconds until the running studies end, from how long they took so far."""
+        done = sum(w.trials_done - w.study.resumed for w in self._watched.values())
+        left = sum(w.study.trials - w.trials_done for w in self._watched.values())
+        if done < 0.2:
+            return None
+        return left * (time.monotonic() - self._began) / done
+
+    def _say(self, line: str) -> None:
+        raise NotImplementedError
+
+
+class PlainView(_View):
+    """A line an event, for logs and pipes."""
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+
+class LiveView(_View):
+    """A table that renews itself: trial i of n, best so far, curves, time left."""
+
+    def __init__(self, studies: int, jobs: int) -> None:
+        super().__init__(studies, jobs)
+        from rich.console import Console
+        from rich.live import Live
+
+        self._live = Live(
+            console=Console(stderr=True), get_renderable=self._table, refresh_per_second=4
+        )
+
+    def __enter__(self) -> LiveView:
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def _say(self, line: str) -> None:
+        self._live.console.print(line, markup=False, highlight=False)
+
+    def _table(self) -> object:
+        from rich.table import Table
+
+        table = Table.grid(padding=(0, 2))
+        for watched in list(self._watched.values()):
+            study = watched.study
+            best = study.best_score
+            table.add_row(
+                study.plan.name,
+                f"trial {min(study.done + 1, study.trials)} of {study.trials}",
+                f"best {best:g}" if best is not None else "",
+                "  ".join(sparkline(curve) for curve in list(watched.curves.values())),
+            )
+        left = self.time_left()
+        studies = f"{self._closed} of {self._studies} studies done"
+        table.add_row(studies, "" if left is None else f"{duration(left)} left")
+        return table
+
+
+def make_view(studies: int, jobs: int) -> _View:
+    """The live view on a terminal, plain lines otherwise."""
+    return LiveView(studies, jobs) if sys.stderr.isatty() else PlainView(studies, jobs)
