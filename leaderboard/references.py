@@ -1,0 +1,100 @@
+"""Frozen references: what 0 and 1 mean on each task.
+
+0 is the mean test score of an untuned reference, 1 that of tuned AdamW. They are measured once a
+task version, by `scripts/freeze_references.py`, and kept in `references.json`, so that a newcomer
+never changes another's score.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from suite.errors import SuiteError
+from suite.result import Digest, MethodName, Name, Number, Text, Value
+
+PATH = Path(__file__).with_name("references.json")
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ReferenceRuns(_Record):
+    """The runs that fix one end of the scale."""
+
+    method: MethodName
+    hyperparameters: dict[Name, dict[Name, Value]]
+    #: raw test scores, one a seed
+    scores: Annotated[list[Number], Field(min_length=1)]
+
+    @property
+    def mean(self) -> float:
+        """The raw score that this end stands for."""
+        return statistics.fmean(self.scores)
+
+
+class Reference(_Record):
+    """The scale of one task, and how it was measured."""
+
+    task_version: Annotated[int, Field(ge=1)]
+    data_fingerprint: Digest
+    canonical: bool
+    untuned: ReferenceRuns
+    tuned: ReferenceRuns
+    #: the command that measured it
+    command: Text
+    suite_version: Text
+    commit: Text | None
+    #: the day, ISO 8601
+    frozen: Text
+    packages: dict[str, Text]
+
+    @model_validator(mode="after")
+    def _ends_differ(self) -> Reference:
+        if self.untuned.mean == self.tuned.mean:
+            raise ValueError("untuned and tuned have the same mean score: that is no scale")
+        return self
+
+
+References = dict[str, Reference]
+_ADAPTER = TypeAdapter(dict[Name, Reference])
+
+
+def scaled(reference: Reference, raw: float) -> float:
+    """A raw test score on the task's scale: 0 is untuned, 1 is tuned AdamW, higher is better."""
+    untuned, tuned = reference.untuned.mean, reference.tuned.mean
+    return (raw - untuned) / (tuned - untuned)
+
+
+def load(path: Path = PATH) -> References:
+    """Task name to its reference; raises SuiteError naming what is wrong in the file."""
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except OSError as error:
+        raise SuiteError(f"{path}: not readable: {error}") from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise SuiteError(f"{path}: {where}: {first['msg']}") from None
+
+
+def save(references: Mapping[str, Reference], path: Path = PATH) -> None:
+    """Write all references atomically, sorted by task."""
+    content = {name: references[name].model_dump(mode="json") for name in sorted(references)}
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

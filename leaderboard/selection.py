@@ -1,0 +1,120 @@
+"""Which result files stand, and which of them may be ranked together.
+
+For a task, a method and a protocol one file stands: the newest task version, then the newest
+protocol version, then the last finished. The others are superseded and only listed. Of those that
+stand, a rank goes to those that answer the same question: the newest task version and code, the
+same protocol version, the same data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from leaderboard.references import References
+from suite.frames import Stored
+from suite.result import ProtocolRecord, Result, TaskRecord
+
+
+@dataclass(frozen=True)
+class Group:
+    """The results that stand for one task under one protocol."""
+
+    task: TaskRecord
+    protocol: ProtocolRecord
+    comparable: list[Stored]
+    #: with the reason why each is not ranked
+    apart: list[tuple[Stored, str]]
+
+
+@dataclass(frozen=True)
+class Superseded:
+    """A file that another one for the same task, method and protocol replaces."""
+
+    stored: Stored
+    by: Stored
+
+
+def select(
+    stored: Iterable[Stored], references: References
+) -> tuple[list[Group], list[Superseded]]:
+    """Groups by task and protocol, in order of both names, and the superseded files."""
+    candidates: dict[tuple[str, str, str], list[Stored]] = {}
+    for item in stored:
+        result = item.result
+        key = (result.task.name, result.protocol.name, result.method.name)
+        candidates.setdefault(key, []).append(item)
+    groups: dict[tuple[str, str], list[Stored]] = {}
+    superseded: list[Superseded] = []
+    for (task, protocol, _), items in sorted(candidates.items(), key=lambda pair: pair[0]):
+        *others, standing = sorted(items, key=_age)
+        groups.setdefault((task, protocol), []).append(standing)
+        superseded += [Superseded(item, standing) for item in others]
+    return [_group(items, references) for items in groups.values()], superseded
+
+
+def _age(item: Stored) -> tuple[int, int, datetime, str]:
+    result = item.result
+    return result.task.version, result.protocol.version, finished(result), str(item.path)
+
+
+def finished(result: Result) -> datetime:
+    """When the study ended; a text that is no time counts as the oldest."""
+    try:
+        time = datetime.fromisoformat(result.environment.finished)
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _group(items: list[Stored], references: References) -> Group:
+    newest = max(items, key=lambda item: _age(item)[:3]).result
+    task, protocol = newest.task, newest.protocol
+    same_rules = [item for item in items if _differs(item.result, task, protocol) is None]
+    code = _usual(same_rules, lambda result: result.task.fingerprint)
+    reference = references.get(task.name)
+    if reference is not None and reference.task_version == task.version:
+        data: str | None = reference.data_fingerprint
+    else:
+        data = _usual(same_rules, lambda result: result.data.fingerprint if result.data else None)
+    comparable, apart = [], []
+    for item in items:
+        reason = _differs(item.result, task, protocol) or _strays(item.result, code, data)
+        if reason is None:
+            comparable.append(item)
+        else:
+            apart.append((item, reason))
+    leader = comparable[0].result if comparable else newest
+    return Group(leader.task, leader.protocol, comparable, apart)
+
+
+def _differs(result: Result, task: TaskRecord, protocol: ProtocolRecord) -> str | None:
+    if result.task.version != task.version:
+        return f"task version {result.task.version}, the newest is {task.version}"
+    if result.protocol.version != protocol.version:
+        return f"protocol version {result.protocol.version}, the newest is {protocol.version}"
+    return None
+
+
+def _strays(result: Result, code: str | None, data: str | None) -> str | None:
+    if result.task.fingerprint != code:
+        return "the task's code differs from that of the others under the same version"
+    if result.data is not None and result.data.fingerprint != data:
+        kind = "other data" if result.data.canonical else "not the task's canonical data"
+        return f"{kind} (fingerprint {result.data.fingerprint})"
+    return None
+
+
+def _usual(items: Iterable[Stored], read: Callable[[Result], str | None]) -> str | None:
+    """The most common value, canonical data first; ties go to the first by name."""
+    counts: Counter[str] = Counter()
+    canonical: dict[str, bool] = {}
+    for _, result in items:
+        value = read(result)
+        if value is not None:
+            counts[value] += 1
+            good = result.data is None or result.data.canonical
+            canonical[value] = canonical.get(value, False) or good
+    return min(counts, key=lambda v: (not canonical[v], -counts[v], v), default=None)

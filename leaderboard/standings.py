@@ -1,0 +1,259 @@
+"""Standings on a task: every method's place, with its uncertainty and its cost.
+
+A rank is 1 + the number of methods whose 95% interval of the mean test score lies wholly on the
+better side of this method's interval: methods that cannot be told apart share a rank. A method
+whose every evaluation run failed ranks after all that have one.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaderboard import references as frozen
+from leaderboard.references import Reference, References
+from leaderboard.selection import Group, select
+from leaderboard.statistics import Interval, generator, mean_interval
+from suite.frames import Stored
+from suite.result import ProtocolRecord, Result, Run, TaskRecord, file_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method on one task under one protocol; numbers are over its evaluation runs."""
+
+    stored: Stored
+    #: mean raw test score with its interval
+    raw: Interval
+    #: the same on the task's frozen scale, and each run's; None without a reference
+    scaled: Interval | None
+    scaled_scores: list[float] | None
+    #: mean of the metric at the last evaluation on test data, over completed runs
+    metric: float | None
+    #: gradient evaluations, one a run; infinite where the target was missed
+    times_to_target: list[float]
+    #: medians; the last is seconds divided by those of an AdamW step on the same machine
+    gradient_evaluations: float
+    seconds: float
+    adamw_steps: float | None
+    #: runs that did not complete, by status, tuning runs included
+    failures: Counter[str]
+    #: no evaluation run completed
+    failed: bool
+    rank: int | None = None
+    #: why it has no rank
+    note: str = ""
+
+    @property
+    def result(self) -> Result:
+        """The result that stands."""
+        return self.stored.result
+
+    @property
+    def method(self) -> str:
+        """The method's name."""
+        return self.stored.result.method.name
+
+    @property
+    def reached(self) -> int:
+        """Runs that reached the target."""
+        return sum(math.isfinite(time) for time in self.times_to_target)
+
+    @property
+    def time_to_target(self) -> float:
+        """Median over runs, infinite if half of them or more missed."""
+        return statistics.median(self.times_to_target)
+
+    @property
+    def default(self) -> Run:
+        """The tuning run with the declared defaults."""
+        return self.result.tuning[0]
+
+    @property
+    def tuned(self) -> Run:
+        """The tuning run that was chosen."""
+        return self.result.tuning[self.result.chosen]
+
+
+@dataclass(frozen=True)
+class TaskStanding:
+    """All methods on one task under one protocol."""
+
+    task: TaskRecord
+    protocol: ProtocolRecord
+    #: of this task version, or None
+    reference: Reference | None
+    #: why scores are raw, if they are
+    reference_note: str
+    #: best first; empty if the protocol is never ranked
+    ranked: list[Entry] = field(default_factory=list)
+    #: each with its note
+    unranked: list[Entry] = field(default_factory=list)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The ranked, then the unranked."""
+        return [*self.ranked, *self.unranked]
+
+
+def task_standing(group: Group, references: References) -> TaskStanding:
+    """Rank the comparable results of a group."""
+    task, protocol = group.task, group.protocol
+    reference, note = _reference(task, references)
+    apart = [replace(entry_of(item, reference), note=reason) for item, reason in group.apart]
+    entries = [entry_of(item, reference) for item in group.comparable]
+    if not protocol.ranked:
+        rule = f"the protocol {protocol.name} is never ranked"
+        apart = [*(replace(entry, note=rule) for entry in entries), *apart]
+        entries = []
+    sign = 1 if task.higher_is_better else -1
+    ranked = [replace(entry, rank=_rank(entry, entries, sign)) for entry in entries]
+    ranked.sort(key=lambda entry: (entry.rank, -sign * entry.raw.value, entry.method))
+    apart.sort(key=lambda entry: entry.method)
+    return TaskStanding(task, protocol, reference, note, ranked, apart)
+
+
+def _reference(task: TaskRecord, references: References) -> tuple[Reference | None, str]:
+    reference = references.get(task.name)
+    if reference is None:
+        return None, "no reference is frozen for this task: raw scores only"
+    if reference.task_version != task.version:
+        return None, (
+            f"the frozen reference is of task version {reference.task_version}, these results "
+            f"are of version {task.version}: raw scores only"
+        )
+    return reference, ""
+
+
+def entry_of(stored: Stored, reference: Reference | None) -> Entry:
+    """A result's numbers, not ranked yet."""
+    result, runs = stored.result, stored.result.evaluation
+    scores = [run.test_score for run in runs if run.test_score is not None]
+    name = (result.task.name, result.method.name, result.protocol.name)
+    raw = mean_interval(scores, generator("score", *name))
+    scaled, scaled_scores = None, None
+    if reference is not None and reference.task_version == result.task.version:
+        scaled_scores = [frozen.scaled(reference, score) for score in scores]
+        ends = sorted(frozen.scaled(reference, end) for end in (raw.low, raw.high))
+        scaled = Interval(frozen.scaled(reference, raw.value), ends[0], ends[1])
+    done = [run for run in runs if run.status == "completed"]
+    metrics = [run.curve.test.get(result.task.metric, []) for run in done]
+    last = [values[-1] for values in metrics if values]
+    steps = [
+        run.cost.seconds / run.cost.calibration_step_seconds
+        for run in runs
+        if run.cost.calibration_step_seconds is not None
+    ]
+    missed = math.inf
+    times = [missed if run.time_to_target is None else run.time_to_target for run in runs]
+    return Entry(
+        stored=stored,
+        raw=raw,
+        scaled=scaled,
+        scaled_scores=scaled_scores,
+        metric=statistics.fmean(last) if last else None,
+        times_to_target=times,
+        gradient_evaluations=statistics.median(run.cost.gradient_evaluations for run in runs),
+        seconds=statistics.median(run.cost.seconds for run in runs),
+        adamw_steps=statistics.median(steps) if steps else None,
+        failures=Counter(run.status for run in result.failed),
+        failed=all(run.status not in ("completed", "pruned") for run in runs),
+    )
+
+
+def _rank(entry: Entry, entries: list[Entry], sign: int) -> int:
+    if entry.failed:
+        return 1 + sum(not other.failed for other in entries)
+    return 1 + sum(not o.failed and wholly_better(o.raw, entry.raw, sign) for o in entries)
+
+
+def wholly_better(mine: Interval, theirs: Interval, sign: int = 1) -> bool:
+    """Whether my interval lies wholly on the better side; `sign` is -1 if lower is better."""
+    return mine.low > theirs.high if sign > 0 else mine.high < theirs.low
+
+
+def task_standings(
+    stored: Iterable[Stored], references: References | None = None
+) -> list[TaskStanding]:
+    """The standings of every task and protocol in some results."""
+    references = frozen.load() if references is None else references
+    groups, _ = select(stored, references)
+    return [task_standing(group, references) for group in groups]
+
+
+def task_table(
+    results: Iterable[Result], task: str, references: References | None = None
+) -> pd.DataFrame:
+    """A row a method and protocol on one task, best first: for the terminal and for notebooks.
+
+    The rank of what is not ranked is missing, and `note` says why.
+    """
+    import pandas as pd
+
+    rows = [
+        {
+            "rank": entry.rank,
+            "method": entry.method,
+            "protocol": standing.protocol.name,
+            "score": entry.raw.value,
+            "low": entry.raw.low,
+            "high": entry.raw.high,
+            "scaled": entry.scaled.value if entry.scaled else None,
+            "metric": entry.metric,
+            "time_to_target": entry.time_to_target,
+            "reached": entry.reached,
+            "runs": len(entry.times_to_target),
+            "gradient_evaluations": entry.gradient_evaluations,
+            "seconds": entry.seconds,
+            "default": entry.default.validation_score,
+            "tuned": entry.tuned.validation_score,
+            "failed": entry.failures.total(),
+            "note": entry.note,
+        }
+        for standing in _standings_of(results, task, references)
+        for entry in standing.entries
+    ]
+    return pd.DataFrame(rows).astype({"rank": "Int64"}) if rows else pd.DataFrame()
+
+
+def stands(result: Result, results: Iterable[Result], references: References | None = None) -> str:
+    """One line: how a result compares with the others on its task under its protocol."""
+    others = [other for other in results if other.digest != result.digest]
+    for standing in _standings_of([*others, result], result.task.name, references):
+        if standing.protocol.name != result.protocol.name:
+            continue
+        for entry in standing.entries:
+            if entry.result.digest == result.digest:
+                return _line(entry, standing)
+    return f"{result.method.name} on {result.task.name}: a newer result stands in its place"
+
+
+def _line(entry: Entry, standing: TaskStanding) -> str:
+    raw, task = entry.raw, standing.task
+    better = "higher" if task.higher_is_better else "lower"
+    score = f"{raw.value:.4g} [{raw.low:.4g}, {raw.high:.4g}], {better} is better"
+    where = f"{entry.method} on {task.name} ({standing.protocol.name})"
+    if entry.rank is None:
+        return f"{where}: not ranked ({entry.note}); score {score}"
+    sharing = sum(other.rank == entry.rank for other in standing.ranked) - 1
+    shared = f", shared with {sharing}" if sharing else ""
+    return f"{where}: rank {entry.rank} of {len(standing.ranked)}{shared}; score {score}"
+
+
+def _standings_of(
+    results: Iterable[Result], task: str, references: References | None
+) -> list[TaskStanding]:
+    stored = [
+        Stored(Path(r.task.name, file_name(r.method.name, r.protocol.name)), r)
+        for r in results
+        if r.task.name == task
+    ]
+    return task_standings(stored, references)

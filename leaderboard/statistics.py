@@ -1,0 +1,152 @@
+"""The statistics behind the standings, vectorised and repeatable.
+
+What draws random numbers takes a `numpy.random.Generator`; `generator(...)` derives one from what
+it is for, so that the same results always give the same intervals, whoever else is ranked.
+
+Sources: Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical
+Precipice" (interquartile mean, stratified bootstrap, probability of improvement); Dolan and Moré
+2002, "Benchmarking optimization software with performance profiles"; Tang et al. 2020, "Showing
+Your Work Doesn't Always Work" (expected best of k without replacement).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from suite.seeds import derive
+
+LEVEL = 0.95
+REPETITIONS = 2000
+
+Floats = NDArray[np.float64]
+
+
+class Interval(NamedTuple):
+    """An estimate with the ends of its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def generator(*purpose: str | int) -> np.random.Generator:
+    """The random generator of one purpose: the same on every machine."""
+    return np.random.default_rng(derive(0, "leaderboard", *purpose))
+
+
+def bootstrap(
+    scores: ArrayLike, rng: np.random.Generator, repetitions: int = REPETITIONS
+) -> Floats:
+    """Resamples of one task's scores over seeds: (seeds,) to (repetitions, seeds)."""
+    values = np.asarray(scores, float)
+    return values[rng.integers(len(values), size=(repetitions, len(values)))]
+
+
+def percentile_interval(value: float, resampled: Floats) -> Interval:
+    """The central 95% of resampled estimates, shape (repetitions,), around an estimate."""
+    tail = 100 * (1 - LEVEL) / 2
+    low, high = np.percentile(resampled, [tail, 100 - tail])
+    return Interval(float(value), float(low), float(high))
+
+
+def mean_interval(
+    scores: ArrayLike, rng: np.random.Generator, repetitions: int = REPETITIONS
+) -> Interval:
+    """The mean over seeds with its bootstrap interval."""
+    resampled = bootstrap(scores, rng, repetitions).mean(axis=1)
+    return percentile_interval(float(np.mean(np.asarray(scores, float))), resampled)
+
+
+def interquartile_mean(scores: ArrayLike) -> Floats:
+    """Mean of the middle half along the last axis: a quarter, rounded down, goes on each side."""
+    ordered = np.sort(np.asarray(scores, float), axis=-1)
+    n = ordered.shape[-1]
+    cut = n // 4
+    return np.asarray(ordered[..., cut : n - cut].mean(axis=-1))
+
+
+def iqm_interval(
+    tasks: Sequence[ArrayLike], rng: np.random.Generator, repetitions: int = REPETITIONS
+) -> Interval:
+    """Interquartile mean over all runs of a track, with its stratified bootstrap interval.
+
+    `tasks` holds one array of scores over seeds a task; seeds are resampled within each task, so
+    that the interval speaks of repeating the runs on these tasks, not of other tasks.
+    """
+    resampled = np.concatenate([bootstrap(scores, rng, repetitions) for scores in tasks], axis=1)
+    together = np.concatenate([np.asarray(scores, float) for scores in tasks])
+    return percentile_interval(float(interquartile_mean(together)), interquartile_mean(resampled))
+
+
+def win_probability(tasks: Sequence[Sequence[ArrayLike]]) -> Floats:
+    """Probability that a run of method i beats one of method j: (methods, methods).
+
+    `tasks[t][i]` holds method i's scores over seeds on task t; higher is better, a tie counts one
+    half. Averaged over tasks; the diagonal is one half.
+    """
+    total = np.zeros((len(tasks[0]), len(tasks[0])))
+    for methods in tasks:
+        width = max(np.size(scores) for scores in methods)
+        padded = np.full((len(methods), width), np.nan)
+        for i, scores in enumerate(methods):
+            padded[i, : np.size(scores)] = np.asarray(scores, float)
+        present = ~np.isnan(padded)
+        mine, theirs = padded[:, None, :, None], padded[None, :, None, :]
+        wins = (mine > theirs).sum((2, 3)) + 0.5 * (mine == theirs).sum((2, 3))
+        counts = present.sum(1)
+        total += wins / (counts[:, None] * counts[None, :])
+    return total / len(tasks)
+
+
+def mean_rank(scores: ArrayLike) -> Floats:
+    """Mean over tasks of the rank among methods: (methods, tasks) to (methods,).
+
+    Higher scores are better and rank lower; ties share the mean of their ranks.
+    """
+    values = np.asarray(scores, float)
+    better = (values[None, :, :] > values[:, None, :]).sum(1)
+    equal = (values[None, :, :] == values[:, None, :]).sum(1)
+    return np.asarray((better + (equal + 1) / 2).mean(axis=1))
+
+
+def performance_profile(times: Sequence[Sequence[ArrayLike]], ratios: ArrayLike) -> Floats:
+    """Share of runs that reach the target within a ratio of the fastest method's time.
+
+    `times[t][i]` holds method i's times over seeds on task t, infinite where the target was
+    missed; the fastest method on a task is the one with the smallest median. Every task weighs
+    the same. Shape (methods, ratios).
+    """
+    allowed = np.asarray(ratios, float)
+    share = np.zeros((len(times[0]), len(allowed)))
+    for methods in times:
+        fastest = min(float(np.median(np.asarray(scores, float))) for scores in methods)
+        if not np.isfinite(fastest):
+            continue  # nobody reached it: the task counts as missed for all
+        for i, scores in enumerate(methods):
+            ratio = np.asarray(scores, float)[:, None] / fastest
+            share[i] += (ratio <= allowed[None, :]).mean(axis=0)
+    return share / len(times)
+
+
+def expected_best(scores: ArrayLike, *, higher_is_better: bool) -> Floats:
+    """Expected best of k of the n trials, for k = 1 to n: (n,) to (n,).
+
+    Unbiased: the mean over all subsets of size k. With scores sorted from best to worst, the j-th
+    (from 0) is the best of C(n-1-j, k-1) of the C(n, k) subsets.
+    """
+    ordered = np.sort(np.asarray(scores, float))
+    if higher_is_better:
+        ordered = ordered[::-1]
+    n = len(ordered)
+    weights = np.zeros((n, n))
+    for k in range(1, n + 1):
+        # C(n-1-j, k-1) / C(n, k) by its ratio from j to j + 1: no large factorials.
+        weight = k / n
+        for j in range(n - k + 1):
+            weights[k - 1, j] = weight
+            weight *= (n - k - j) / max(n - 1 - j, 1)
+    return np.asarray(weights @ ordered)

@@ -1,0 +1,110 @@
+"""Standings over a track: the interquartile mean of scaled scores over tasks with references."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from leaderboard.standings import Entry, TaskStanding, wholly_better
+from leaderboard.statistics import Interval, generator, iqm_interval, mean_rank, win_probability
+from suite.result import ProtocolRecord
+
+
+@dataclass(frozen=True)
+class TrackEntry:
+    """One method over a track."""
+
+    method: str
+    #: its entry on each task where it is ranked, by the task's name
+    entries: dict[str, Entry]
+    iqm: Interval
+    #: None if it has not run all tasks
+    rank: int | None = None
+    #: chance that its run beats another complete method's, mean over those and over tasks
+    win_probability: float | None = None
+    mean_rank: float | None = None
+
+    @property
+    def failures(self) -> int:
+        """Runs that did not complete."""
+        return sum(entry.failures.total() for entry in self.entries.values())
+
+
+@dataclass(frozen=True)
+class TrackStanding:
+    """All methods over one track under one protocol."""
+
+    track: str
+    protocol: ProtocolRecord
+    #: those that count: they have a reference
+    tasks: list[TaskStanding]
+    #: those that do not
+    raw: list[TaskStanding]
+    #: all tasks run, best first
+    complete: list[TrackEntry]
+    #: some tasks only, most tasks first
+    partial: list[TrackEntry]
+
+
+def track_standings(standings: Iterable[TaskStanding]) -> list[TrackStanding]:
+    """A standing for every track and ranked protocol; the most complete protocol comes first."""
+    groups: dict[tuple[str, str], list[TaskStanding]] = {}
+    for standing in standings:
+        if standing.protocol.ranked:
+            key = (standing.task.track, standing.protocol.name)
+            groups.setdefault(key, []).append(standing)
+    tracks = [_track(group) for group in groups.values()]
+    order = {"mini": 0, "full": 1}
+    return sorted(
+        tracks,
+        key=lambda t: (
+            order[t.track],
+            -sum(len(standing.ranked) for standing in [*t.tasks, *t.raw]),
+            t.protocol.name,
+        ),
+    )
+
+
+def _track(group: list[TaskStanding]) -> TrackStanding:
+    tasks = [standing for standing in group if standing.reference is not None]
+    raw = [standing for standing in group if standing.reference is None]
+    track, protocol = group[0].task.track, group[0].protocol
+    found: dict[str, dict[str, Entry]] = {}
+    for standing in tasks:
+        for entry in standing.ranked:
+            found.setdefault(entry.method, {})[standing.task.name] = entry
+    entries = [
+        TrackEntry(method, by_task, _iqm(by_task, track, method, protocol.name))
+        for method, by_task in sorted(found.items())
+    ]
+    complete = [entry for entry in entries if len(entry.entries) == len(tasks)]
+    partial = [entry for entry in entries if len(entry.entries) < len(tasks)]
+    partial.sort(key=lambda entry: (-len(entry.entries), -entry.iqm.value, entry.method))
+    return TrackStanding(track, protocol, tasks, raw, _ranked(complete, tasks), partial)
+
+
+def _iqm(by_task: dict[str, Entry], track: str, method: str, protocol: str) -> Interval:
+    scores = [entry.scaled_scores for _, entry in sorted(by_task.items()) if entry.scaled_scores]
+    return iqm_interval(scores, generator("track", track, method, protocol))
+
+
+def _ranked(entries: list[TrackEntry], tasks: list[TaskStanding]) -> list[TrackEntry]:
+    if not entries:
+        return []
+    names = [standing.task.name for standing in tasks]
+    scores = [[entry.entries[name].scaled_scores or [] for entry in entries] for name in names]
+    wins = win_probability(scores)
+    ranks = mean_rank([[entry.entries[name].scaled.value for name in names] for entry in entries])
+    others = len(entries) - 1
+    ranked = [
+        TrackEntry(
+            entry.method,
+            entry.entries,
+            entry.iqm,
+            rank=1 + sum(wholly_better(other.iqm, entry.iqm) for other in entries),
+            win_probability=float((wins[i].sum() - wins[i, i]) / others) if others else None,
+            mean_rank=float(ranks[i]),
+        )
+        for i, entry in enumerate(entries)
+    ]
+    return sorted(ranked, key=lambda entry: (entry.rank, -entry.iqm.value, entry.method))
