@@ -1,0 +1,37 @@
+"""Label smoothing: a share of every label is spread evenly over the classes."""
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+
+
+class LabelSmoothing(Regularizer):
+    """Section 7: the loss is (1 - epsilon) H(label, p) + epsilon H(uniform, p).
+
+    Outputs are class scores of shape (..., classes); the first term is the task's own loss.
+    """
+
+    def __init__(self, epsilon: float) -> None:
+        self.epsilon = epsilon
+
+    def attach(self, model: nn.Module, info: TaskInfo) -> None:
+        if info.classes is None:
+            raise NotApplicable("label smoothing needs a task with classes")
+
+    def criterion(
+        self, outputs: Tensor, targets: Tensor, default: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        uniform = -outputs.log_softmax(-1).mean()
+        return (1 - self.epsilon) * default(outputs, targets) + self.epsilon * uniform
+
+
+regularizer(
+    "label_smoothing",
+    LabelSmoothing,
+    summary="Trains towards labels that leave some probability to every class.",
+    paper="Szegedy et al. 2016, Rethinking the Inception Architecture for Computer Vision",
+    url="https://arxiv.org/abs/1512.00567",
+    search={"epsilon": search.uniform(0.0, 0.4, default=0.1)},
+)

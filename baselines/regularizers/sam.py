@@ -1,0 +1,45 @@
+"""SAM: the gradient is taken where the loss is worst nearby."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from suite import Regularizer, regularizer, search
+
+
+class SAM(Regularizer):
+    """Sharpness-aware minimization, algorithm 1 with p = 2; two gradient evaluations a step.
+
+    The ascent is e = rho g / ||g||, with the norm over all parameters (eq. 2), and the gradient at
+    w + e is used at w. The loss returned is the one at w.
+    """
+
+    def __init__(self, rho: float) -> None:
+        self.rho = rho
+
+    def evaluate(self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]) -> Tensor:
+        loss = evaluate()
+        gradients = {p: p.grad for p in parameters if p.grad is not None}
+        # Kept, as adding and subtracting the ascent would not give the same bits back.
+        weights = {p: p.detach().clone() for p in gradients}
+        with torch.no_grad():
+            scale = self.rho / (torch.nn.utils.get_total_norm(gradients.values()) + 1e-12)
+            for p, gradient in gradients.items():
+                p.add_(gradient * scale)
+        evaluate()
+        with torch.no_grad():
+            for p, weight in weights.items():
+                p.copy_(weight)
+        return loss
+
+
+regularizer(
+    "sam",
+    SAM,
+    summary="Follows the gradient from the worst point within a small ball around the weights.",
+    paper="Foret et al. 2021, Sharpness-Aware Minimization for Efficiently Improving "
+    "Generalization",
+    url="https://arxiv.org/abs/2010.01412",
+    search={"rho": search.log_uniform(1e-3, 1.0, default=0.05)},
+)

@@ -1,0 +1,21 @@
+"""Linear decay: warm-up, then a straight line to zero."""
+
+from suite import schedule, search
+
+
+def linear_decay(progress: float, warmup: float) -> float:
+    """Rises for the share `warmup` of the budget, then falls to 0 at its end."""
+    if progress < warmup:
+        return progress / warmup
+    return (1 - progress) / (1 - warmup)
+
+
+schedule(
+    "linear_decay",
+    linear_decay,
+    summary="Warms up, then lowers the learning rate linearly to zero.",
+    paper="Defazio et al. 2023, Optimal Linear Decay Learning Rate Schedules and Further "
+    "Refinements",
+    url="https://arxiv.org/abs/2310.07831",
+    search={"warmup": search.uniform(0.0, 0.2, default=0.05)},
+)

@@ -1,0 +1,33 @@
+"""SGDR: cosine annealing that starts again and again, each time for longer."""
+
+import math
+
+from suite import schedule, search
+
+
+def sgdr(progress: float, cycles: int, t_mult: int) -> float:
+    """Eq. 5 with eta_min = 0: each cycle is `t_mult` times as long as the one before.
+
+    The lengths are shares of the budget, so that the last cycle ends with it: cycles that were cut
+    off would be evaluated at a high learning rate.
+    """
+    lengths = [t_mult**cycle for cycle in range(cycles)]
+    since_restart = progress * sum(lengths)
+    for length in lengths:
+        if since_restart < length:
+            return (1 + math.cos(math.pi * since_restart / length)) / 2
+        since_restart -= length
+    return 0.0
+
+
+schedule(
+    "sgdr",
+    sgdr,
+    summary="Anneals along cosine cycles that restart, each a multiple as long as the last.",
+    paper="Loshchilov and Hutter 2017, SGDR: Stochastic Gradient Descent with Warm Restarts",
+    url="https://arxiv.org/abs/1608.03983",
+    search={
+        "cycles": search.integer(1, 6, default=4),
+        "t_mult": search.integer(1, 3, default=2),
+    },
+)
