@@ -1,0 +1,58 @@
+"""MeZO: training with forward passes only."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from suite import Objective, TaskInfo, optimizer, search
+
+
+class MeZO(Optimizer):
+    """Malladi et al. 2023, Algorithm 1: simultaneous perturbation, regenerated from a seed.
+
+    The direction z is never stored: it is drawn three times from the same seed. Because the seed
+    is set before both losses, layers with random numbers of their own draw the same ones in both.
+    """
+
+    def __init__(
+        self, parameters: list[nn.Parameter], lr: float, epsilon: float, info: TaskInfo
+    ) -> None:
+        super().__init__(parameters, {"lr": lr})
+        self._epsilon = epsilon
+        self._generator = info.generator
+
+    @torch.no_grad()
+    def step(self, objective: Objective) -> Tensor:
+        """One step of two losses, at w + epsilon z and w - epsilon z; returns their mean."""
+        epsilon = self._epsilon
+        seed = int(torch.randint(2**62, (), generator=self._generator))
+        self._move(seed, [epsilon] * len(self.param_groups))
+        plus = objective.loss()
+        self._move(seed, [-2 * epsilon] * len(self.param_groups))
+        minus = objective.loss()
+        slope = float(plus - minus) / (2 * epsilon)
+        # Back to w and the step along z in one go.
+        self._move(seed, [epsilon - group["lr"] * slope for group in self.param_groups])
+        return (plus + minus) / 2
+
+    def _move(self, seed: int, distances: list[float]) -> None:
+        """Add to each group's parameters its distance times z, with z standard normal."""
+        torch.manual_seed(seed)
+        for group, distance in zip(self.param_groups, distances, strict=True):
+            for p in group["params"]:
+                p.add_(torch.randn_like(p), alpha=distance)
+
+
+optimizer(
+    "mezo",
+    MeZO,
+    summary="A finite difference of two losses along one random direction; no backward pass.",
+    paper="Malladi et al. 2023, Fine-Tuning Language Models with Just Forward Passes",
+    url="https://arxiv.org/abs/2305.17333",
+    search={
+        "lr": search.log_uniform(1e-6, 1e-1, default=1e-4),
+        "epsilon": search.log_uniform(1e-4, 1e-1, default=1e-3),
+    },
+)

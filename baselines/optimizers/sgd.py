@@ -1,0 +1,22 @@
+"""SGD with momentum: torch's own, fused."""
+
+from functools import partial
+
+from torch.optim import SGD
+
+from suite import optimizer, search
+
+optimizer(
+    "sgd",
+    partial(SGD, fused=True),
+    summary="Stochastic gradient descent with momentum, Nesterov's or the classical one.",
+    paper="Sutskever et al. 2013, On the importance of initialization and momentum in deep learning",
+    url="https://proceedings.mlr.press/v28/sutskever13.html",
+    search={
+        "lr": search.log_uniform(1e-3, 3.0, default=0.1),
+        # torch's Nesterov form needs some momentum: the range starts above 0
+        "momentum": search.uniform(0.5, 0.99, default=0.9),
+        "nesterov": search.choice(True, False, default=True),
+        "weight_decay": search.log_uniform(1e-5, 1e-2, default=5e-4),
+    },
+)
