@@ -1,0 +1,134 @@
+"""Comparing a few methods on one task: differences seed by seed, and their learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from leaderboard.standings import Entry, TaskStanding, task_standings
+from leaderboard.statistics import (
+    Interval,
+    bootstrap,
+    generator,
+    mean_interval,
+    percentile_interval,
+)
+from suite.errors import UsageError, unknown_name
+from suite.frames import curves_frame, read_folder
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far a method's mean test score lies from the baseline's."""
+
+    method: str
+    baseline: str
+    interval: Interval
+    #: "paired over n seeds", or why it could not be paired
+    how: str
+
+
+def choose_standing(
+    results: Path, task: str, methods: Sequence[str], protocol: str | None
+) -> tuple[TaskStanding, int]:
+    """The standing of these methods alone, in the protocol with most trials that all have.
+
+    Also says how many files were refused. Raises UsageError naming what is missing.
+    """
+    stored, invalid = read_folder(results)
+    on_task = [item for item in stored if item.result.task.name == task]
+    known = {item.result.method.name for item in on_task}
+    if not known:
+        raise UsageError(f"{results} holds no results on {task}.")
+    for method in methods:
+        if method not in known:
+            raise unknown_name(f"method with results on {task}", method, known)
+    found = task_standings(item for item in on_task if item.result.method.name in methods)
+    if protocol is not None:
+        found = [standing for standing in found if standing.protocol.name == protocol]
+    whole = [s for s in found if {entry.method for entry in s.entries} == set(methods)]
+    if not whole:
+        has = "; ".join(
+            f"{s.protocol.name}: {', '.join(entry.method for entry in s.entries)}" for s in found
+        )
+        raise UsageError(
+            f"the methods share no protocol on {task} ({has or 'none has this protocol'}). "
+            "Run the missing ones with `suite run`."
+        )
+    best = max(whole, key=lambda s: (s.protocol.budget_fraction, s.protocol.trials))
+    return best, len(invalid)
+
+
+def differences(standing: TaskStanding, methods: Sequence[str]) -> list[Difference]:
+    """Mean test score of each further method minus that of the first, with 95% intervals.
+
+    Runs with the same seed share data split, initial weights and batch order, so their difference
+    is taken seed by seed; without common seeds the two means are resampled apart.
+    """
+    entries = {entry.method: entry for entry in standing.entries}
+    baseline, *others = (entries[method] for method in dict.fromkeys(methods))
+    return [_difference(entry, baseline) for entry in others]
+
+
+def _difference(entry: Entry, baseline: Entry) -> Difference:
+    mine, theirs = _scores(entry), _scores(baseline)
+    rng = generator("compare", entry.result.task.name, entry.method, baseline.method)
+    common = sorted(mine.keys() & theirs.keys())
+    if common:
+        interval = mean_interval([mine[seed] - theirs[seed] for seed in common], rng)
+        how = f"paired over {len(common)} seeds"
+    else:
+        values, others = list(mine.values()), list(theirs.values())
+        resampled = bootstrap(values, rng).mean(1) - bootstrap(others, rng).mean(1)
+        interval = percentile_interval(float(np.mean(values) - np.mean(others)), resampled)
+        how = "not paired: the results have no seed in common"
+    return Difference(entry.method, baseline.method, interval, how)
+
+
+def _scores(entry: Entry) -> dict[int, float]:
+    runs = entry.result.evaluation
+    return {run.seed: run.test_score for run in runs if run.test_score is not None}
+
+
+def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> None:
+    """Write the learning curves on test data to a file, one line a seed.
+
+    Raises UsageError if the file's ending names no format.
+    """
+    import seaborn as sns
+    from matplotlib.figure import Figure
+
+    task = standing.task
+    figure = Figure(figsize=(7, 4.3), layout="constrained")
+    formats = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:] not in formats:
+        raise UsageError(f"{path}: the ending must be one of {', '.join(sorted(formats))}.")
+    curves = curves_frame(entry.stored for entry in standing.entries)
+    shown = curves[
+        (curves.purpose == "evaluation") & (curves.split == "test") & (curves.metric == task.metric)
+    ]
+    with sns.axes_style("whitegrid"):
+        axes = figure.subplots()
+    sns.lineplot(
+        shown,
+        x="gradient_evaluations",
+        y="value",
+        hue="method",
+        hue_order=list(dict.fromkeys(methods)),
+        units="number",
+        estimator=None,
+        palette="colorblind",
+        ax=axes,
+    )
+    axes.axhline(task.target, color="gray", linestyle=":", label="target")
+    axes.legend()
+    axes.set(
+        title=f"{task.name}, protocol {standing.protocol.name}: one line a seed",
+        xlabel="gradient evaluations",
+        ylabel=f"test {task.metric}",
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)

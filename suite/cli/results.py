@@ -1,0 +1,136 @@
+"""`suite validate` and `suite compare`: what result files say, and whether they may be believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from suite.cli.options import NameType
+from suite.cli.tables import show_table
+from suite.errors import InvalidResult, UsageError
+
+if TYPE_CHECKING:
+    from leaderboard.comparison import Difference
+    from leaderboard.standings import TaskStanding
+
+
+@click.command(no_args_is_help=True)
+@click.argument(
+    "paths",
+    nargs=-1,
+    required=True,
+    metavar="PATH...",
+    type=click.Path(exists=True, path_type=Path),
+)
+def validate(paths: tuple[Path, ...]) -> int:
+    """Check result files, or all below a folder: one line each, exit code 1 if one is refused.
+
+    Checked are the schema, the digest, that numbers are finite and consistent, and that the file
+    lies where its content belongs.
+    """
+    from suite.result import check_place, read
+
+    files = [file for path in paths for file in _files(path)]
+    if not files:
+        raise UsageError("no result files (*.json) there: " + ", ".join(map(str, paths)))
+    refused = 0
+    for file in files:
+        try:
+            check_place(read(file), file.absolute())
+        except InvalidResult as error:
+            refused += 1
+            reason = str(error).removeprefix(f"{file.absolute()}: ").removeprefix(f"{file}: ")
+            click.echo(f"refused  {file}: {reason}")
+        else:
+            click.echo(f"ok       {file}")
+    click.echo(f"{len(files) - refused} ok, {refused} refused")
+    return 1 if refused else 0
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(file for file in path.rglob("*.json") if not file.name.startswith("."))
+
+
+@click.command(no_args_is_help=True)
+@click.argument("methods", nargs=-1, required=True, metavar="A B...")
+@click.option("--task", type=NameType("task", files=False), required=True)
+@click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result files.",
+)
+@click.option("--protocol", help="Default: the one with most trials that all methods have.")
+@click.option(
+    "--figure",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the learning curves to this file (.png, .svg, .pdf).",
+)
+def compare(
+    methods: tuple[str, ...],
+    task: str,
+    results: Path,
+    protocol: str | None,
+    figure: Path | None,
+) -> None:
+    """Compare two or more methods on a task by their results.
+
+    Methods are written as in the results: lion, adamw+grokfast_ema, sgd+sam@sgdr. Differences are
+    to the first one, seed by seed, with a 95% bootstrap interval.
+    """
+    if len(set(methods)) < 2:
+        raise UsageError("compare takes two or more different methods.")
+    from leaderboard.comparison import choose_standing, differences, draw_curves
+
+    standing, refused = choose_standing(results, task, methods, protocol)
+    _print_standing(standing)
+    for difference in differences(standing, methods):
+        click.echo(_sentence(difference, standing))
+    if figure is not None:
+        draw_curves(standing, methods, figure)
+        click.echo(f"Learning curves: {figure}")
+    if refused:
+        click.echo(f"suite: {refused} files were refused: `suite validate {results}`", err=True)
+
+
+def _print_standing(standing: TaskStanding) -> None:
+    task = standing.task
+    better = "higher" if task.higher_is_better else "lower"
+    click.echo(f"{task.name}, protocol {standing.protocol.name}; {better} scores are better")
+    columns = ["method", "score", "95% interval", task.metric, "reached", "evaluations", "seconds"]
+    columns += ["default", "tuned", "failed", "note"]
+    rows = [
+        [
+            entry.method,
+            f"{entry.raw.value:.4g}",
+            f"{entry.raw.low:.4g} to {entry.raw.high:.4g}",
+            "-" if entry.metric is None else f"{entry.metric:.4g}",
+            f"{entry.reached} of {len(entry.times_to_target)}",
+            f"{entry.gradient_evaluations:.0f}",
+            f"{entry.seconds:.3g}",
+            f"{entry.default.validation_score:.4g}",
+            f"{entry.tuned.validation_score:.4g}",
+            str(entry.failures.total()),
+            entry.note,
+        ]
+        for entry in standing.entries
+    ]
+    show_table(columns, rows)
+
+
+def _sentence(difference: Difference, standing: TaskStanding) -> str:
+    value, low, high = difference.interval
+    better = value > 0 if standing.task.higher_is_better else value < 0
+    if low <= 0 <= high:
+        verdict = "cannot be told apart"
+    else:
+        verdict = "better" if better else "worse"
+    return (
+        f"{difference.method} - {difference.baseline}: {value:+.4g} ({low:+.4g} to {high:+.4g}, "
+        f"{difference.how}): {verdict}"
+    )
