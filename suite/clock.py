@@ -6,7 +6,7 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,21 +66,35 @@ def synchronize(device: str) -> None:
 def calibrate(task: Task, train: Split, device: str) -> float:
     """Seconds of one AdamW step of a task on this machine: what other timings are read against.
 
-    The median of up to 20 steps within a tenth of a second, after two steps of warm-up. Uses
-    torch's global generator: call it before seeding.
+    Uses torch's global generator: call it before seeding.
     """
     model = task.problem.model().to(device).train()
-    generator = torch.Generator().manual_seed(0)
-    batches = task.problem.batches(train, task.batch_size, generator)
     optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+    return _time_steps(task, model, train, device, optimizer.step)
+
+
+def time_gradient(task: Task, train: Split, device: str) -> float:
+    """Seconds of one gradient evaluation, for estimates.
+
+    Without an optimizer: making torch's first one imports its compiler, which takes seconds.
+    """
+    model = task.problem.model().to(device).train()
+    return _time_steps(task, model, train, device, lambda: None)
+
+
+def _time_steps(
+    task: Task, model: nn.Module, train: Split, device: str, update: Callable[[], object]
+) -> float:
+    """Median seconds of up to 20 steps within a tenth of a second, after two of warm-up."""
+    batches = task.problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
     seconds: list[float] = []
     for step in range(2 + _CALIBRATION_STEPS):
         inputs, targets = next(batches)
         synchronize(device)
         began = time.perf_counter()
-        optimizer.zero_grad()
+        model.zero_grad()
         task.problem.criterion(model(inputs), targets).backward()
-        optimizer.step()
+        update()
         synchronize(device)
         if step >= 2:
             seconds.append(time.perf_counter() - began)

@@ -6,23 +6,23 @@ from collections.abc import Sequence
 
 import torch
 
-from suite.clock import calibrate, time_evaluation
+from suite.clock import time_evaluation, time_gradient
 from suite.plan import Plan
 from suite.tasks import Split
 from suite.training import make_repeatable
 
 
 def trial_seconds(plan: Plan) -> float:
-    """Seconds of one trial at full budget: AdamW steps and evaluations, timed here and now.
+    """Seconds of one trial: gradient evaluations and measurements of held-out data, timed now.
 
-    May raise MissingData. Methods whose steps cost more than AdamW's take longer.
+    May raise MissingData. The method's own work between gradient evaluations comes on top.
     """
     task, problem = plan.task, plan.task.problem
     make_repeatable(plan.threads)
     data = problem.data(plan.data, torch.Generator().manual_seed(0))
     train = data.train.to(plan.device)
     steps = plan.budget / task.batch_size
-    seconds = steps * calibrate(task, train, plan.device)
+    seconds = steps * time_gradient(task, train, plan.device)
     model = problem.model().to(plan.device)
     if problem.online:
         inputs, targets = next(iter(problem.batches(train, task.batch_size, torch.Generator())))

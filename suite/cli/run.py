@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,7 +238,8 @@ def _say_how_long(plans: list[Plan], jobs: int) -> None:
     from suite.progress import duration
 
     trials = sum(plan.rules.trials + plan.rules.seeds for plan in plans)
-    seconds = sum(study_seconds(plans, jobs).values())
+    # A worker takes about as long to start as this process took so far.
+    seconds = sum(study_seconds(plans, jobs).values()) + time.process_time()
     studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
     click.echo(
         f"{studies}, {trials} trials, {jobs} at a time: about {duration(seconds)} on this machine."
