@@ -126,10 +126,8 @@ def _print_standing(standing: TaskStanding) -> None:
 def _sentence(difference: Difference, standing: TaskStanding) -> str:
     value, low, high = difference.interval
     better = value > 0 if standing.task.higher_is_better else value < 0
-    if low <= 0 <= high:
-        verdict = "cannot be told apart"
-    else:
-        verdict = "better" if better else "worse"
+    apart = "better" if better else "worse"
+    verdict = "cannot be told apart" if low <= 0 <= high else apart
     return (
         f"{difference.method} - {difference.baseline}: {value:+.4g} ({low:+.4g} to {high:+.4g}, "
         f"{difference.how}): {verdict}"

@@ -27,5 +27,7 @@ def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Rows of text in columns that line up, two spaces apart."""
     lines = [columns, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
-    padded = ([cell.ljust(width) for cell, width in zip(line, widths)] for line in lines)
+    padded = (
+        [cell.ljust(width) for cell, width in zip(line, widths, strict=True)] for line in lines
+    )
     return "\n".join("  ".join(cells).rstrip() for cells in padded)
