@@ -1,4 +1,4 @@
-"""Lion: pytorch-optimizer's, with every hyperparameter given, so that none changes with a release."""
+"""Lion: pytorch-optimizer's, with every hyperparameter given: its defaults may change."""
 
 from functools import partial
 

@@ -47,6 +47,11 @@ class FlatteningMuon(Muon):
         return loss
 
 
+def is_orthogonalized(parameter: nn.Parameter) -> bool:
+    """Whether a parameter is Muon's; embeddings and the head are matrices, but not its."""
+    return parameter.role == "conv" or (parameter.role == "hidden" and parameter.ndim == 2)
+
+
 def build(
     parameters: list[nn.Parameter], lr: float, adamw_lr: float, weight_decay: float
 ) -> Optimizer:
@@ -54,10 +59,8 @@ def build(
 
     Constants are those of the author's implementation.
     """
-    orthogonalized, others = [], []
-    for p in parameters:
-        by_muon = (p.role == "hidden" and p.ndim == 2) or p.role == "conv"
-        (orthogonalized if by_muon else others).append(p)
+    orthogonalized = [p for p in parameters if is_orthogonalized(p)]
+    others = [p for p in parameters if not is_orthogonalized(p)]
     parts: list[Optimizer] = []
     if orthogonalized:
         parts.append(

@@ -10,7 +10,8 @@ optimizer(
     "sgd",
     partial(SGD, fused=True),
     summary="Stochastic gradient descent with momentum, Nesterov's or the classical one.",
-    paper="Sutskever et al. 2013, On the importance of initialization and momentum in deep learning",
+    paper="Sutskever et al. 2013, On the importance of initialization and momentum in deep "
+    "learning",
     url="https://proceedings.mlr.press/v28/sutskever13.html",
     search={
         "lr": search.log_uniform(1e-3, 3.0, default=0.1),
