@@ -47,21 +47,21 @@ class ReDo(Regularizer):
                     "them with plain weights (not reparametrized or grouped)"
                 )
             if self._steps % self.period == 0:
-                for units in layers:
-                    self._recycle(units, optimizer)
+                self._recycle(layers, optimizer)
         # The second step is traced as well, to say at once if the model has no such layers.
         if self._steps == 1 or (self._steps + 1) % self.period == 0:
             self._trace = _Trace(model)
 
-    def _recycle(self, units: _Units, optimizer: torch.optim.Optimizer) -> None:
-        dormant = units.activity <= self.tau * units.activity.mean()
-        if not dormant.any():
-            return
-        for p in units.layer.parameters(recurse=False):
-            self._set(p, dormant, self._draw(p, p[dormant].shape), optimizer)
-        for layer in units.readers:
-            columns = _columns(units.layer, layer, dormant)
-            self._set(layer.weight, (slice(None), columns), 0.0, optimizer)
+    def _recycle(self, layers: list[_Units], optimizer: torch.optim.Optimizer) -> None:
+        found = [(units, units.activity <= self.tau * units.activity.mean()) for units in layers]
+        for units, dormant in found:
+            for p in units.layer.parameters(recurse=False):
+                self._set(p, dormant, self._draw(p, p[dormant].shape), optimizer)
+        # Afterwards, as a weight between two dormant units is both incoming and outgoing.
+        for units, dormant in found:
+            for layer in units.readers:
+                columns = _columns(units.layer, layer, dormant)
+                self._set(layer.weight, (slice(None), columns), 0.0, optimizer)
 
     def _draw(self, p: nn.Parameter, shape: torch.Size) -> Tensor:
         """Values from the initial ones of a parameter, with replacement."""

@@ -1,0 +1,82 @@
+"""What every registered regularizer must hold, whatever it does."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from suite import Regularizer, registry
+from suite.result import Run
+from suite.training import Trial, run_trial
+
+NAMES = registry.names("regularizer")
+
+
+def short_run(components: list[tuple[str, str]], seed: int = 7) -> Run:
+    """A fiftieth of modular_addition's budget, every component with its defaults."""
+    hyperparameters = {name: registry.get(kind, name).defaults for kind, name in components}
+    trial = Trial(
+        "modular_addition", tuple(components), hyperparameters, 0, seed, "evaluation", 0.02
+    )
+    return run_trial(trial).run
+
+
+def measured(run: Run) -> dict:
+    return run.curve.model_dump(exclude={"seconds"})
+
+
+def test_all_are_found():
+    assert {
+        "early_dropout",
+        "grokfast_ema",
+        "iterate_ema",
+        "label_smoothing",
+        "redo",
+        "sam",
+        "weight_norm",
+    } <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_bits(name):
+    method = [("optimizer", "adamw"), ("regularizer", name)]
+    first, second = short_run(method), short_run(method)
+    assert first.status == "completed", first.reason
+    assert measured(first) == measured(second)
+    assert first.cost.gradient_evaluations == 40
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_declaration(name):
+    component = registry.get("regularizer", name)
+    assert component.path.stem == name
+    assert component.summary.endswith(".")
+    assert re.search(r"\b(19|20)\d\d, \w", component.paper)
+    assert component.url.startswith("https://")
+    assert set(component.defaults) == set(inspect.signature(component.build).parameters)
+    regularizer = component.build(**component.defaults)
+    assert isinstance(regularizer, Regularizer)
+    hooks = [hook for hook, value in vars(Regularizer).items() if callable(value)]
+    assert any(regularizer.overrides(hook) for hook in hooks if hook != "overrides")
+
+
+def test_the_initial_weights_do_not_depend_on_the_regularizers():
+    plain = short_run([("optimizer", "adamw")])
+    averaged = short_run([("optimizer", "adamw"), ("regularizer", "iterate_ema")])
+    assert averaged.curve.train_loss == plain.curve.train_loss
+    assert averaged.curve.test != plain.curve.test
+
+
+def test_sam_gets_half_the_steps_of_the_same_budget():
+    plain = short_run([("optimizer", "sgd")])
+    sam = short_run([("optimizer", "sgd"), ("regularizer", "sam")])
+    assert (plain.cost.steps, sam.cost.steps) == (40, 20)
+    assert plain.cost.gradient_evaluations == sam.cost.gradient_evaluations == 40
+
+
+def test_all_at_once():
+    every = [("regularizer", name) for name in NAMES if name != "redo"]
+    run = short_run([("optimizer", "adamw"), *every, ("schedule", "cosine")])
+    assert run.status == "completed", run.reason
