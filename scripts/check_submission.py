@@ -1,0 +1,100 @@
+"""Check a submission: what changed since a commit, as Markdown on standard output.
+
+    python scripts/check_submission.py BASE
+
+Every changed component runs at the smoke protocol on the mini tasks that need no download, every
+changed task with the first optimizer; every changed result file is validated. Exit code 1 if
+anything of it fails.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from suite import registry
+
+ROOT = Path(__file__).resolve().parent.parent
+Run = Callable[[list[str]], tuple[int, str]]
+
+
+def main(base: str) -> int:
+    """Print the report on everything that changed since `base`; the exit code."""
+    report, code = check(changed_files(base), run_suite)
+    print(report)
+    return code
+
+
+def changed_files(base: str) -> list[str]:
+    """Files that were added or changed since the common ancestor with `base`."""
+    command = ["git", "-C", str(ROOT), "diff", "-z", "--name-only", "--diff-filter=d"]
+    done = subprocess.run([*command, f"{base}...HEAD"], check=True, capture_output=True, text=True)
+    return sorted(filter(None, done.stdout.split("\0")))
+
+
+def run_suite(arguments: list[str]) -> tuple[int, str]:
+    """Run `suite` in a process of its own: its exit code and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "suite.cli", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    return done.returncode, done.stdout
+
+
+def check(files: list[str], run: Run) -> tuple[str, int]:
+    """The report on changed files and the exit code; `run` runs `suite` with arguments."""
+    sections, failed = [], False
+    for title, arguments in checks(files):
+        code, output = run(arguments)
+        failed = failed or code != 0
+        verdict = "passed" if code == 0 else f"**failed** (exit code {code})"
+        command = " ".join(["suite", *arguments])
+        sections.append(f"## {title}: {verdict}\n\n{as_block(f'$ {command}\n{output}')}")
+    others = [f for f in files if f.split("/")[0] not in ("baselines", "tasks", "results")]
+    if others:
+        listed = as_block("\n".join(others))
+        sections.append(f"## Changed beside the submission: please review\n\n{listed}")
+    if not sections:
+        sections.append("Nothing to check.")
+    return "\n\n".join(["# Submission check", *sections]), int(failed)
+
+
+def checks(files: list[str]) -> list[tuple[str, list[str]]]:
+    """What to run: a title and the arguments of `suite`."""
+    found = []
+    with_results = ["--protocol", "smoke", "--results", tempfile.mkdtemp(prefix="submission-")]
+    optimizer = registry.names("optimizer")[0]
+    tasks, _ = registry.load_all("task")
+    free = [task.name for task in tasks if task.track == "mini" and not task.problem.needs]
+    on_free_tasks = [part for name in free for part in ("--task", name)]
+    for file in files:
+        folder, _, rest = file.partition("/")
+        path = str(ROOT / file)
+        if folder == "results" and file.endswith(".json"):
+            found.append((file, ["validate", path]))
+        elif file.endswith(".py") and not Path(file).name.startswith("_"):
+            if folder == "tasks":
+                options = ["--optimizer", optimizer, "--task", path]
+                found.append((file, ["run", *options, *with_results]))
+            elif folder == "baselines":
+                kind = rest.split("/")[0].removesuffix("s")
+                options = ["--optimizer", path]
+                if kind != "optimizer":
+                    options = ["--optimizer", optimizer, f"--{kind}", path]
+                found.append((file, ["run", *options, *on_free_tasks, *with_results]))
+    return found
+
+
+def as_block(text: str) -> str:
+    """Text as an indented Markdown block: nothing in it is read as Markdown or HTML."""
+    return "\n".join("    " + line for line in text.splitlines())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
