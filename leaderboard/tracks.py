@@ -36,9 +36,11 @@ class TrackStanding:
 
     track: str
     protocol: ProtocolRecord
-    #: those that count: they have a reference
+    #: names of the tasks that count: with a reference, run under any ranked protocol
+    counted: list[str]
+    #: those of them that were run under this one
     tasks: list[TaskStanding]
-    #: those that do not
+    #: tasks that do not count, for want of a reference
     raw: list[TaskStanding]
     #: all tasks run, best first
     complete: list[TrackEntry]
@@ -48,12 +50,17 @@ class TrackStanding:
 
 def track_standings(standings: Iterable[TaskStanding]) -> list[TrackStanding]:
     """A standing for every track and ranked protocol; the most complete protocol comes first."""
+    standings = list(standings)
     groups: dict[tuple[str, str], list[TaskStanding]] = {}
     for standing in standings:
         if standing.protocol.ranked:
             key = (standing.task.track, standing.protocol.name)
             groups.setdefault(key, []).append(standing)
-    tracks = [_track(group) for group in groups.values()]
+    counted: dict[str, set[str]] = {}
+    for standing in standings:
+        if standing.protocol.ranked and standing.reference is not None:
+            counted.setdefault(standing.task.track, set()).add(standing.task.name)
+    tracks = [_track(group, sorted(counted.get(track, ()))) for (track, _), group in groups.items()]
     order = {"mini": 0, "full": 1}
     return sorted(
         tracks,
@@ -65,7 +72,7 @@ def track_standings(standings: Iterable[TaskStanding]) -> list[TrackStanding]:
     )
 
 
-def _track(group: list[TaskStanding]) -> TrackStanding:
+def _track(group: list[TaskStanding], counted: list[str]) -> TrackStanding:
     tasks = [standing for standing in group if standing.reference is not None]
     raw = [standing for standing in group if standing.reference is None]
     track, protocol = group[0].task.track, group[0].protocol
@@ -77,10 +84,10 @@ def _track(group: list[TaskStanding]) -> TrackStanding:
         TrackEntry(method, by_task, _iqm(by_task, track, method, protocol.name))
         for method, by_task in sorted(found.items())
     ]
-    complete = [entry for entry in entries if len(entry.entries) == len(tasks)]
-    partial = [entry for entry in entries if len(entry.entries) < len(tasks)]
+    complete = [entry for entry in entries if len(entry.entries) == len(counted)]
+    partial = [entry for entry in entries if len(entry.entries) < len(counted)]
     partial.sort(key=lambda entry: (-len(entry.entries), -entry.iqm.value, entry.method))
-    return TrackStanding(track, protocol, tasks, raw, _ranked(complete, tasks), partial)
+    return TrackStanding(track, protocol, counted, tasks, raw, _ranked(complete, counted), partial)
 
 
 def _iqm(by_task: dict[str, Entry], track: str, method: str, protocol: str) -> Interval:
@@ -88,10 +95,9 @@ def _iqm(by_task: dict[str, Entry], track: str, method: str, protocol: str) -> I
     return iqm_interval(scores, generator("track", track, method, protocol))
 
 
-def _ranked(entries: list[TrackEntry], tasks: list[TaskStanding]) -> list[TrackEntry]:
+def _ranked(entries: list[TrackEntry], names: list[str]) -> list[TrackEntry]:
     if not entries:
         return []
-    names = [standing.task.name for standing in tasks]
     scores = [[entry.entries[name].scaled_scores or [] for entry in entries] for name in names]
     wins = win_probability(scores)
     ranks = mean_rank([[entry.entries[name].scaled.value for name in names] for entry in entries])

@@ -1,0 +1,188 @@
+"""How values from result files become words, figures and addresses on a page."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+from markupsafe import Markup, escape
+
+from leaderboard.standings import Entry, TaskStanding
+from leaderboard.statistics import Interval
+from leaderboard.tracks import TrackEntry
+from suite.result import DistributionRecord, TaskRecord
+
+
+class Scale(NamedTuple):
+    """The ends of the interval bars of one column."""
+
+    low: float
+    high: float
+
+
+class Bar(NamedTuple):
+    """An interval bar in percent of its cell."""
+
+    low: float
+    high: float
+    at: float
+
+
+def slug(name: str) -> str:
+    """A file name without an ending: one to one for method names, harmless for any text.
+
+    `+` becomes `-` and `@` becomes `--`; names themselves hold no hyphen.
+    """
+    text = name.replace("+", "-").replace("@", "--")
+    return "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in text)[:220]
+
+
+def figure(value: float, digits: int = 4) -> str:
+    """A number with a few significant digits, large ones with thin groups of three."""
+    if not math.isfinite(value):
+        return "∞" if value > 0 else "-∞"
+    if value == 0:
+        return "0"
+    size = math.floor(math.log10(abs(value)))
+    if size >= 7 or size < -5:
+        return f"{value:.{digits - 1}e}"
+    text = f"{value:,.{max(0, min(digits - 1 - size, digits + 2))}f}".replace(
+        ",", "\N{NARROW NO-BREAK SPACE}"
+    )
+    if "." in text and float(value).is_integer():
+        text = text.rstrip("0").rstrip(".")
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def value(item: Any) -> str:
+    """A hyperparameter's value."""
+    if isinstance(item, (bool, str)):
+        return shorten(str(item), 60)
+    return f"{item:.4g}"
+
+
+def shorten(text: str, most: int) -> str:
+    """A text's beginning, with an ellipsis if something is left out."""
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def web_address(url: str) -> str | None:
+    """The URL if it is one that a page may link to: absolute, http or https."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    odd = any(c.isspace() or not c.isprintable() for c in url)
+    good = parts.scheme in ("http", "https") and parts.netloc and not odd and len(url) < 2000
+    return url if good else None
+
+
+def breakable(name: str) -> Markup:
+    """A method's name that may be broken where its parts meet."""
+    return Markup(re.sub(r"(_|(?=[+@]))", r"\1<wbr>", str(escape(name))))
+
+
+def minute(time: str) -> str:
+    """A time of ISO 8601 to the minute."""
+    return time[:16].replace("T", " ")
+
+
+def words(name: str) -> str:
+    """A name as a reader says it."""
+    return name.replace("_", " ")
+
+
+def space_words(space: DistributionRecord) -> str:
+    """A search space in words."""
+    if space.kind == "choice":
+        return "one of " + ", ".join(value(choice) for choice in space.choices or ())
+    return f"{space.kind.replace('_', '-')}, {value(space.low)} to {value(space.high)}"
+
+
+def score_words(task: TaskRecord) -> str:
+    """What a task's score is."""
+    if task.score == "time_to_target":
+        return f"gradient evaluations until {task.metric} {task.target:g}, lower is better"
+    better = "higher" if task.higher_is_better else "lower"
+    kind = "final" if task.score == "final" else "mean"
+    return f"{kind} {task.metric}, {better} is better"
+
+
+def tally(counts: Counter[str]) -> str:
+    """Statuses with their numbers: `2 diverged, 1 timeout`."""
+    return ", ".join(f"{n} {words(status)}" for status, n in sorted(counts.items()))
+
+
+def task_scale(standing: TaskStanding) -> Scale:
+    """The scale of a task's interval bars: from the worst to the best of those not failed."""
+    shown = [entry for entry in standing.ranked if not entry.failed]
+    return _scale([entry.scaled or entry.raw for entry in shown])
+
+
+def track_scale(entries: Iterable[TrackEntry]) -> Scale:
+    """The scale of a track's interval bars."""
+    return _scale([entry.iqm for entry in entries])
+
+
+def _scale(intervals: list[Interval]) -> Scale:
+    """From the lowest to the highest end; outliers on the worse side do not stretch it."""
+    if not intervals:
+        return Scale(0.0, 1.0)
+    lows = sorted(interval.low for interval in intervals)
+    highs = sorted(interval.high for interval in intervals)
+    low = max(lows[0], highs[len(highs) // 2] - 3 * (highs[-1] - lows[len(lows) // 2]))
+    return Scale(low, max(highs[-1], low + 1e-12))
+
+
+def on_scale(interval: Interval, scale: Scale) -> Bar:
+    """Where an interval lies on a scale, cut off at its ends."""
+    width = scale.high - scale.low
+    shares = (
+        (number - scale.low) / width * 100 for number in (interval.low, interval.high, interval[0])
+    )
+    return Bar(*(round(max(0.0, min(100.0, share)), 1) for share in shares))
+
+
+def leaders(standing: TaskStanding, most: int = 3) -> list[Entry]:
+    """The first few that share rank 1."""
+    return [entry for entry in standing.ranked if entry.rank == 1][:most]
+
+
+def tied(standing: TaskStanding) -> int:
+    """How many share rank 1."""
+    return sum(entry.rank == 1 for entry in standing.ranked)
+
+
+def failed_runs(found: Iterable[tuple[TaskStanding, Entry]]) -> int:
+    """Runs that did not complete, over all of a method's results."""
+    return sum(entry.failures.total() for _, entry in found)
+
+
+def before_colon(text: str) -> str:
+    """The first part of a note."""
+    return text.partition(":")[0]
+
+
+def capitalize_first(text: str) -> str:
+    """A note as a sentence."""
+    return text[:1].upper() + text[1:]
+
+
+def first_items(items: Iterable[Any], most: int) -> list[Any]:
+    """At most so many items."""
+    return list(islice(items, most))
+
+
+FILTERS = {
+    function.__name__: function
+    for function in (
+        breakable, minute, slug, figure, value, shorten, web_address, words, space_words,
+        score_words, tally, task_scale, track_scale, on_scale, leaders, tied, failed_runs, before_colon,
+        capitalize_first, first_items,
+    )
+} | {"finite": math.isfinite}  # fmt: skip

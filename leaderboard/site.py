@@ -1,0 +1,264 @@
+"""The static site: standings and figures as pages that open from disk, without a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from leaderboard import figures
+from leaderboard import references as frozen
+from leaderboard.figures import Drawing
+from leaderboard.filters import FILTERS, slug
+from leaderboard.references import References
+from leaderboard.selection import Superseded, finished, select
+from leaderboard.standings import Entry, TaskStanding, task_standing
+from leaderboard.statistics import REPETITIONS
+from leaderboard.tracks import TrackStanding, track_standings
+from suite.errors import UsageError
+from suite.frames import Invalid, Stored, read_folder, runs_frame
+from suite.prices import PRICES
+from suite.protocol import PROTOCOLS
+
+MARKER = ".suite-leaderboard"
+_TRACEBACK = 4000
+_FAILURES = 20
+_PRICE_WORDS = {
+    "gradient": "loss and gradient (forward and backward)",
+    "forward": "loss only (forward)",
+    "jvp": "Jacobian-vector product (forward mode)",
+    "hvp": "Hessian-vector product, beyond the gradient it differentiates",
+}
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build wrote and what it left out."""
+
+    pages: list[Path]
+    #: files that are not valid results, with the reasons
+    skipped: list[Invalid]
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Everything that the pages say, computed once."""
+
+    stored: list[Stored]
+    by_task: dict[str, list[TaskStanding]]
+    by_method: dict[str, list[tuple[TaskStanding, Entry]]]
+    tracks: list[TrackStanding]
+    superseded: list[Superseded]
+    references: References
+    notices: list[str]
+
+    @property
+    def newest(self) -> str:
+        """The day when the last study ended."""
+        if not self.stored:
+            return ""
+        return max(finished(item.result) for item in self.stored).date().isoformat()
+
+
+def build(
+    results: str | Path, output: str | Path, references: References | None = None
+) -> BuildReport:
+    """Render every valid result file below `results` into a site at `output`.
+
+    The site is made in a folder beside and then put in place. Raises UsageError if `results` is
+    missing, or if `output` holds something that this function did not make.
+    """
+    output = Path(output).absolute()
+    _check_replaceable(output)
+    results = Path(results)
+    stored, invalid = read_folder(results)
+    stored = [Stored(item.path.relative_to(results), item.result) for item in stored]
+    invalid = [Invalid(item.path.relative_to(results), item.reason) for item in invalid]
+    site = gather(stored, invalid, frozen.load() if references is None else references)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:
+        made = Path(temporary) / "site"
+        pages = [path.relative_to(made) for path in _write(site, made)]
+        _swap(made, output, Path(temporary) / "old")
+    return BuildReport([output / page for page in pages], invalid, site.notices)
+
+
+def gather(stored: list[Stored], invalid: list[Invalid], references: References) -> Site:
+    """Compute the standings and what is to be said about what is left out."""
+    groups, superseded = select(stored, references)
+    standings = [task_standing(group, references) for group in groups]
+    standings.sort(key=_completeness)
+    by_task: dict[str, list[TaskStanding]] = {}
+    by_method: dict[str, list[tuple[TaskStanding, Entry]]] = {}
+    for standing in sorted(standings, key=lambda s: (s.task.track != "mini", s.task.name)):
+        by_task.setdefault(standing.task.name, []).append(standing)
+        for entry in standing.entries:
+            by_method.setdefault(entry.method, []).append((standing, entry))
+    return Site(
+        stored=stored,
+        by_task=by_task,
+        by_method=dict(sorted(by_method.items())),
+        tracks=track_standings(standings),
+        superseded=superseded,
+        references=references,
+        notices=list(_notices(standings, superseded, invalid)),
+    )
+
+
+def _completeness(standing: TaskStanding) -> tuple[bool, int, str]:
+    """The most complete ranked protocol comes first."""
+    return not standing.protocol.ranked, -len(standing.ranked), standing.protocol.name
+
+
+def _notices(
+    standings: list[TaskStanding], superseded: list[Superseded], invalid: list[Invalid]
+) -> Iterator[str]:
+    for path, reason in invalid:
+        yield f"{path}: left out: {reason}"
+    for standing in standings:
+        task, protocol = standing.task.name, standing.protocol
+        if protocol.ranked:
+            for entry in standing.unranked:
+                yield f"{entry.stored.path}: not ranked with the others: {entry.note}"
+            if standing.reference is None:
+                yield f"{task} ({protocol.name}): {standing.reference_note}"
+        for entry in standing.ranked:
+            data = entry.result.data
+            if data is not None and not data.canonical:
+                yield f"{entry.stored.path}: the data is not the task's canonical data"
+    for item in superseded:
+        yield f"{item.stored.path}: superseded by {item.by.path}"
+
+
+def _write(site: Site, folder: Path) -> Iterator[Path]:
+    environment = Environment(
+        loader=PackageLoader("leaderboard"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+
+    def render(template: str, path: Path, **context: Any) -> Path:
+        root = "../" * len(path.parent.parts)
+        text = environment.get_template(template).render(site=site, root=root, **context)
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+        return target
+
+    yield render("index.html.j2", Path("index.html"), drawings=_track_drawings(site))
+    for name, standings in site.by_task.items():
+        drawings = {s.protocol.name: _task_drawings(s) for s in standings if s.ranked}
+        path = Path("tasks", f"{slug(name)}.html")
+        yield render("task.html.j2", path, name=name, standings=standings, drawings=drawings)
+    for name, found in site.by_method.items():
+        path = Path("methods", f"{slug(name)}.html")
+        yield render("method.html.j2", path, name=name, **_method_context(site, name, found))
+    yield render(
+        "protocol.html.j2",
+        Path("protocol.html"),
+        protocols=list(PROTOCOLS.values()),
+        prices=PRICES,
+        price_words=_PRICE_WORDS,
+        repetitions=REPETITIONS,
+        references=site.references,
+    )
+    for asset in ("leaderboard.css", "leaderboard.js"):
+        text = files("leaderboard").joinpath("assets", asset).read_text(encoding="utf-8")
+        target = folder / "assets" / asset
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    _plain_cells(runs_frame(site.stored)).to_csv(folder / "results.csv", index=False)
+    (folder / MARKER).write_text("made by: suite leaderboard build\n", encoding="utf-8")
+
+
+def _track_drawings(site: Site) -> dict[tuple[str, str], list[Drawing]]:
+    found = {}
+    for track in site.tracks:
+        drawn = (figures.track_intervals(track), figures.time_profile(track))
+        found[track.track, track.protocol.name] = [drawing for drawing in drawn if drawing]
+    return found
+
+
+def _task_drawings(standing: TaskStanding) -> list[Drawing]:
+    return [figures.learning_curves(standing), figures.tuning_curves(standing)]
+
+
+def _method_context(
+    site: Site, name: str, found: list[tuple[TaskStanding, Entry]]
+) -> dict[str, Any]:
+    newest = max((entry.result for _, entry in found), key=finished)
+    failures = list(_failures(found))
+    return {
+        "found": found,
+        "newest": newest,
+        "failures": failures[:_FAILURES],
+        "more_failures": len(failures) - len(failures[:_FAILURES]),
+        "superseded": [s for s in site.superseded if s.stored.result.method.name == name],
+    }
+
+
+def _failures(found: list[tuple[TaskStanding, Entry]]) -> Iterator[dict[str, Any]]:
+    """Failed runs of a method; runs of one result that failed alike are told once."""
+    for standing, entry in found:
+        kinds: dict[tuple[str, str, str], list[str]] = {}
+        for purpose in ("tuning", "evaluation"):
+            for run in getattr(entry.result, purpose):
+                if run.status not in ("completed", "pruned"):
+                    key = (run.status, run.reason or "", run.traceback or "")
+                    kinds.setdefault(key, []).append(f"{purpose} {run.number}")
+        for (status, reason, traceback), runs in kinds.items():
+            cut = len(traceback) > _TRACEBACK
+            yield {
+                "task": standing.task.name,
+                "protocol": standing.protocol.name,
+                "status": status,
+                "runs": ", ".join(runs),
+                "reason": reason,
+                "traceback": ("…\n" if cut else "") + traceback[-_TRACEBACK:],
+            }
+
+
+def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Free text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    if "reason" not in frame:
+        return frame
+    risky = frame["reason"].str.match(r"[=+\-@\t\r]", na=False)
+    return frame.assign(reason=frame["reason"].mask(risky, "'" + frame["reason"].fillna("")))
+
+
+def _check_replaceable(output: Path) -> None:
+    if not output.exists():
+        return
+    if not output.is_dir():
+        raise UsageError(f"{output}: is a file; name a folder for the site")
+    if any(output.iterdir()) and not (output / MARKER).is_file():
+        raise UsageError(
+            f"{output}: holds files that are no leaderboard; name an empty or a new folder"
+        )
+
+
+def _swap(made: Path, output: Path, old: Path) -> None:
+    """Put the new site in place of the old one; if that fails, the old one stays."""
+    replaced = output.exists()
+    if replaced:
+        os.replace(output, old)
+    try:
+        os.replace(made, output)
+    except OSError:
+        if replaced:
+            os.replace(old, output)
+        raise
+    if replaced:
+        shutil.rmtree(old)
