@@ -182,7 +182,7 @@ FILTERS = {
     function.__name__: function
     for function in (
         breakable, minute, slug, figure, value, shorten, web_address, words, space_words,
-        score_words, tally, task_scale, track_scale, on_scale, leaders, tied, failed_runs, before_colon,
-        capitalize_first, first_items,
+        score_words, tally, task_scale, track_scale, on_scale, leaders, tied, failed_runs,
+        before_colon, capitalize_first, first_items,
     )
 } | {"finite": math.isfinite}  # fmt: skip

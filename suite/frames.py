@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from suite.errors import InvalidResult, UsageError
-from suite.result import Result, Run, check_place, find, read
+from suite.result import Cost, Result, Run, check_place, find, read
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,7 +85,7 @@ def runs_frame(stored: Iterable[Stored]) -> pd.DataFrame:
         for purpose, runs in _purposes(item.result)
         for run in runs
     ]
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(rows, columns=None if rows else RUN_COLUMNS)
     fixed = [name for name in frame.columns if not name.startswith("hp.")]
     return frame[[*fixed, *sorted(set(frame.columns) - set(fixed))]]
 
@@ -102,6 +102,14 @@ def curves_frame(stored: Iterable[Stored]) -> pd.DataFrame:
     return pd.DataFrame(parts)
 
 
+#: the columns of `runs`, before those of the hyperparameters
+RUN_COLUMNS = (
+    *("task", "task_version", "track", "method", "optimizer", "protocol", "protocol_version"),
+    *("result_seed", "device", "threads", "purpose", "number", "seed", "chosen"),
+    *("status", "reason", "validation_score", "test_score"),
+    *("time_to_target", "seconds_to_target", *Cost.model_fields),
+    *("canonical", "data_fingerprint", "finished", "path"),
+)
 _CURVE_COLUMNS = (
     "task",
     "method",

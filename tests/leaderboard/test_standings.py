@@ -1,0 +1,214 @@
+"""From results to standings on a task."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+
+from leaderboard.references import Reference
+from leaderboard.selection import select
+from leaderboard.standings import stands, task_standings, task_table
+from suite.frames import Stored
+from suite.protocol import PROTOCOLS
+from tests.samples import make_reference, make_result
+
+REFERENCES = {"digits": Reference(**make_reference("digits", 0.2, 0.7))}
+
+
+def stored(*results, name="x"):
+    return [Stored(Path(f"{name}{i}.json"), result) for i, result in enumerate(results)]
+
+
+def standing_of(*results, references=REFERENCES):
+    (standing,) = task_standings(stored(*results), references)
+    return standing
+
+
+def ranks(standing):
+    return {entry.method: entry.rank for entry in standing.ranked}
+
+
+def test_overlapping_intervals_share_a_rank():
+    standing = standing_of(
+        make_result(method="lion", scores=[0.90, 0.91, 0.92]),
+        make_result(method="adamw", scores=[0.91, 0.92, 0.93]),
+        make_result(method="sgd", scores=[0.50, 0.51, 0.52]),
+    )
+    assert ranks(standing) == {"adamw": 1, "lion": 1, "sgd": 3}
+    assert [entry.method for entry in standing.ranked] == ["adamw", "lion", "sgd"]
+
+
+def test_lower_is_better_where_the_task_says_so():
+    standing = standing_of(
+        make_result("lm_markov", "lion", scores=[2.0, 2.01, 2.02]),
+        make_result("lm_markov", "adamw", scores=[1.5, 1.51, 1.52]),
+    )
+    assert ranks(standing) == {"adamw": 1, "lion": 2}
+
+
+def test_a_newcomer_changes_nobodys_score_or_interval():
+    first = make_result(method="lion")
+    before = standing_of(first).ranked[0]
+    after = next(
+        e for e in standing_of(first, make_result(method="adamw")).ranked if e.method == "lion"
+    )
+    assert (before.raw, before.scaled) == (after.raw, after.scaled)
+
+
+def test_scaled_score_and_interval():
+    entry = standing_of(make_result(scores=[0.45, 0.7, 0.95])).ranked[0]
+    assert entry.scaled.value == pytest.approx(1.0)
+    assert (entry.scaled.low, entry.scaled.high) == pytest.approx((0.5, 1.5))
+    assert entry.scaled_scores == pytest.approx([0.5, 1.0, 1.5])
+
+
+def test_all_failed_ranks_last_even_behind_the_worst_score():
+    standing = standing_of(
+        make_result(method="mezo", status="diverged"),
+        make_result(method="sgd", scores=[0.0, 0.0, 0.0]),
+        make_result(method="lion", scores=[0.9, 0.9, 0.9]),
+    )
+    assert ranks(standing) == {"lion": 1, "sgd": 2, "mezo": 3}
+    failed = standing.ranked[-1]
+    assert failed.failures == {"diverged": 3}
+    assert failed.metric is None
+    assert failed.time_to_target == math.inf
+
+
+def test_a_study_that_never_got_its_data_is_ranked_last_too():
+    standing = standing_of(
+        make_result(method="mezo", status="failed", data=None), make_result(method="lion")
+    )
+    assert ranks(standing) == {"lion": 1, "mezo": 2}
+
+
+def test_time_to_target_is_a_median_with_misses_infinite():
+    entry = standing_of(make_result("modular_addition", scores=[100.0, 200.0, 700.0])).ranked[0]
+    assert entry.times_to_target == [100.0, 200.0, math.inf]
+    assert (entry.time_to_target, entry.reached) == (200.0, 2)
+    missed = standing_of(make_result("modular_addition", scores=[100.0, 600.0, 700.0])).ranked[0]
+    assert (missed.time_to_target, missed.reached) == (math.inf, 1)
+
+
+def test_cost_default_and_tuned():
+    result = make_result()
+    entry = standing_of(result).ranked[0]
+    seconds = sorted(run.cost.seconds for run in result.evaluation)[1]
+    assert entry.seconds == seconds
+    assert entry.adamw_steps == pytest.approx(seconds / 0.008)
+    assert entry.default is result.tuning[0]
+    assert entry.tuned is result.tuning[result.chosen]
+
+
+def test_smoke_is_listed_and_never_ranked():
+    (standing,) = task_standings(stored(make_result(protocol="smoke")), REFERENCES)
+    assert not PROTOCOLS["smoke"].ranked
+    assert standing.ranked == []
+    assert standing.unranked[0].note == "the protocol smoke is never ranked"
+
+
+def test_protocols_are_ranked_apart():
+    standings = task_standings(stored(make_result(), make_result(protocol="standard")), REFERENCES)
+    assert [(s.protocol.name, len(s.ranked)) for s in standings] == [("quick", 1), ("standard", 1)]
+
+
+def test_an_older_task_version_is_not_ranked_with_the_newest():
+    standing = standing_of(
+        make_result(method="lion"),
+        make_result(method="adamw", task_fields={"version": 2}),
+    )
+    assert ranks(standing) == {"adamw": 1}
+    assert standing.unranked[0].note == "task version 1, the newest is 2"
+    assert standing.reference is None
+    assert "of task version 1, these results are of version 2" in standing.reference_note
+    assert standing.ranked[0].scaled is None
+
+
+def test_without_a_reference_scores_are_raw():
+    standing = standing_of(make_result(), references={})
+    assert standing.ranked[0].scaled is None
+    assert "no reference is frozen" in standing.reference_note
+
+
+def test_other_data_than_the_references_is_not_ranked():
+    strange = {"fingerprint": "ab" * 8, "canonical": False}
+    standing = standing_of(
+        make_result(method="lion", data=strange),
+        make_result(method="muon", data=strange),
+        make_result(method="adamw"),
+    )
+    assert ranks(standing) == {"adamw": 1}
+    assert [e.note for e in standing.unranked] == [
+        "not the task's canonical data (fingerprint abababababababab)"
+    ] * 2
+
+
+def test_canonical_data_counts_before_the_majority_without_a_reference():
+    strange = {"fingerprint": "ab" * 8, "canonical": False}
+    standing = standing_of(
+        make_result(method="lion", data=strange),
+        make_result(method="muon", data=strange),
+        make_result(method="adamw"),
+        references={},
+    )
+    assert ranks(standing) == {"adamw": 1}
+
+
+def test_other_task_code_under_the_same_version_is_not_ranked():
+    standing = standing_of(
+        make_result(method="lion"),
+        make_result(method="sgd"),
+        make_result(method="adamw", task_fields={"fingerprint": "cd" * 8}),
+    )
+    assert set(ranks(standing)) == {"lion", "sgd"}
+    assert "task's code differs" in standing.unranked[0].note
+
+
+def test_the_newest_task_version_stands_then_the_last_finished():
+    late, early = "2026-12-01T00:00:00+00:00", "2026-11-01T00:00:00+00:00"
+    old = make_result(environment={"finished": late}, component={"source_hash": "ab" * 8})
+    new = make_result(environment={"finished": early}, task_fields={"version": 2})
+    groups, superseded = select(stored(old, new), REFERENCES)
+    assert groups[0].comparable[0].result is new
+    assert superseded[0].stored.result is old
+    assert superseded[0].by.result is new
+    same = make_result(environment={"finished": early}, seed=1)
+    groups, superseded = select(stored(old, same), REFERENCES)
+    assert groups[0].comparable[0].result is old
+    assert superseded[0].stored.result is same
+
+
+def test_times_are_compared_as_times_and_nonsense_is_oldest():
+    east = make_result(environment={"finished": "2026-11-22T03:00:00+09:00"})
+    utc = make_result(environment={"finished": "2026-11-21T20:00:00+00:00"}, threads=2)
+    nonsense = make_result(environment={"finished": "zzzz"}, device="cuda")
+    groups, superseded = select(stored(east, utc, nonsense), REFERENCES)
+    assert groups[0].comparable[0].result is utc
+    assert [item.stored.result for item in superseded] == [nonsense, east]
+
+
+def test_table_for_the_terminal():
+    results = [
+        make_result(method="lion", scores=[0.9, 0.9, 0.9]),
+        make_result(method="mezo", status="failed"),
+        make_result(method="lion", protocol="smoke"),
+        make_result("lm_markov", "lion"),
+    ]
+    table = task_table(results, "digits", REFERENCES)
+    assert list(table.method) == ["lion", "mezo", "lion"]
+    assert list(table["rank"].fillna(0)) == [1, 2, 0]
+    assert list(table.failed) == [0, 3, 0]
+    assert task_table([], "digits", REFERENCES).empty
+
+
+def test_a_line_says_how_a_new_result_stands():
+    lion = make_result(method="lion", scores=[0.90, 0.91, 0.92])
+    adamw = make_result(method="adamw", scores=[0.91, 0.92, 0.93])
+    line = stands(lion, [adamw, lion], REFERENCES)
+    assert line.startswith("lion on digits (quick): rank 1 of 2, shared with 1; score 0.91 [0.9")
+    smoke = make_result(method="lion", protocol="smoke")
+    assert "not ranked (the protocol smoke" in stands(smoke, [adamw], REFERENCES)
+    old = make_result(method="adamw", environment={"finished": "2020-01-01T00:00:00+00:00"})
+    assert "a newer result stands" in stands(old, [adamw], REFERENCES)
