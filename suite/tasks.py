@@ -70,7 +70,7 @@ class Problem(ABC):
     #: what the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"
     needs: str = ""
 
-    def prepare(self, folder: Path) -> None:
+    def prepare(self, folder: Path) -> None:  # noqa: B027 (most tasks have nothing to fetch)
         """Fetch what is missing, once, before any trial starts; workers never download.
 
         Raises MissingData with what is missing and what to do.
@@ -241,7 +241,7 @@ class FullBatch:
 
 
 def classification_metrics(
-    model: nn.Module,
+    model: Callable[[Tensor], Tensor],
     split: Split,
     criterion: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
     chunk: int = 2048,
