@@ -56,5 +56,12 @@ def tangent_for(model, seed=3):
 def gradients_of(model, batch=None):
     """Gradients of the mean cross entropy, computed without the objective."""
     inputs, targets = batch or small_batch()
-    loss = nn.functional.cross_entropy(model(inputs), targets)
-    return list(torch.autograd.grad(loss, list(model.parameters())))
+    with torch.enable_grad():
+        loss = nn.functional.cross_entropy(model(inputs), targets)
+        return list(torch.autograd.grad(loss, list(model.parameters())))
+
+
+def assert_close(model, expected, atol=1e-12):
+    """Every parameter of the model is as expected."""
+    for p, w in zip(model.parameters(), expected, strict=True):
+        torch.testing.assert_close(p.detach(), w, rtol=0, atol=atol)
