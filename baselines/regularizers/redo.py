@@ -12,8 +12,10 @@ from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 _Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU)
-#: they may stand between an activation and the next layer: a unit stays the same unit
-_UNIT_WISE = (nn.Dropout, nn.Identity, nn.Flatten, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+_BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
+_Pooling = nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveMaxPool2d | nn.AdaptiveAvgPool2d
+#: they may stand between two layers: a unit stays the same unit
+_UNIT_WISE = (nn.Dropout, nn.Identity, nn.Flatten, _Pooling, _BatchNorm)
 
 
 class ReDo(Regularizer):
@@ -21,7 +23,8 @@ class ReDo(Regularizer):
 
     A unit's score is E|h_i| / mean_k E|h_k| over its layer, on the training batch (eq. 1). Its
     incoming weights and bias are drawn from the values that its layer was initialized with, its
-    outgoing weights become zero, and so does the optimizer's state of all these entries.
+    outgoing weights become zero, and so does the optimizer's state of all these entries. A batch
+    norm before the activation, which the paper's networks lack, starts anew for the unit too.
     """
 
     def __init__(self, tau: float, period: int) -> None:
@@ -34,7 +37,7 @@ class ReDo(Regularizer):
         layers = [m for m in model.modules() if isinstance(m, _Layer)]
         if not layers or not any(isinstance(m, _ACTIVATIONS) for m in model.modules()):
             raise NotApplicable("ReDo needs linear or convolutional layers and activation modules")
-        self._initial = {p: p.detach().clone() for m in layers for p in m.parameters(recurse=False)}
+        self._initial = {p: p.detach().clone() for p in model.parameters()}
         self._generator = info.generator
 
     def after_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -43,7 +46,7 @@ class ReDo(Regularizer):
             layers, self._trace = self._trace.close(), None
             if not layers:
                 raise NotApplicable(
-                    "ReDo needs two weight layers with an activation module in between, all of "
+                    "ReDo needs two weight layers with an activation module in between, both of "
                     "them with plain weights (not reparametrized or grouped)"
                 )
             if self._steps % self.period == 0:
@@ -55,8 +58,9 @@ class ReDo(Regularizer):
     def _recycle(self, layers: list[_Units], optimizer: torch.optim.Optimizer) -> None:
         found = [(units, units.activity <= self.tau * units.activity.mean()) for units in layers]
         for units, dormant in found:
-            for p in units.layer.parameters(recurse=False):
-                self._set(p, dormant, self._draw(p, p[dormant].shape), optimizer)
+            for module in (units.layer, *units.norms):
+                for p in module.parameters(recurse=False):
+                    self._set(p, dormant, self._draw(p, p[dormant].shape), optimizer)
         # Afterwards, as a weight between two dormant units is both incoming and outgoing.
         for units, dormant in found:
             for layer in units.readers:
@@ -86,6 +90,8 @@ class _Units:
     layer: _Layer
     #: E|h| of each unit, shape (units,); empty before the activation
     activity: Tensor = field(default_factory=lambda: torch.empty(0))
+    #: batch norms between the layer and its activation
+    norms: list[_BatchNorm] = field(default_factory=list)
     #: the layers that take the units as inputs
     readers: list[_Layer] = field(default_factory=list)
 
@@ -123,8 +129,10 @@ class _Trace:
                 units.readers.append(module)
             units = _Units(module) if _is_plain(module) else None
         elif isinstance(module, _ACTIVATIONS) and units is not None:
-            units = _Units(units.layer, _activity(units.layer, output))
+            units = _Units(units.layer, _activity(units.layer, output), units.norms)
             self._active[units.layer] = units
+        elif isinstance(module, _BatchNorm) and units is not None and not len(units.activity):
+            units.norms.append(module)
         if units is not None:
             self._holds[_memory(output)] = units
 

@@ -184,6 +184,32 @@ def test_maps_of_a_convolution_through_pooling_and_flattening():
     assert (model[0].weight[DEAD].abs().sum((1, 2, 3)) > 0).all()
 
 
+def test_a_batch_norm_before_the_activation_starts_anew_as_well():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 5, 3, bias=False),
+        nn.BatchNorm2d(5),
+        nn.ReLU(),
+        nn.AdaptiveMaxPool2d(1),
+        nn.Flatten(),
+        nn.Linear(5, 3),
+    )
+    regularizer = ReDo(tau=0.0, period=2)
+    regularizer.attach(model, info())
+    with torch.no_grad():
+        model[1].weight.fill_(2.0)
+        model[1].bias.fill_(0.5)
+        model[1].weight[DEAD] = 0.0
+        model[1].bias[DEAD] = -1.0
+    inputs = torch.randn(16, 1, 4, 4)
+    expected = model(inputs)
+    train(model, regularizer, still(model), inputs, steps=2)
+    torch.testing.assert_close(model(inputs), expected)
+    assert model[1].weight.tolist() == [2.0, 1.0, 2.0, 2.0, 1.0]
+    assert model[1].bias.tolist() == [0.5, 0.0, 0.5, 0.5, 0.0]
+    assert (model[5].weight == 0).all(0).nonzero().flatten().tolist() == DEAD
+
+
 class Twisted(nn.Module):
     """Defined in another order than executed; one ReLU for all; one layer read by two."""
 
