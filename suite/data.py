@@ -61,10 +61,11 @@ class Cifar10:
     source: str
 
 
-def load_cifar10(folder: Path) -> Cifar10:
+def load_cifar10(folder: Path, *, train: int = 1, test: int = 1) -> Cifar10:
     """CIFAR-10 from a data folder, from the cache if it was decoded before; never downloads.
 
-    Raises MissingData if neither layout is there or the files are damaged.
+    Raises MissingData if neither layout is there, if files are damaged, or if there are fewer
+    than `train` training or `test` test images.
     """
     found = _locate(folder)
     if found is None:
@@ -76,6 +77,13 @@ def load_cifar10(folder: Path) -> Cifar10:
                 _write_atomically(cached, _decode(found))
     # Mapped, not read: processes share the pages, and only what is used is loaded.
     values = torch.load(cached, mmap=True, weights_only=True)
+    for split, needed in (("train", train), ("test", test)):
+        count = len(values[f"{split}_labels"])
+        if count < needed:
+            raise MissingData(
+                f"{found} is incomplete: the task needs {needed:,} {split} images, and {count:,} "
+                f"are there. {_HELP}"
+            )
     return Cifar10(
         train=Split(values["train_images"], values["train_labels"]),
         test=Split(values["test_images"], values["test_labels"]),

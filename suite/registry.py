@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.errors import SuiteError, UsageError, unknown_name
 from suite.search import SearchSpace
+from suite.sources import source_hash
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -139,10 +140,7 @@ def add(entry: Any) -> None:
     key = (entry.kind, entry.name)
     known = _registry.found.get(key)
     if known is not None and known.path != entry.path:
-        raise UsageError(
-            f"{entry.kind} '{entry.name}' is registered twice: in {known.path} and in "
-            f"{entry.path}. Rename one of them."
-        )
+        raise _clash(entry.kind, entry.name, known.path, entry.path)
     _registry.found[key] = entry
 
 
@@ -158,17 +156,6 @@ def check_name(name: str) -> str:
     if not plain or not name[0].isalpha() or len(name) > 60:
         raise UsageError(f"{name!r} is not a name: use {_NAME_RULE}, at most 60 characters.")
     return name
-
-
-def source_hash(path: Path) -> str:
-    """A hash of what a file does: comments, docstrings and layout do not count."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr):
-            if isinstance(body[0].value, ast.Constant) and isinstance(body[0].value.value, str):
-                body[0].value.value = ""
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16]
 
 
 # -- discovery ------------------------------------------------------------------------------------
@@ -193,8 +180,7 @@ def get(kind: str, name: str) -> Any:
         index, problems = _index()
         places = index.get((kind, name), [])
         if len(places) > 1:
-            listed = " and in ".join(str(place) for place in places)
-            raise UsageError(f"{kind} '{name}' is registered twice: in {listed}. Rename one.")
+            raise _clash(kind, name, *places)
         if not places:
             error = unknown_name(kind, name, names(kind))
             broken = "".join(f"\nnot readable: {p.path}: {p.reason}" for p in problems)
@@ -232,12 +218,28 @@ def load_file(path: str | Path) -> list[Any]:
         if path not in _registry.extra_files:
             _registry.extra_files.append(path)
         entries = [entry for entry in _registry.found.values() if entry.path == path]
+        for entry in entries:
+            _check_unique(entry)
     if not entries:
         raise UsageError(
             f"{path} registers nothing: call suite.optimizer(...), suite.regularizer(...), "
             "suite.schedule(...) or suite.task(...) in it."
         )
     return entries
+
+
+def _check_unique(entry: Any) -> None:
+    """Raise UsageError if a file that is not imported yet registers the same name, too."""
+    for place in _index()[0].get((entry.kind, entry.name), []):
+        if _file_of(place) != entry.path:
+            del _registry.found[entry.kind, entry.name]
+            _registry.loaded.pop(entry.path, None)
+            raise _clash(entry.kind, entry.name, place, entry.path)
+
+
+def _clash(kind: str, name: str, *places: object) -> UsageError:
+    listed = " and in ".join(str(place) for place in places)
+    return UsageError(f"{kind} '{name}' is registered twice: in {listed}. Rename one of them.")
 
 
 def extra_files() -> list[Path]:
@@ -280,39 +282,55 @@ def _declared(path: Path) -> list[tuple[str, str]]:
 
 
 def _load(place: Path | EntryPoint) -> None:
-    """Import one file or entry point once; what it registers is kept only if all of it worked."""
-    if not isinstance(place, Path):
-        module = importlib.util.find_spec(place.module)
-        if module is None or module.origin is None:
-            raise SuiteError(f"entry point {place.name}: no module {place.module}.")
-        place = Path(module.origin).resolve()
-    text_hash = hashlib.sha256(place.read_bytes()).hexdigest()
-    if _registry.loaded.get(place) == text_hash:
-        return
+    """Import one file or entry point; what it registers is kept only if all of it worked."""
     before = copy.copy(_registry.found)
-    for key in [key for key, entry in before.items() if entry.path == place]:
-        del _registry.found[key]
-    _registry.loading = place
     try:
-        _import(place)
-    except Exception as error:
+        if isinstance(place, Path):
+            _load_path(place)
+        else:
+            importlib.import_module(place.module)
+    except (Exception, SystemExit) as error:
         _registry.found = before
         if isinstance(error, SuiteError):
             raise
-        line = _line_in(error, place)
         raise SuiteError(
-            f"{place}{line}: importing it failed with {type(error).__name__}: {error}"
+            f"{place}{_line_in(error, place)}: importing it failed with "
+            f"{type(error).__name__}: {error}"
         ) from error
+
+
+def _load_path(path: Path) -> None:
+    """Import a file, unless it has been imported as it is now."""
+    text_hash = hashlib.sha256(path.read_bytes()).hexdigest()
+    if _registry.loaded.get(path) == text_hash:
+        return
+    for key in [key for key, entry in _registry.found.items() if entry.path == path]:
+        del _registry.found[key]
+    _registry.loading = path
+    try:
+        _import(path)
     finally:
         _registry.loading = None
-    _registry.loaded[place] = text_hash
+    _registry.loaded[path] = text_hash
+
+
+def _file_of(place: Path | EntryPoint) -> Path | None:
+    """The file of a place in the index; None for an entry point whose module is not there."""
+    if isinstance(place, Path):
+        return place
+    try:
+        module = importlib.util.find_spec(place.module)
+    except ImportError:
+        return None
+    return Path(module.origin).resolve() if module and module.origin else None
 
 
 def _import(path: Path) -> None:
     package = _package_of(path)
     name = f"{package}.{path.stem}" if package else f"suite_file_{source_hash(path)}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -341,7 +359,7 @@ def _package_of(path: Path) -> str | None:
     return None
 
 
-def _line_in(error: BaseException, path: Path) -> str:
+def _line_in(error: BaseException, path: Path | EntryPoint) -> str:
     line, trace = "", error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):

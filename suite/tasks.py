@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from suite import registry
 from suite.score import Score
+from suite.sources import source_hash
 
 TRACKS = ("mini", "full")
 
@@ -131,7 +132,7 @@ class Task:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the settings and of the code that defines the problem.
+        """A hash of the settings and of the files that define the problem.
 
         It changes exactly when the task may mean something else; a test then asks for a new
         version. Comments and docstrings do not count.
@@ -141,7 +142,7 @@ class Task:
             module = sys.modules.get(parent.__module__)
             if module is not None and module.__name__.startswith("suite_tasks"):
                 files.add(Path(str(module.__file__)))
-        code = sorted(registry.source_hash(path) for path in files)
+        code = sorted(source_hash(path) for path in files)
         text = json.dumps([self.settings, code], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
