@@ -34,13 +34,13 @@ CIFAR10_CLASSES = (
     *("dog", "frog", "horse", "ship", "truck"),
 )
 _BATCHES = "cifar-10-batches-py"
-_FOLDERS = "cifar10"
+_FOLDERS = {"train": "cifar10/train", "test": "cifar10/test"}
 _CACHE_FORMAT = 1
 _STALLED_SECONDS = 60.0
 _HELP = (
     "Give the folder that holds it with --data-dir or SUITE_DATA_DIR: either "
-    f"'{_BATCHES}' (torchvision's layout) or '{_FOLDERS}/train/<class>' and "
-    f"'{_FOLDERS}/test/<class>' with PNG or JPEG images."
+    f"'{_BATCHES}' (torchvision's layout) or '{_FOLDERS['train']}/<class>' and "
+    f"'{_FOLDERS['test']}/<class>' with PNG or JPEG images."
 )
 
 
@@ -108,11 +108,11 @@ def prepare_cifar10(folder: Path) -> None:
 
 def _locate(folder: Path) -> Path | None:
     """The folder of the first layout that is there; the official files come first."""
-    batches, images = folder / _BATCHES, folder / _FOLDERS
+    batches = folder / _BATCHES
     if (batches / "test_batch").is_file() and not _marker(folder).exists():
         return batches
-    if all((images / split).is_dir() for split in ("train", "test")):
-        return images
+    if all((folder / images).is_dir() for images in _FOLDERS.values()):
+        return (folder / _FOLDERS["train"]).parent
     return None
 
 

@@ -1,0 +1,147 @@
+"""What every task promises: repeatable, the same for every method, nothing held out in reach."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from suite import optimizer, registry
+from suite.objective import Objective
+from suite.seeds import derive
+from suite.tasks import Data, Problem, Task
+from suite.training import Trial, run_trial
+from tests.suite.test_isolation import reachable
+
+TASKS: list[Task] = registry.load_all("task")[0]
+GENERATED = [task for task in TASKS if not task.problem.needs]
+FINGERPRINTS = Path(__file__).with_name("fingerprints.json")
+#: held-out data drawn from the same finite set as the training data, without replacement
+SAMPLED = [task for task in GENERATED if task.name in ("digits", "modular_addition")]
+
+each_task = pytest.mark.parametrize("task", GENERATED, ids=lambda task: task.name)
+
+
+def load(task: Task, seed: int = 3) -> Data:
+    generator = torch.Generator().manual_seed(derive(seed, "split"))
+    return task.problem.data(Path("unused"), generator)
+
+
+class Recording(torch.optim.SGD):
+    """Plain SGD that notes the first weights and the first five batches."""
+
+    record: list[torch.Tensor] = []
+
+    def step(self, closure):
+        assert isinstance(closure, Objective)
+        if not self.record:
+            self.record += [p.detach().clone() for p in closure.parameters]
+        self.record += [part.clone() for part in closure.batch]
+        return super().step(closure)
+
+
+class NoisyRecording(Recording):
+    """Draws from torch's generators, trains otherwise, and asks twice: another method."""
+
+    def step(self, closure):
+        torch.rand(7)
+        loss = super().step(closure)
+        closure()
+        return loss
+
+
+@pytest.fixture
+def two_methods():
+    names = {"recording": Recording, "noisy_recording": NoisyRecording}
+    for name, build in names.items():
+        optimizer(name, build, paper="none", url="")
+    yield names
+    for name in names:
+        del registry._registry.found["optimizer", name]
+
+
+@each_task
+def test_data_weights_and_batches_are_the_same_for_every_method(task, two_methods):
+    records = []
+    for name, build in two_methods.items():
+        for learning_rate in (0.01, 0.02):
+            build.record = []
+            fraction = 11.5 * task.batch_size / task.budget
+            hyperparameters = {name: {"lr": learning_rate}}
+            trial = Trial(
+                task.name, (("optimizer", name),), hyperparameters, 0, 3, "tuning", fraction
+            )
+            outcome = run_trial(trial)
+            assert outcome.run.status == "completed", outcome.run.traceback
+            records.append((outcome.data, build.record))
+    first_data, first = records[0]
+    weights = len([p for p in task.problem.model().parameters() if p.requires_grad])
+    compared = weights + 5 * 2
+    assert len(first) >= compared
+    for data, record in records[1:]:
+        assert data == first_data
+        assert all(torch.equal(a, b) for a, b in zip(first[:compared], record[:compared]))
+
+
+@each_task
+def test_another_seed_draws_other_data_or_batches(task):
+    draws = []
+    for seed in (1, 2):
+        data = load(task, seed)
+        generator = torch.Generator().manual_seed(seed)
+        draws.append(next(iter(task.problem.batches(data.train, task.batch_size, generator))))
+    assert not torch.equal(draws[0][0], draws[1][0])
+
+
+def rows(inputs: torch.Tensor) -> set[tuple[float, ...]]:
+    return {tuple(row) for row in inputs.flatten(1).tolist()}
+
+
+@pytest.mark.parametrize("task", SAMPLED, ids=lambda task: task.name)
+def test_splits_are_disjoint(task):
+    data = load(task)
+    splits = [data.train, data.validation, data.test]
+    found = [rows(split.inputs) for split in splits]
+    assert [len(f) for f in found] == [len(split) for split in splits]
+    assert len(set.union(*found)) == sum(len(split) for split in splits)
+
+
+@each_task
+def test_batches_and_criterion_reach_nothing_held_out(task):
+    data = load(task)
+    batches = iter(task.problem.batches(data.train, task.batch_size, torch.Generator()))
+    next(batches)
+    found = reachable(batches, task.problem.criterion)
+    assert any(thing is data.train.inputs for thing in found), "the walk must see the train data"
+    assert not [thing for thing in found if isinstance(thing, (Problem, Task, Data))]
+    tensors = [thing for thing in found if isinstance(thing, torch.Tensor)]
+    storages = {tensor.untyped_storage().data_ptr() for tensor in tensors}
+    for split in (data.validation, data.test):
+        if split is not None:
+            assert split.inputs.untyped_storage().data_ptr() not in storages
+            assert not any(torch.equal(split.inputs, tensor) for tensor in tensors)
+            assert not any(torch.equal(split.targets, tensor) for tensor in tensors)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_a_changed_task_has_a_new_version(task):
+    """Results of one task version must stay comparable; see the message for what to do."""
+    known = json.loads(FINGERPRINTS.read_text(encoding="utf-8"))
+    assert known.get(task.name, {}).get(str(task.version)) == task.fingerprint, (
+        f"{task.path.name} changed what {task.name} version {task.version} means. If results stay "
+        f"comparable with older ones, or none are published yet, or after raising its version, "
+        f"record the new fingerprint:\n  python -m tests.tasks.record_fingerprints"
+    )
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_settings_are_plain_values(task):
+    """An object's address in the settings would give every process another fingerprint."""
+    assert " at 0x" not in json.dumps(task.settings)
+
+
+@pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
+def test_the_score_knows_its_worst_value(task):
+    assert task.score.worst_score(task.gradient_evaluations) > 0
