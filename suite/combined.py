@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 
 class Combined(torch.optim.Optimizer):
@@ -27,7 +26,7 @@ class Combined(torch.optim.Optimizer):
             self.state.update(optimizer.state)
             optimizer.state = self.state
 
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Any:
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
         """One evaluation of the closure, then one step of every part."""
         loss = None
         if closure is not None:

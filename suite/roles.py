@@ -6,6 +6,8 @@ Optimizers that treat matrices, embeddings and vectors differently (Muon, layer-
 
 from __future__ import annotations
 
+from typing import cast
+
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -19,11 +21,14 @@ _NORMS = (
     nn.modules.instancenorm._InstanceNorm,
 )
 _CONVS = nn.modules.conv._ConvNd
+# torch declares neither attribute; as names they can be set without arguing with the type checker.
+_HEAD = "is_head"
+_ROLE = "role"
 
 
 def mark_head(module: nn.Module) -> nn.Module:
     """Say that a module is the output layer: its matrix gets the role "head"."""
-    module.is_head = True
+    setattr(module, _HEAD, True)
     return module
 
 
@@ -51,13 +56,13 @@ def assign_roles(model: nn.Module) -> None:
                 same = factor.shape == whole.shape
                 add(factor, _role(module, name, whole.ndim) if same else "scale")
     for parameter, role in roles.items():
-        parameter.role = role
+        setattr(parameter, _ROLE, role)
 
 
 def _parametrizations(module: nn.Module) -> list[tuple[str, nn.Module]]:
     if not parametrize.is_parametrized(module):
         return []
-    return list(module.parametrizations.items())
+    return list(cast(nn.ModuleDict, module.parametrizations).items())
 
 
 def _role(module: nn.Module, name: str, ndim: int) -> str:
@@ -67,6 +72,6 @@ def _role(module: nn.Module, name: str, ndim: int) -> str:
         return "embedding"
     if ndim < 2:
         return "bias" if "bias" in name else "scale"
-    if getattr(module, "is_head", False):
+    if getattr(module, _HEAD, False):
         return "head"
     return "conv" if isinstance(module, _CONVS) else "hidden"
