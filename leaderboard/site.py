@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import tempfile
@@ -61,7 +62,7 @@ class Site:
     references: References
     notices: list[str]
 
-    @property
+    @functools.cached_property
     def newest(self) -> str:
         """The day when the last study ended."""
         if not self.stored:

@@ -1,0 +1,294 @@
+"""The site as files: what is written, what is refused, what is escaped."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pandas as pd
+import pytest
+
+from leaderboard.filters import breakable, figure, slug, web_address
+from leaderboard.references import Reference
+from leaderboard.site import build
+from suite.errors import UsageError
+from tests.samples import make_reference, make_result, write_results
+
+REFERENCES = {"digits": Reference(**make_reference("digits", 0.3, 0.8))}
+HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"'{{ 7 * 7 }}"
+
+
+def write_samples(folder):
+    write_results(
+        folder,
+        [
+            make_result(method="adamw"),
+            make_result(method="sgd+sam@cosine", status=["completed", "diverged", "completed"]),
+            make_result(method="mezo", status="failed"),
+            make_result(method="lion", protocol="smoke"),
+            make_result("modular_addition", "adamw"),
+        ],
+    )
+    return folder
+
+
+@pytest.fixture
+def results(tmp_path):
+    """A folder of results that a test may change."""
+    return write_samples(tmp_path / "results")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A site that tests only read, and its report."""
+    folder = tmp_path_factory.mktemp("made")
+    return built(write_samples(folder / "results"), folder)
+
+
+def built(results, tmp_path, references=REFERENCES):
+    report = build(results, tmp_path / "site", references)
+    return report, tmp_path / "site"
+
+
+class Links(HTMLParser):
+    """Every address and id of a page, and its elements."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.addresses, self.ids, self.tags = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        for name, value in attrs:
+            if name in ("href", "src"):
+                self.addresses.append(value)
+            if name == "id":
+                self.ids.append(value)
+
+
+def test_a_page_a_task_a_method_and_the_protocol(made):
+    report, site = made
+    assert sorted(str(path.relative_to(site)) for path in report.pages) == [
+        "index.html",
+        "methods/adamw.html",
+        "methods/lion.html",
+        "methods/mezo.html",
+        "methods/sgd-sam--cosine.html",
+        "protocol.html",
+        "tasks/digits.html",
+        "tasks/modular_addition.html",
+    ]
+    assert all(path.is_file() for path in report.pages)
+    assert report.skipped == []
+
+
+def test_every_link_within_the_site_leads_somewhere(made):
+    report, site = made
+    found = {page: Links(page.read_text("utf-8")) for page in report.pages}
+    seen = 0
+    for page, links in found.items():
+        assert len(set(links.ids)) == len(links.ids), f"{page}: an id stands twice"
+        for address in links.addresses:
+            if address.startswith(("data:", "https://example.org/")):
+                continue
+            path, _, fragment = address.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            assert target.is_file(), f"{page}: {address}"
+            assert target.is_relative_to(site)
+            if fragment:
+                assert fragment in found[target].ids, f"{page}: {address}"
+            seen += 1
+    assert seen > 50
+
+
+def test_a_second_build_elsewhere_is_the_same_to_the_byte(made, results, tmp_path):
+    _, again = built(results, tmp_path)
+    contents = [
+        {path.relative_to(site): path.read_bytes() for path in site.rglob("*.*") if path.is_file()}
+        for site in (made[1], again)
+    ]
+    assert len(contents[0]) > 10
+    assert contents[0] == contents[1]
+
+
+def test_figures_have_text_alternatives_and_follow_the_theme(made):
+    _, site = made
+    text = (site / "tasks" / "digits.html").read_text("utf-8")
+    drawings = re.findall(r"<svg.*?</svg>", text, flags=re.DOTALL)
+    assert len(drawings) == 2
+    for svg in drawings:
+        assert 'role="img"' in svg
+        assert re.search(r'aria-labelledby="([^" ]+) ([^"]+)"', svg)
+        assert re.search(r"<title [^>]*>\w+.* on digits", svg)
+        assert re.search(r"<desc [^>]*>.*adamw", svg)
+        assert "<text" in svg
+        assert re.findall(r"#[0-9a-f]{6}\b", svg) == []
+        assert "var(--series-0)" in svg
+
+
+def test_invalid_files_are_left_out_with_the_reason(results, tmp_path):
+    (results / "digits" / "lion.quick.json").write_text("{")
+    report, site = built(results, tmp_path)
+    (skipped,) = report.skipped
+    assert str(skipped.path) == "digits/lion.quick.json"
+    assert "not valid JSON" in skipped.reason
+    assert "digits/lion.quick.json: left out: not valid JSON" in (site / "index.html").read_text()
+
+
+def test_what_is_raw_partial_failed_or_not_ranked_is_said(results, tmp_path):
+    strange = {"fingerprint": "ab" * 8, "canonical": False}
+    write_results(results, [make_result(method="muon", data=strange)])
+    write_results(results, [make_result(method="adamw", threads=2)], variant="0123abcd")
+    report, site = built(results, tmp_path)
+    index = (site / "index.html").read_text("utf-8")
+    assert "modular_addition (quick): no reference is frozen for this task" in index
+    assert "digits/muon.quick.json: not ranked with the others: not the task" in index
+    assert "superseded by digits/adamw.quick" in index
+    assert len(report.warnings) == 3
+    digits = (site / "tasks" / "digits.html").read_text("utf-8")
+    assert "3 failed" in digits
+    assert "1 diverged" in digits
+    assert "the protocol smoke is never ranked" in digits
+    assert "raw scores only" in (site / "tasks" / "modular_addition.html").read_text("utf-8")
+    mezo = (site / "methods" / "mezo.html").read_text("utf-8")
+    assert "RuntimeError: sample of failed" in mezo
+    assert "not canonical" in (site / "methods" / "muon.html").read_text("utf-8")
+
+
+def test_the_download_holds_all_runs(made):
+    _, site = made
+    runs = pd.read_csv(site / "results.csv")
+    assert len(runs) == 4 * 9 + 2
+    assert str(site.parent) not in (site / "results.csv").read_text()
+
+
+def test_a_formula_in_a_reason_is_text_in_the_download(tmp_path):
+    evil = make_result(status="failed", run={"reason": "=HYPERLINK(1)", "status": "failed"})
+    write_results(tmp_path / "results", [evil])
+    _, site = built(tmp_path / "results", tmp_path)
+    assert set(pd.read_csv(site / "results.csv").reason) == {"'=HYPERLINK(1)"}
+
+
+def test_text_of_result_files_is_escaped(tmp_path):
+    evil = make_result(
+        component={"paper": HOSTILE, "url": "javascript:window.hacked=1"},
+        data={"source": HOSTILE},
+        environment={
+            "commit": HOSTILE, "cpu": HOSTILE, "suite_version": HOSTILE,
+            "packages": {HOSTILE: HOSTILE}, "finished": HOSTILE,
+        },
+        run={"reason": HOSTILE, "traceback": HOSTILE * 200, "status": "failed"},
+    )  # fmt: skip
+    write_results(tmp_path / "results", [evil])
+    (tmp_path / "results" / "digits" / "<script>window.hacked=1<").mkdir(parents=True)
+    (tmp_path / "results" / "digits" / "<img src=x onerror=alert(1)>.json").write_text("{")
+    report, _ = built(tmp_path / "results", tmp_path)
+    for page in report.pages:
+        text = page.read_text("utf-8")
+        assert "<script>window" not in text
+        links = Links(text)
+        assert links.tags.count("script") == 1
+        assert "img" not in links.tags
+        assert not any("javascript" in address for address in links.addresses)
+    assert "{{ 7 * 7 }}" in (tmp_path / "site" / "methods" / "adamw.html").read_text("utf-8")
+
+
+def test_very_long_texts_are_cut_on_the_pages(tmp_path):
+    run = {"reason": "r" * 20_000, "traceback": "t" * 20_000, "status": "failed"}
+    component = {"paper": "p" * 20_000, "url": "https://example.org/" + "u" * 19_000}
+    write_results(tmp_path / "results", [make_result(component=component, run=run)])
+    report, site = built(tmp_path / "results", tmp_path)
+    assert max(page.stat().st_size for page in report.pages) < 200_000
+    assert "…" in (site / "methods" / "adamw.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("url", "good"),
+    [
+        ("https://arxiv.org/abs/2302.06675", True),
+        ("http://example.org", True),
+        ("javascript:alert(1)", False),
+        ("java\nscript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("//example.org", False),
+        ("https://", False),
+        ("https://[", False),
+        (" https://example.org", False),
+        ("", False),
+    ],
+)
+def test_only_web_addresses_become_links(url, good):
+    assert (web_address(url) == url) is good
+
+
+def test_slugs_are_safe_and_one_to_one():
+    names = ["a+b", "a@b", "a_b", "a+b@c", "a@b_c", "a+b_c"]
+    assert len({slug(name) for name in names}) == len(names)
+    assert slug("../../etc/<x>.html") == "______etc__x__html"
+    assert len(slug("x" * 5000)) < 255
+
+
+def test_names_break_where_parts_meet_and_stay_escaped():
+    assert breakable("a_b+c@d") == "a_<wbr>b<wbr>+c<wbr>@d"
+    assert breakable("<b>") == "&lt;b&gt;"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (0.93456, "0.9346"),
+        (12.0, "12"),
+        (-1.5, "\N{MINUS SIGN}1.500"),
+        (1234567.0, "1\u202f234\u202f567"),
+        (1.2e9, "1.200e+09"),
+        (float("inf"), "∞"),
+    ],
+)
+def test_figures(value, text):
+    assert figure(value) == text
+
+
+def test_an_empty_folder_makes_a_site_that_says_so(tmp_path):
+    (tmp_path / "results").mkdir()
+    _, site = built(tmp_path / "results", tmp_path, references={})
+    assert "There are no results yet" in (site / "index.html").read_text("utf-8")
+
+
+def test_a_foreign_folder_is_not_replaced(results, tmp_path):
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "precious.txt").write_text("mine")
+    with pytest.raises(UsageError, match="no leaderboard"):
+        build(results, site, REFERENCES)
+    assert (site / "precious.txt").read_text() == "mine"
+    with pytest.raises(UsageError, match="is a file"):
+        build(results, site / "precious.txt", REFERENCES)
+
+
+def test_an_older_site_is_replaced_as_a_whole(results, tmp_path):
+    _, site = built(results, tmp_path)
+    (results / "digits" / "mezo.quick.json").unlink()
+    built(results, tmp_path)
+    assert not (site / "methods" / "mezo.html").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
+
+
+def test_a_failing_build_leaves_the_older_site(results, tmp_path, monkeypatch):
+    _, site = built(results, tmp_path)
+    before = (site / "index.html").read_bytes()
+
+    def broken(standing):
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr("leaderboard.figures.tuning_curves", broken)
+    with pytest.raises(RuntimeError, match="no ink"):
+        built(results, tmp_path)
+    assert (site / "index.html").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "site"]
+
+
+def test_a_missing_folder_of_results_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        build(tmp_path / "nowhere", tmp_path / "site", REFERENCES)
