@@ -15,7 +15,7 @@ from torch import nn
 
 from suite.tasks import Split, Task
 
-_CALIBRATION_SECONDS = 0.1
+_CALIBRATION_SECONDS = 0.04
 _CALIBRATION_STEPS = 20
 
 
@@ -85,7 +85,7 @@ def time_gradient(task: Task, train: Split, device: str) -> float:
 def _time_steps(
     task: Task, model: nn.Module, train: Split, device: str, update: Callable[[], object]
 ) -> float:
-    """Median seconds of up to 20 steps within a tenth of a second, after two of warm-up."""
+    """Median seconds of up to 20 steps within 40 ms, after two of warm-up."""
     batches = task.problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
     seconds: list[float] = []
     for step in range(2 + _CALIBRATION_STEPS):

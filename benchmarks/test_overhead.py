@@ -1,0 +1,71 @@
+"""A trial through the suite against a loop written by hand: at most 3 % slower."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from suite import registry
+from suite.seeds import derive
+from suite.training import Trial, make_repeatable, run_trial
+
+HYPERPARAMETERS = {"lr": 1e-3, "weight_decay": 1e-2}
+ROUNDS = 5
+
+
+def by_hand(name: str, seed: int) -> float:
+    """What a researcher would write: the same model, data, fused optimizer and evaluations."""
+    task = registry.get("task", name)
+    problem = task.problem
+    generator = torch.Generator().manual_seed(derive(seed, "split"))
+    data = problem.data(Path(), generator)
+    torch.manual_seed(derive(seed, "initialization"))
+    model = problem.model()
+    order = torch.Generator().manual_seed(derive(seed, "batches"))
+    batches = problem.batches(data.train, task.batch_size, order)
+    optimizer = torch.optim.AdamW(model.parameters(), fused=True, **HYPERPARAMETERS)
+    steps = task.budget // task.batch_size
+    every = steps / task.evaluations
+    metrics = {}
+    for step in range(1, steps + 1):
+        inputs, targets = next(batches)
+        optimizer.zero_grad()
+        loss = problem.criterion(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        if step % every < 1:
+            model.eval()
+            with torch.no_grad():
+                metrics = problem.evaluate(model, data.validation)
+            model.train()
+    return metrics[task.score.metric]
+
+
+def by_suite(name: str, seed: int) -> float:
+    components = (("optimizer", "adamw"),)
+    trial = Trial(name, components, {"adamw": HYPERPARAMETERS}, 0, seed, "tuning")
+    run = run_trial(trial).run
+    assert run.status == "completed"
+    return run.curve.validation[registry.get("task", name).score.metric][-1]
+
+
+@pytest.mark.parametrize("name", ["modular_addition", "digits"])
+def test_a_trial_costs_at_most_3_percent_more_than_by_hand(benchmark, name):
+    make_repeatable(1)
+    assert by_suite(name, 0) == pytest.approx(by_hand(name, 0), rel=1e-5)
+    seconds: dict[str, list[float]] = {"hand": [], "suite": []}
+    for _ in range(ROUNDS):  # in turns, so that a neighbour disturbs both alike
+        for who, loop in (("hand", by_hand), ("suite", by_suite)):
+            began = time.perf_counter()
+            loop(name, 1)
+            seconds[who].append(time.perf_counter() - began)
+    ratio = min(seconds["suite"]) / min(seconds["hand"])
+    benchmark.extra_info["ratio_to_hand_written"] = ratio
+    benchmark.extra_info["hand_written_seconds"] = min(seconds["hand"])
+    benchmark.pedantic(by_suite, args=(name, 1), rounds=1)
+    print(f"\n{name}: suite {min(seconds['suite']):.2f} s, by hand {min(seconds['hand']):.2f} s")
+    print(f"{name}: ratio {ratio:.3f}")
+    assert ratio <= 1.03

@@ -1,0 +1,189 @@
+"""`suite run` as a user meets it: products, skipping, other versions, missing data, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+
+from suite import result as results
+from tests.commands import TINY, command, environment, suite
+
+SMOKE = ("--protocol", "smoke", "--jobs", "1")
+
+
+def run(folder, *arguments):
+    done = suite("run", *arguments, "--results", str(folder / "r"), home=folder / "home")
+    assert "Traceback" not in done.stdout + done.stderr
+    return done
+
+
+def test_the_product_runs_once_and_is_skipped_afterwards(tmp_path):
+    arguments = (
+        *("--optimizer", "adamw", "--optimizer", "lion", "--task", TINY),
+        *("--regularizer", "none", "--regularizer", "sam,label_smoothing"),
+        *("--schedule", "cosine", *SMOKE),
+    )
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "r" / "tiny_blobs").iterdir())
+    assert names == [
+        "adamw+sam+label_smoothing@cosine.smoke.json",
+        "adamw@cosine.smoke.json",
+        "lion+sam+label_smoothing@cosine.smoke.json",
+        "lion@cosine.smoke.json",
+    ]
+    assert "4 studies, 8 trials, 1 at a time: about" in done.stdout
+    assert "never ranked" in done.stdout
+    before = {path: path.read_bytes() for path in (tmp_path / "r" / "tiny_blobs").iterdir()}
+    again = run(tmp_path, *arguments)
+    assert again.returncode == 0
+    assert again.stdout.count("done already") == 4
+    assert before == {path: path.read_bytes() for path in before}
+
+
+def test_force_runs_again_to_the_same_result(tmp_path):
+    arguments = ("--optimizer", "adamw", "--task", TINY, *SMOKE)
+    run(tmp_path, *arguments)
+    path = tmp_path / "r" / "tiny_blobs" / "adamw.smoke.json"
+    first, written = results.read(path), path.stat().st_mtime_ns
+    assert run(tmp_path, *arguments, "--force").returncode == 0
+    assert path.stat().st_mtime_ns != written
+    assert results.read(path).comparable() == first.comparable()
+
+
+def test_another_source_or_seed_never_overwrites(tmp_path):
+    method = tmp_path / "mine.py"
+    source = (
+        "import torch\nfrom suite import optimizer, search\n"
+        "optimizer('mine', torch.optim.SGD, paper='-', url='', summary='-',\n"
+        "          search={'lr': search.log_uniform(1e-3, 1.0, default=0.1)})\n"
+    )
+    method.write_text(source)
+    arguments = ("--optimizer", str(method), "--task", TINY, *SMOKE)
+    assert run(tmp_path, *arguments).returncode == 0
+    folder = tmp_path / "r" / "tiny_blobs"
+    first = (folder / "mine.smoke.json").read_bytes()
+    method.write_text("# a comment changes nothing\n" + source)
+    assert "done already" in run(tmp_path, *arguments).stdout
+    method.write_text(source.replace("default=0.1", "default=0.2"))
+    assert run(tmp_path, *arguments).returncode == 0
+    assert run(tmp_path, *arguments, "--seed", "1").returncode == 0
+    assert (folder / "mine.smoke.json").read_bytes() == first
+    assert len(list(folder.glob("mine.smoke.*.json"))) == 2
+    checked = suite("validate", str(tmp_path / "r"), home=tmp_path / "home")
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_broken_result_file_is_not_overwritten(tmp_path):
+    path = tmp_path / "r" / "tiny_blobs" / "adamw.smoke.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("{}")
+    done = run(tmp_path, "--optimizer", "adamw", "--task", TINY, *SMOKE)
+    assert done.returncode == 1
+    assert "Mend, move or delete that file first" in done.stderr
+    assert path.read_text() == "{}"
+
+
+def test_dry_run_shows_plan_cost_and_time_and_runs_nothing(tmp_path):
+    done = run(tmp_path, "--optimizer", "adamw", "--task", TINY, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "6 tuning trials + 3 seeds, 1,080 gradient evaluations of batch 32" in done.stdout
+    assert "1 of 1 studies to run, about" in done.stdout
+    assert not (tmp_path / "r").exists()
+    assert not list((tmp_path / "home").rglob("*.journal"))
+
+
+def test_missing_data_is_named_and_the_other_tasks_run(tmp_path):
+    empty = tmp_path / "nothing-here"
+    done = run(
+        tmp_path,
+        *("--optimizer", "adamw", "--task", "cifar10_mini", "--task", TINY, *SMOKE),
+        *("--data-dir", str(empty)),
+    )
+    assert done.returncode == 2
+    assert "cifar10_mini" in done.stderr
+    assert "--data-dir" in done.stderr
+    assert (tmp_path / "r" / "tiny_blobs" / "adamw.smoke.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--optimizer", "adamv", "--task", TINY), "Did you mean 'adamw'"),
+        (("--optimizer", "adamw", "--task", "digts"), "Did you mean 'digits'"),
+        (("--optimizer", "adamw"), "which task? Give --task NAME or --track"),
+        (("--optimizer", "adamw", "--task", "no/such/file.py"), "no such file: no/such/file.py"),
+        (("--optimizer", "adamw", "--task", TINY, "--jobs", "0"), "0 is not in the range x>=1"),
+        (("--optimizer", "adamw", "--task", TINY, "--device", "cuda"), "torch finds no GPU here"),
+        (
+            ("--optimizer", "adamw", "--regularizer", "sam,sam", "--task", TINY),
+            "uses each component once",
+        ),
+        (("--optimiser", "adamw"), "Did you mean '--optimizer'"),
+    ],
+)
+def test_usage_errors_say_what_to_do(tmp_path, arguments, message):
+    done = run(tmp_path, *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_a_file_that_fails_to_import_is_named_with_its_line(tmp_path):
+    method = tmp_path / "broken.py"
+    method.write_text("import torch\n\nraise ValueError('not today')\n")
+    done = run(tmp_path, "--optimizer", str(method), "--task", TINY, *SMOKE)
+    assert done.returncode == 1
+    assert f"{method}, line 3: importing it failed with ValueError: not today" in done.stderr
+
+
+def test_the_live_view_on_a_terminal(tmp_path):
+    leader, follower = pty.openpty()
+    process = subprocess.Popen(
+        command("run", "--optimizer", "adamw", "--task", TINY, "--results", str(tmp_path / "r")),
+        env={**environment(tmp_path / "home"), "TERM": "xterm", "COLUMNS": "120"},
+        stdout=subprocess.PIPE,
+        stderr=follower,
+        stdin=follower,
+    )
+    os.close(follower)
+    shown = b""
+    while True:
+        try:
+            part = os.read(leader, 4096)
+        except OSError:  # the other side is closed
+            break
+        if not part:
+            break
+        shown += part
+    process.communicate()
+    text = shown.decode(errors="replace")
+    assert process.returncode == 0
+    assert "trial 1 of 9" in text
+    assert "best 0." in text
+    assert "left" in text
+    assert any(bar in text for bar in "▁▂▃▄▅▆▇█")
+
+
+def test_the_library_gives_what_the_command_gives(tmp_path):
+    script = tmp_path / "use.py"
+    script.write_text(
+        "import sys, json, suite\n"
+        f"result = suite.run('adamw', {TINY!r}, protocol='smoke', jobs=1, results=sys.argv[1])\n"
+        "runs, curves = suite.load_results(sys.argv[1])\n"
+        "print(json.dumps([result.method.name, len(runs), sorted(set(curves.split))]))\n"
+    )
+    done = subprocess.run(
+        [command()[0], str(script), str(tmp_path / "r")],
+        env=environment(tmp_path / "home"),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["adamw", 2, ["test", "validation"]]
+    by_command = run(tmp_path, "--optimizer", "adamw", "--task", TINY, *SMOKE)
+    assert "done already" in by_command.stdout
