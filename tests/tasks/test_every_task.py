@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -32,7 +33,7 @@ def load(task: Task, seed: int = 3) -> Data:
 class Recording(torch.optim.SGD):
     """Plain SGD that notes the first weights and the first five batches."""
 
-    record: list[torch.Tensor] = []
+    record: ClassVar[list[torch.Tensor]] = []
 
     def step(self, closure):
         assert isinstance(closure, Objective)
@@ -82,7 +83,8 @@ def test_data_weights_and_batches_are_the_same_for_every_method(task, two_method
     assert len(first) >= compared
     for data, record in records[1:]:
         assert data == first_data
-        assert all(torch.equal(a, b) for a, b in zip(first[:compared], record[:compared]))
+        pairs = zip(first[:compared], record[:compared], strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
 
 
 @each_task

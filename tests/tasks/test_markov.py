@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -54,7 +55,7 @@ def test_the_truth_has_no_excess_and_its_loss_is_the_entropy(task, test_split):
     assert metrics["excess_loss"] == pytest.approx(0.0, abs=1e-5)
     entropy, positions = 0.0, 0
     for text in test_split.inputs.tolist():
-        for before, last in zip(text, text[1:], strict=False):
+        for before, last in pairwise(text):
             entropy -= sum(p * math.log(p) for p in table[before, last].tolist())
             positions += 1
     assert positions == test_split.targets.numel()
