@@ -113,6 +113,11 @@ def score_words(task: TaskRecord) -> str:
     return f"{kind} {task.metric}, {better} is better"
 
 
+def count(number: int, noun: str) -> str:
+    """A number with its noun: `1 seed`, `3 seeds`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def tally(counts: Counter[str]) -> str:
     """Statuses with their numbers: `2 diverged, 1 timeout`."""
     return ", ".join(f"{n} {words(status)}" for status, n in sorted(counts.items()))
@@ -181,8 +186,8 @@ def first_items(items: Iterable[Any], most: int) -> list[Any]:
 FILTERS = {
     function.__name__: function
     for function in (
-        breakable, minute, slug, figure, value, shorten, web_address, words, space_words,
-        score_words, tally, task_scale, track_scale, on_scale, leaders, tied, failed_runs,
-        before_colon, capitalize_first, first_items,
+        count, breakable, minute, slug, figure, value, shorten, web_address, words,
+        space_words, score_words, tally, task_scale, track_scale, on_scale, leaders, tied,
+        failed_runs, before_colon, capitalize_first, first_items,
     )
 } | {"finite": math.isfinite}  # fmt: skip

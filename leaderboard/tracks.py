@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean
 
 from leaderboard.standings import Entry, TaskStanding, wholly_better
 from leaderboard.statistics import Interval, generator, iqm_interval, mean_rank, win_probability
@@ -100,7 +101,7 @@ def _ranked(entries: list[TrackEntry], names: list[str]) -> list[TrackEntry]:
         return []
     scores = [[entry.entries[name].scaled_scores or [] for entry in entries] for name in names]
     wins = win_probability(scores)
-    ranks = mean_rank([[entry.entries[name].scaled.value for name in names] for entry in entries])
+    ranks = mean_rank([[fmean(of_task[i]) for of_task in scores] for i in range(len(entries))])
     others = len(entries) - 1
     ranked = [
         TrackEntry(

@@ -175,18 +175,20 @@ def test_dark_and_light(site, opened):
 
 @pytest.mark.parametrize("width", [360, 390, 1280])
 def test_no_page_scrolls_sideways(site, opened, width):
+    page = opened(page_of(site, "index.html"), width=width)
     for path in site.pages:
-        page = opened(path, width=width)
+        page.goto(path.as_uri())
         size = page.evaluate("document.documentElement.scrollWidth")
         assert size <= width, f"{path.name} is {size} wide at {width}"
 
 
 def test_hostile_text_does_nothing(site, opened):
+    page = opened(page_of(site, "index.html"))
     for path in site.pages:
-        page = opened(path)
+        page.goto(path.as_uri())
         page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
         assert page.evaluate("window.hacked") is None
         assert page.locator("a[href^='javascript']").count() == 0
         assert page.locator("main img, main script").count() == 0
-    page = opened(page_of(site, "evil.html"))
+    page.goto(page_of(site, "evil.html").as_uri())
     assert "<script>window.hacked" in page.locator("main").inner_text()
