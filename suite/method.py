@@ -84,9 +84,9 @@ def make_method(
 
 def parse_method(name: str) -> Method:
     """The method of a name such as `sgd+sam@sgdr`."""
-    body, _, schedule = name.partition("@")
+    body, at, schedule = name.partition("@")
     optimizer, *regularizers = body.split("+")
-    return make_method(optimizer, regularizers, schedule or None)
+    return make_method(optimizer, regularizers, schedule if at else None)
 
 
 def find_component(kind: str, name: str) -> Component:

@@ -78,7 +78,9 @@ def log_uniform(low: float, high: float, *, default: float) -> Distribution:
 
 def integer(low: int, high: int, *, default: int) -> Distribution:
     """A whole number from low to high, both included."""
-    return Distribution("integer", int(default), int(low), int(high))
+    if any(not isinstance(number, int) for number in (low, high, default)):
+        raise ValueError(f"an integer range takes whole numbers, got {low}, {high}, {default}")
+    return Distribution("integer", default, low, high)
 
 
 def choice(*choices: Value, default: Value) -> Distribution:
