@@ -54,8 +54,8 @@ def check(files: list[str], run: Run) -> tuple[str, int]:
         code, output = run(arguments)
         failed = failed or code != 0
         verdict = "passed" if code == 0 else f"**failed** (exit code {code})"
-        command = " ".join(["suite", *arguments])
-        sections.append(f"## {title}: {verdict}\n\n{as_block(f'$ {command}\n{output}')}")
+        transcript = as_block(f"$ suite {' '.join(arguments)}\n{output}")
+        sections.append(f"## {title}: {verdict}\n\n{transcript}")
     others = [f for f in files if f.split("/")[0] not in ("baselines", "tasks", "results")]
     if others:
         listed = as_block("\n".join(others))

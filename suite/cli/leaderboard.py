@@ -39,8 +39,6 @@ def build(results: Path, output: Path, show: bool) -> int:
     index = output.absolute() / "index.html"
     for warning in report.warnings:
         click.echo(f"suite: {warning}", err=True)
-    for path, reason in report.skipped:
-        click.echo(f"suite: left out {path}: {reason}", err=True)
     click.echo(f"{len(report.pages)} pages: {index}")
     if show:
         click.launch(index.as_uri())
