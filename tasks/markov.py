@@ -84,6 +84,7 @@ class Block(nn.Module):
         self.mix = nn.Linear(width, width, bias=False)
         self.mlp_norm = nn.LayerNorm(width)
         self.expand = nn.Linear(width, 4 * width)
+        self.activation = nn.GELU()  # a module, so that regularizers of activations can find it
         self.contract = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -92,7 +93,7 @@ class Block(nn.Module):
         q, k, v = heads.unbind()
         attended = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.mix(attended.transpose(1, 2).flatten(-2))
-        return x + self.contract(nn.functional.gelu(self.expand(self.mlp_norm(x))))
+        return x + self.contract(self.activation(self.expand(self.mlp_norm(x))))
 
 
 class Transformer(nn.Module):
