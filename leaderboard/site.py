@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leaderboard import figures
 from leaderboard import references as frozen
-from leaderboard.figures import Drawing
+from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
 from leaderboard.references import References
 from leaderboard.selection import Superseded, finished, select

@@ -26,7 +26,7 @@ class Combined(torch.optim.Optimizer):
             self.state.update(optimizer.state)
             optimizer.state = self.state
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """One evaluation of the closure, then one step of every part."""
         loss = None
         if closure is not None:

@@ -6,7 +6,7 @@ Everything here belongs to the suite; nothing of it is handed to a method.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -34,7 +34,7 @@ class Evaluator:
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
         regularizers: Sequence[Regularizer],
-        held_out: dict[str, Split],
+        held_out: Mapping[str, Split | None],
     ) -> None:
         self._problem = problem
         self._model = model
@@ -52,7 +52,9 @@ class Evaluator:
             return {split: means for split in self._held_out}
         with self._evaluated_model() as model:
             return {
-                name: self._problem.evaluate(model, split) for name, split in self._held_out.items()
+                name: self._problem.evaluate(model, split)
+                for name, split in self._held_out.items()
+                if split is not None
             }
 
     def measure_batch(self, objective: Objective) -> None:

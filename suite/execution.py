@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from suite.result import Cost, Curve, Run
+from suite.result import Cost, Curve, Run, Status
 from suite.tasks import Task
 from suite.training import Outcome, Trial
 
@@ -210,7 +210,7 @@ def _environment(threads: int) -> dict[str, str]:
     return {**os.environ, **fixed, "PYTHONPATH": path, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}
 
 
-def lost(job: Job, status: str, reason: str, progress: float) -> Outcome:
+def lost(job: Job, status: Status, reason: str, progress: float) -> Outcome:
     """The record of a trial that never came back: charged for what it had reported."""
     trial, task = job.trial, job.task
     examples = round(progress * task.budget * trial.budget_fraction, 3)

@@ -1,4 +1,4 @@
-"""Methods: one optimizer, any regularizers, at most one schedule, written `adamw+grokfast_ema@cosine`."""
+"""Methods: one optimizer, any regularizers, at most one schedule: `adamw+grokfast_ema@cosine`."""
 
 from __future__ import annotations
 
@@ -92,8 +92,9 @@ def parse_method(name: str) -> Method:
 def find_component(kind: str, name: str) -> Component:
     """The component of a name, or the one that a file registers."""
     if not looks_like_file(name):
-        return registry.get(kind, name)
-    found = [entry for entry in registry.load_file(name) if entry.kind == kind]
+        component: Component = registry.get(kind, name)
+        return component
+    found: list[Component] = [entry for entry in registry.load_file(name) if entry.kind == kind]
     if len(found) != 1:
         listed = ", ".join(entry.name for entry in found) or "none"
         raise UsageError(f"{name} must register one {kind}; it registers {listed}.")

@@ -25,6 +25,7 @@ from suite.result import (
     Result,
     TaskRecord,
 )
+from suite.score import Direction
 from suite.seeds import derive
 from suite.tasks import Task
 from suite.training import Trial
@@ -57,7 +58,7 @@ class Plan:
         return self.task.budget * self.rules.budget_fraction
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Direction:
         """Where better scores lie, in Optuna's words."""
         return "maximize" if self.task.score.higher_is_better else "minimize"
 
@@ -187,8 +188,9 @@ def _identity(
 def find_task(name: str) -> Task:
     """The task of a name, or the one that a file registers."""
     if not looks_like_file(name):
-        return registry.get("task", name)
-    found = [entry for entry in registry.load_file(name) if entry.kind == "task"]
+        task: Task = registry.get("task", name)
+        return task
+    found: list[Task] = [entry for entry in registry.load_file(name) if entry.kind == "task"]
     if len(found) != 1:
         raise UsageError(f"{name} must register one task; it registers {len(found)}.")
     return found[0]

@@ -6,9 +6,13 @@ import sys
 import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from suite.execution import Event
 from suite.study import Study
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -139,7 +143,7 @@ class LiveView(_View):
     def _say(self, line: str) -> None:
         self._live.console.print(line, markup=False, highlight=False)
 
-    def _table(self) -> object:
+    def _table(self) -> Table:
         from rich.table import Table
 
         table = Table.grid(padding=(0, 2))

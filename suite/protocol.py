@@ -1,4 +1,4 @@
-"""Protocols: how many trials, which sampler, how many seeds. Versioned: results name the version."""
+"""Protocols: how many trials, which sampler, how many seeds. Versioned, as results name them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from suite.errors import SuiteError, UsageError, unknown_name
 from suite.search import SearchSpace
@@ -27,6 +27,7 @@ from suite.sources import source_hash
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+ComponentKind = Literal["optimizer", "regularizer", "schedule"]
 KINDS = ("task", "optimizer", "regularizer", "schedule")
 COMPONENT_KINDS = KINDS[1:]
 ENTRY_POINT_GROUP = "suite.components"
@@ -39,7 +40,7 @@ _NAME_RULE = "lower-case letters, digits and single underscores, starting with a
 class Component:
     """A registered optimizer, regularizer or schedule and what a reader must know of it."""
 
-    kind: str
+    kind: ComponentKind
     name: str
     build: Callable[..., Any]
     search: SearchSpace
@@ -80,7 +81,7 @@ _registry = _Registry()
 
 
 def _register_component(
-    kind: str,
+    kind: ComponentKind,
     name: str,
     build: Callable[..., Any],
     *,

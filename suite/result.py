@@ -8,12 +8,13 @@ are refused with the field and the reason. `results/schema.json` is generated fr
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -143,10 +144,15 @@ class Curve(_Record):
     @model_validator(mode="after")
     def _columns_match(self) -> Curve:
         n = len(self.gradient_evaluations)
-        columns = [self.seconds, self.train_loss, *self.validation.values(), *self.test.values()]
+        columns: list[Sized] = [
+            self.seconds,
+            self.train_loss,
+            *self.validation.values(),
+            *self.test.values(),
+        ]
         if any(len(column) != n for column in columns):
             raise ValueError(f"every column of a curve has {n} values")
-        if any(b <= a for a, b in zip(self.gradient_evaluations, self.gradient_evaluations[1:])):
+        if any(b <= a for a, b in itertools.pairwise(self.gradient_evaluations)):
             raise ValueError("gradient_evaluations must increase")
         return self
 

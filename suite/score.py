@@ -8,6 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
+
+ScoreKind = Literal["final", "mean", "time_to_target"]
+#: where better scores lie, in Optuna's words
+Direction = Literal["minimize", "maximize"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +30,7 @@ class Score:
     runtime of solver competitions), and `worst` is therefore set by the budget.
     """
 
-    kind: str
+    kind: ScoreKind
     metric: str
     higher_is_better: bool
     worst: float | None = None
@@ -103,5 +108,5 @@ def mean(metric: str, *, higher_is_better: bool, worst: float) -> Score:
 
 
 def time_to_target(metric: str, *, hold: int) -> Score:
-    """Gradient evaluations until the metric (higher is better) holds the target; lower is better."""
+    """Gradient evaluations until the metric, higher being better, holds the target."""
     return Score("time_to_target", metric, higher_is_better=False, hold=hold)

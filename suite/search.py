@@ -44,15 +44,21 @@ class Distribution:
         """The same distribution for Optuna."""
         from optuna import distributions
 
-        if self.kind == "choice":
+        if self.choices is not None:
             return distributions.CategoricalDistribution(self.choices)
+        assert self.low is not None and self.high is not None
         if self.kind == "integer":
             return distributions.IntDistribution(int(self.low), int(self.high))
         return distributions.FloatDistribution(self.low, self.high, log=self.kind == "log_uniform")
 
     def to_json(self) -> dict[str, Any]:
         """What a result file stores."""
-        fields = {"kind": self.kind, "default": self.default, "low": self.low, "high": self.high}
+        fields: dict[str, Any] = {
+            "kind": self.kind,
+            "default": self.default,
+            "low": self.low,
+            "high": self.high,
+        }
         if self.choices is not None:
             fields["choices"] = list(self.choices)
         return {name: value for name, value in fields.items() if value is not None}

@@ -21,6 +21,7 @@ from optuna.trial import TrialState, create_trial
 
 from suite.errors import UsageError
 from suite.result import DataRecord, Run
+from suite.score import Direction
 from suite.training import Outcome
 
 _OUTCOME = "outcome"
@@ -29,7 +30,7 @@ _OUTCOME = "outcome"
 class StudyStorage:
     """The trials of one study on disk. Use as a context manager: it owns the file meanwhile."""
 
-    def __init__(self, path: Path, direction: str) -> None:
+    def __init__(self, path: Path, direction: Direction) -> None:
         self.path = path
         self._direction = direction
         self._owner = filelock.FileLock(f"{path}.owner", blocking=False)

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,8 @@ from suite import registry
 from suite.score import Score
 from suite.sources import source_hash
 
-TRACKS = ("mini", "full")
+Track = Literal["mini", "full"]
+TRACKS = get_args(Track)
 
 
 @dataclass
@@ -104,7 +105,7 @@ class Task:
     name: str
     problem: Problem
     version: int
-    track: str
+    track: Track
     summary: str
     source: str
     batch_size: int
@@ -152,7 +153,7 @@ def task(
     problem: Problem,
     *,
     version: int,
-    track: str,
+    track: Track,
     summary: str,
     source: str,
     batch_size: int,

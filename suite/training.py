@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from suite.evaluation import Diverged, Evaluator, Recorder, rounded, switch_mode
 from suite.method import Hyperparameters, Parts, build
 from suite.objective import Ledger, Objective, meter
 from suite.regularizers import TaskInfo
-from suite.result import Cost, DataRecord, Run
+from suite.result import Cost, DataRecord, Run, Status
 from suite.seeds import derive
 from suite.tasks import Split, Task
 
@@ -73,7 +74,8 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
     make_repeatable(trial.threads)
     reset_peak_memory(trial.device)
     session = _Session(trial, task, report)
-    status, reason, trace = "completed", None, None
+    status: Status = "completed"
+    reason, trace = None, None
     try:
         session.prepare()
         session.train()
@@ -95,7 +97,8 @@ def make_repeatable(threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
     torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, hides nothing here
+    # Filling costs time and hides nothing here. torch makes this setting when it is imported.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
 
 
@@ -148,7 +151,8 @@ class _Session:
         model, optimizer, schedule = self._model, self._parts.optimizer, self._parts.schedule
         regularizers = self._parts.regularizers
         after_step = [r.after_step for r in regularizers if r.overrides("after_step")]
-        objective, ledger, step = self._objective, self._ledger, optimizer.step
+        objective, ledger = self._objective, self._ledger
+        step: Callable[[Any], Any] = optimizer.step
         online, budget = self._task.problem.online, self._budget
         # Charges are sums of thirds: without a tolerance the last step could be lost to rounding.
         end = budget * (1 + 1e-9)
@@ -186,7 +190,7 @@ class _Session:
                 next_evaluation = (spent * (1 + 1e-9) // interval + 1) * interval
         self._clock.stop()
 
-    def record(self, status: str, reason: str | None, trace: str | None) -> Run:
+    def record(self, status: Status, reason: str | None, trace: str | None) -> Run:
         """The trial as it goes into the result."""
         trial, recorder = self._trial, self._recorder
         completed = status == "completed"

@@ -16,6 +16,7 @@ from optuna.trial import create_trial
 
 from suite.protocol import Protocol
 from suite.result import SamplerRecord
+from suite.score import Direction
 from suite.search import Distribution
 from suite.seeds import derive
 
@@ -40,7 +41,7 @@ def propose(
     space: Mapping[str, Distribution],
     protocol: Protocol,
     seed: int,
-    direction: str,
+    direction: Direction,
     history: Sequence[tuple[dict[str, Any], float]],
 ) -> list[dict[str, Any]]:
     """The next generation's configurations, as flat hyperparameters.

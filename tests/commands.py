@@ -23,9 +23,7 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "suite.cli", *arguments]
 
 
-def suite(
-    *arguments: str, home: Path, cwd: Path | None = None
-) -> subprocess.CompletedProcess[str]:
+def suite(*arguments: str, home: Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     """Run `suite` to its end."""
     return subprocess.run(
         command(*arguments),

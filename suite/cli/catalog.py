@@ -47,7 +47,7 @@ def _task_row(task: Task) -> list[str]:
     return [task.name, task.track, budget, task.problem.needs or "none", task.summary]
 
 
-class _AnyName(click.ParamType[str]):
+class _AnyName(click.ParamType):
     """A name of any kind, completed; it is looked up by the command."""
 
     name = "name"

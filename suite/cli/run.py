@@ -247,9 +247,8 @@ def _say_how_long(plans: list[Plan], jobs: int) -> None:
 
 
 def _print_result(plan: Plan, path: Path, result: Result) -> None:
-    from leaderboard.standings import task_table
-
     import suite.result as files
+    from leaderboard.standings import task_table
 
     click.echo(f"\n{plan.name}: {path}")
     for run in result.failed:

@@ -71,7 +71,11 @@ def test_nothing_is_repeated_after_a_kill(tmp_path):
     home = tmp_path / "home"
     arguments = command(*ARGUMENTS, "--jobs", "1", "--results", str(tmp_path / "r"))
     process = subprocess.Popen(
-        arguments, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        arguments,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     for line in process.stdout:
         if "[3/25]" in line:

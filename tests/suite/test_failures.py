@@ -40,7 +40,18 @@ def write_method(folder: Path, name: str, *body: str) -> str:
 
 def run(method: str, folder: Path, *more: str) -> tuple[results.Result, str, int]:
     done = suite(
-        *("run", "--optimizer", method, "--task", TINY, "--results", str(folder / "r"), "--jobs", "1", *more),
+        *(
+            "run",
+            "--optimizer",
+            method,
+            "--task",
+            TINY,
+            "--results",
+            str(folder / "r"),
+            "--jobs",
+            "1",
+            *more,
+        ),
         home=folder / "home",
     )
     path = folder / "r" / "tiny_blobs" / f"{Path(method).stem}.quick.json"

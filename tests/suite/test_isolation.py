@@ -7,6 +7,7 @@ import sys
 import types
 from collections import deque
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ def reachable(*roots: object) -> list[object]:
 class Walker:
     """Remembers everything it could reach from what it was handed."""
 
-    found: list[object] = []
+    found: ClassVar[list[object]] = []
 
     def look(self, *handed: object) -> None:
         Walker.found = reachable(*handed)
