@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ def compare(
     from leaderboard.comparison import choose_standing, differences, draw_curves
 
     standing, refused = choose_standing(results, task, methods, protocol)
-    _print_standing(standing)
+    print_standing(standing)
     for difference in differences(standing, methods):
         click.echo(_sentence(difference, standing))
     if figure is not None:
@@ -98,17 +99,21 @@ def compare(
         click.echo(f"suite: {refused} files were refused: `suite validate {results}`", err=True)
 
 
-def _print_standing(standing: TaskStanding) -> None:
+def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None:
+    """A table of the methods on a task, best first; an arrow before those that are marked."""
     task = standing.task
     better = "higher" if task.higher_is_better else "lower"
     click.echo(f"{task.name}, protocol {standing.protocol.name}; {better} scores are better")
-    columns = ["method", "score", "95% interval", task.metric, "reached", "evaluations", "seconds"]
-    columns += ["default", "tuned", "failed", "note"]
+    columns = ["rank", "method", "score", "95% interval", "scaled", task.metric, "reached"]
+    columns += ["evaluations", "seconds", "default", "tuned", "failed", "note"]
     rows = [
         [
+            ("→ " if entry.method in marked else "")
+            + ("-" if entry.rank is None else str(entry.rank)),
             entry.method,
             f"{entry.raw.value:.4g}",
             f"{entry.raw.low:.4g} to {entry.raw.high:.4g}",
+            "-" if entry.scaled is None else f"{entry.scaled.value:.2f}",
             "-" if entry.metric is None else f"{entry.metric:.4g}",
             f"{entry.reached} of {len(entry.times_to_target)}",
             f"{entry.gradient_evaluations:.0f}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from suite.cli.options import NameType
-from suite.errors import MissingData, SuiteError, UsageError
+from suite.errors import MissingData, UsageError
 
 if TYPE_CHECKING:
     from suite.plan import Plan
@@ -228,6 +227,7 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
         click.echo(f"What the trials printed: {log}", err=True)
     for plan, (path, _), result in zip(plans, places, results, strict=True):
         _print_result(plan, path, result)
+    _print_standings(plans)
     return 1 if any(run.status != "completed" for r in results for run in r.evaluation) else 0
 
 
@@ -247,22 +247,27 @@ def _say_how_long(plans: list[Plan], jobs: int) -> None:
 
 
 def _print_result(plan: Plan, path: Path, result: Result) -> None:
-    import suite.result as files
-    from leaderboard.standings import task_table
-
     click.echo(f"\n{plan.name}: {path}")
     for run in result.failed:
         purpose = "tuning" if run in result.tuning else "evaluation"
         click.echo(f"  {purpose} trial {run.number} {run.status}: {run.reason}")
-    others, refused = [], 0
-    for other in files.find(plan.results):
-        if other.parent.name == plan.task.name:
-            try:
-                others.append(files.read(other))
-            except SuiteError:
-                refused += 1
-    click.echo(task_table(others, plan.task.name).to_string(index=False))
+
+
+def _print_standings(plans: list[Plan]) -> None:
+    """How the methods stand against what the results folder holds: a table a task."""
+    from leaderboard.standings import task_standings
+    from suite.cli.results import print_standing
+    from suite.frames import read_folder
+
+    folder, rules = plans[0].results, plans[0].rules
+    tasks = {plan.task.name for plan in plans}
+    stored, refused = read_folder(folder)
+    mine = [item for item in stored if item.result.task.name in tasks]
+    for standing in task_standings(mine):
+        if standing.protocol.name == rules.name:
+            click.echo()
+            print_standing(standing, marked={plan.method.name for plan in plans})
+    if not rules.ranked:
+        click.echo(f"A '{rules.name}' run is never ranked.")
     if refused:
-        click.echo(f"{refused} files could not be read: `suite validate {plan.results}` says why.")
-    if not result.protocol.ranked:
-        click.echo(f"A '{result.protocol.name}' run is never ranked.", file=sys.stdout)
+        click.echo(f"suite: {len(refused)} files were refused: `suite validate {folder}`", err=True)
