@@ -50,13 +50,15 @@ def run_suite(arguments: list[str]) -> tuple[int, str]:
 def check(files: list[str], run: Run) -> tuple[str, int]:
     """The report on changed files and the exit code; `run` runs `suite` with arguments."""
     sections, failed = [], False
-    for title, arguments in checks(files):
+    planned = checks(files)
+    for title, arguments in planned:
         code, output = run(arguments)
         failed = failed or code != 0
         verdict = "passed" if code == 0 else f"**failed** (exit code {code})"
         transcript = as_block(f"$ suite {' '.join(arguments)}\n{output}")
-        sections.append(f"## {title}: {verdict}\n\n{transcript}")
-    others = [f for f in files if f.split("/")[0] not in ("baselines", "tasks", "results")]
+        sections.append(f"## `{title}`: {verdict}\n\n{transcript}")
+    checked = {title for title, _ in planned}
+    others = [file for file in files if file not in checked]
     if others:
         listed = as_block("\n".join(others))
         sections.append(f"## Changed beside the submission: please review\n\n{listed}")
@@ -76,7 +78,7 @@ def checks(files: list[str]) -> list[tuple[str, list[str]]]:
     for file in files:
         folder, _, rest = file.partition("/")
         path = str(ROOT / file)
-        if folder == "results" and file.endswith(".json"):
+        if folder == "results" and rest.count("/") == 1 and file.endswith(".json"):
             found.append((file, ["validate", path]))
         elif file.endswith(".py") and not Path(file).name.startswith("_"):
             if folder == "tasks":

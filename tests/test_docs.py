@@ -1,8 +1,8 @@
 """Every example in README and docs runs, and every table there says what the code says.
 
 A `console` block's lines that begin with `$ ` are commands, a `python` block is run (with
-`file=NAME` it is written to that file), both in one temporary folder a page. Studies run at the smoke
-protocol. A block that does not run has a comment before it, `<!-- illustration: why -->`.
+`file=NAME` it is written to that file), both in one temporary folder a page. Studies run at the
+smoke protocol. A block that does not run has a comment before it: `<!-- illustration: why -->`.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def test_examples_run(page: Path, user: tuple[Path, dict[str, str]]) -> None:
 def quickly(command: list[str]) -> list[str]:
     """The same command; a study at the smoke protocol."""
     if command[:2] == ["suite", "run"] and not {"--protocol", "--help"} & set(command):
-        return [*command, "--protocol", "smoke"]
+        return [*command, "--protocol", "smoke", "--jobs", "1"]
     return command
 
 

@@ -12,6 +12,9 @@ from suite.cli.options import NameType
 from suite.cli.tables import show_table
 from suite.errors import InvalidResult, UsageError
 
+#: lies beside the results and is none
+SCHEMA_FILE = "schema.json"
+
 if TYPE_CHECKING:
     from leaderboard.comparison import Difference
     from leaderboard.standings import TaskStanding
@@ -53,7 +56,8 @@ def validate(paths: tuple[Path, ...]) -> int:
 def _files(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
-    return sorted(file for file in path.rglob("*.json") if not file.name.startswith("."))
+    found = sorted(file for file in path.rglob("*.json") if not file.name.startswith("."))
+    return [file for file in found if file.name != SCHEMA_FILE]
 
 
 @click.command(no_args_is_help=True)

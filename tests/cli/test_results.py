@@ -1,0 +1,176 @@
+"""`suite validate` and `suite compare`."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from leaderboard.comparison import differences
+from leaderboard.standings import task_standings
+from suite.cli import _exit_code
+from suite.frames import read_folder
+from tests.samples import make_result, write_results
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = _exit_code(list(arguments))
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return code, out, err
+
+
+def test_validate_says_ok(capsys, tmp_path: Path) -> None:
+    paths = write_results(tmp_path, [make_result(), make_result(method="lion+sam")])
+    (tmp_path / "schema.json").write_text("{}")
+    code, out, _ = run(capsys, "validate", str(tmp_path))
+    assert code == 0
+    assert out.splitlines() == [*(f"ok       {path}" for path in sorted(paths)), "2 ok, 0 refused"]
+
+
+def test_validate_takes_files_and_relative_paths(capsys, tmp_path: Path, monkeypatch) -> None:
+    (path,) = write_results(tmp_path, [make_result()])
+    monkeypatch.chdir(path.parent)
+    assert run(capsys, "validate", path.name)[0] == 0
+
+
+def changed(path: Path, **fields: object) -> None:
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | fields))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: changed(path, seed=7), "digest"),
+        (lambda path: changed(path, extra=1), "extra"),
+        (lambda path: changed(path, schema_version=99), "schema_version"),
+        (lambda path: path.write_text("{"), "JSON"),
+        (lambda path: path.write_text("[" * 100_000), "JSON"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "not readable"),
+        (lambda path: path.write_text('{"a": NaN}'), "NaN"),
+        (lambda path: path.write_text('{"a": 1, "a": 2}'), "duplicate key"),
+    ],
+)
+def test_validate_refuses_with_the_reason(capsys, tmp_path: Path, damage, reason: str) -> None:
+    good, bad = write_results(tmp_path, [make_result(), make_result(method="lion")])
+    damage(bad)
+    code, out, _ = run(capsys, "validate", str(tmp_path))
+    assert code == 1
+    assert f"ok       {good}" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("refused")]
+    assert line.startswith(f"refused  {bad}: ")
+    assert reason in line
+    assert line.count(str(bad)) == 1
+    assert out.endswith("1 ok, 1 refused\n")
+
+
+@pytest.mark.parametrize("place", ["lm_markov/adamw.quick.json", "digits/other.quick.json"])
+def test_validate_refuses_a_wrong_place(capsys, tmp_path: Path, place: str) -> None:
+    (path,) = write_results(tmp_path / "made", [make_result()])
+    wrong = tmp_path / place
+    wrong.parent.mkdir(exist_ok=True)
+    shutil.move(path, wrong)
+    code, out, _ = run(capsys, "validate", str(wrong))
+    assert code == 1
+    assert "belongs into digits/adamw.quick.json" in out
+
+
+def test_validate_of_nothing_is_an_error(capsys, tmp_path: Path) -> None:
+    assert run(capsys, "validate", str(tmp_path))[0] == 2
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Lion is 0.1 worse than adamw at every seed, sgd about the same in the mean."""
+    folder = tmp_path / "results"
+    scores = {
+        "adamw": [0.80, 0.85, 0.90],
+        "lion": [0.70, 0.75, 0.80],
+        "sgd+sam": [0.90, 0.85, 0.80],
+    }
+    write_results(folder, [make_result(method=m, scores=s) for m, s in scores.items()])
+    return folder
+
+
+def test_compare_pairs_seeds(capsys, results: Path) -> None:
+    arguments = ("compare", "adamw", "lion", "sgd+sam", "--task", "digits")
+    code, out, _ = run(capsys, *arguments, "--results", str(results))
+    assert code == 0
+    # The intervals of the two means overlap; seed by seed the difference is plain.
+    assert "lion - adamw: -0.1 (-0.1 to -0.1, paired over 3 seeds): worse" in out
+    (line,) = [line for line in out.splitlines() if line.startswith("sgd+sam - adamw")]
+    assert line.endswith("cannot be told apart")
+
+
+def test_compare_is_about_the_methods_asked_for(capsys, results: Path) -> None:
+    code, out, _ = run(
+        capsys, "compare", "lion", "adamw", "--task", "digits", "--results", str(results)
+    )
+    assert code == 0
+    assert "sgd" not in out
+    assert "adamw - lion: +0.1 (+0.1 to +0.1, paired over 3 seeds): better" in out
+
+
+def test_runs_of_other_seeds_are_not_paired(results: Path) -> None:
+    stored, _ = read_folder(results)
+    (standing,) = task_standings(stored)
+    (entry,) = [entry for entry in standing.entries if entry.method == "lion"]
+    runs = entry.result.evaluation
+    moved = [run.model_copy(update={"seed": run.seed + 1}) for run in runs]
+    object.__setattr__(entry.result, "evaluation", moved)
+    (difference,) = differences(standing, ["adamw", "lion"])
+    assert difference.how.startswith("not paired")
+    assert difference.interval.value == pytest.approx(-0.1)
+    assert difference.interval.low < -0.1 < difference.interval.high
+
+
+@pytest.mark.parametrize("ending", ["svg", "png"])
+def test_compare_draws(capsys, results: Path, tmp_path: Path, ending: str) -> None:
+    figure = tmp_path / "new" / f"curves.{ending}"
+    arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
+    code, out, _ = run(capsys, *arguments, "--figure", str(figure))
+    assert code == 0
+    assert str(figure) in out
+    start = {"svg": b"<?xml", "png": b"\x89PNG"}[ending]
+    assert figure.read_bytes().startswith(start)
+
+
+def test_compare_refuses_an_ending_it_cannot_write(capsys, results: Path, tmp_path: Path) -> None:
+    arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
+    code, _, err = run(capsys, *arguments, "--figure", str(tmp_path / "curves.xyz"))
+    assert code == 2
+    assert ".svg" in err or "svg" in err
+    assert not (tmp_path / "curves.xyz").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["adamw", "lio"], "Did you mean 'lion'"),
+        (["adamw", "adamw"], "two or more"),
+        (["adamw", "lion", "--protocol", "standard"], "share no protocol"),
+    ],
+)
+def test_compare_says_what_is_missing(capsys, results: Path, arguments, said: str) -> None:
+    given = ("compare", *arguments, "--task", "digits", "--results", str(results))
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert said in err
+
+
+def test_compare_without_results(capsys, tmp_path: Path) -> None:
+    given = ("compare", "adamw", "lion", "--task", "digits", "--results", str(tmp_path))
+    code, _, err = run(capsys, *given)
+    assert code == 2
+    assert "holds no results on digits" in err
+
+
+def test_compare_takes_the_protocol_with_most_trials(capsys, results: Path) -> None:
+    both = [make_result(method=m, protocol="standard") for m in ("adamw", "lion")]
+    write_results(results, both)
+    given = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
+    assert "protocol standard" in run(capsys, *given)[1]
+    assert "protocol quick" in run(capsys, *given, "--protocol", "quick")[1]

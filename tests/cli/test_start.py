@@ -1,0 +1,123 @@
+"""Starting the command line: quick, and without torch for help, errors and completion."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+
+import pytest
+
+import suite
+from suite.cli import COMMANDS
+from tests.commands import command, environment
+
+LIMIT_SECONDS = 0.25
+
+
+def cpu_seconds(arguments: list[str], variables: dict[str, str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(arguments, env=variables, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_help_answers_at_once(tmp_path) -> None:
+    variables = environment(tmp_path)
+    assert min(cpu_seconds(command("--help"), variables) for _ in range(5)) < LIMIT_SECONDS
+
+
+LOOK = """
+import sys
+from suite.cli import _exit_code
+code = _exit_code(sys.argv[1:])
+heavy = {"torch", "torchvision", "optuna", "pandas", "matplotlib"} & set(sys.modules)
+print("heavy:", sorted(heavy), "code:", code)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        *[([name, "--help"], 0) for name in COMMANDS],
+        (["runn"], 2),
+        (["run", "--optimizer", "nobody", "--task", "nothing"], 2),
+        (["run", "--optimizer", "missing.py"], 2),
+        (["run", "--unknown"], 2),
+        (["list", "everything"], 2),
+        (["show", "nobody"], 2),
+        (["new", "optimizer", "Not A Name"], 2),
+        (["compare", "a", "--task", "nothing"], 2),
+        (["validate", "missing.json"], 2),
+        (["leaderboard", "build", "--results", "missing"], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_help_and_errors_import_nothing_heavy(tmp_path, arguments, code) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK, *arguments],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert f"heavy: [] code: {code}" in done.stdout, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert code == 0 or done.stderr.strip()
+
+
+def complete(tmp_path, words: str) -> tuple[list[str], str]:
+    """What bash is offered for the last of some words, and what was imported meanwhile."""
+    variables = environment(tmp_path) | {
+        "_SUITE_COMPLETE": "bash_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(len(words.split(" ")) - 1),
+    }
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "suite.cli"],
+        env=variables,
+        capture_output=True,
+        text=True,
+    )
+    offered = [line.split(",", 1)[1] for line in done.stdout.splitlines() if "," in line]
+    return offered, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("suite ru", "run"),
+        ("suite run --optimizer ada", "adamw"),
+        ("suite run --task modu", "modular_addition"),
+        ("suite show grok", "grokfast_ema"),
+        ("suite list opt", "optimizers"),
+    ],
+)
+def test_completion_knows_names_without_torch(tmp_path, words, expected) -> None:
+    offered, imported = complete(tmp_path, words)
+    assert expected in offered
+    assert "suite.cli" in imported
+    assert "torch" not in imported
+
+
+def test_version(tmp_path) -> None:
+    done = subprocess.run(
+        command("--version"), env=environment(tmp_path), capture_output=True, text=True
+    )
+    lines = done.stdout.splitlines()
+    assert lines[0] == f"suite {suite.__version__}"
+    assert [line.split()[0] for line in lines] == ["suite", "torch", "optuna"]
+    assert all(line.split()[1][0].isdigit() for line in lines)
+
+
+def test_a_closed_pipe_is_no_error(tmp_path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        command("--help"), env=environment(tmp_path), stdout=writer, stderr=subprocess.PIPE
+    )
+    os.close(writer)
+    assert b"Traceback" not in done.stderr
