@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 
 import pytest
 from playwright.sync_api import sync_playwright
@@ -11,6 +10,7 @@ from leaderboard.references import Reference
 from leaderboard.site import build
 from tests.leaderboard.test_site import HOSTILE
 from tests.samples import make_reference, make_result, write_results
+from tests.system_packages import find_chromium
 
 FLAGS = (
     "--no-sandbox",
@@ -27,9 +27,8 @@ ENDS = {"digits": (0.3, 0.8), "modular_addition": (350, 150)}
 
 @pytest.fixture(scope="module")
 def browser():
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    assert path, f"these tests need a Chromium on the PATH: one of {', '.join(names)}"
+    path = find_chromium()
+    assert path, "these tests need Chromium: python tests/system_packages.py says what to do"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
         yield browser
