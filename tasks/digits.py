@@ -116,32 +116,34 @@ def permuted(
         yield from zip(inputs.split(batch_size), targets.split(batch_size), strict=True)
 
 
+# The mean over the run and not the last loss: AdamW's default rate ends as low as tuned AdamW, but
+# takes three times as long, and at the end seeds differ more than methods.
 task(
     "digits",
     Digits(train=500, validation=500, width=128, depth=2),
     version=1,
     track="mini",
-    summary="Handwritten digits, 8 x 8 pixels, from 500 examples: test loss of a perceptron.",
+    summary="Handwritten digits, 8 x 8 pixels, from 500 examples: mean test loss over training.",
     source="scikit-learn's load_digits (Alpaydin and Kaynak 1998)",
-    batch_size=128,
-    budget=128 * 1000,
-    evaluations=50,
-    score=score.final("loss", higher_is_better=False, worst=math.log(CLASSES)),
-    target=0.2,
+    batch_size=250,
+    budget=250 * 200,
+    evaluations=40,
+    score=score.mean("loss", higher_is_better=False, worst=math.log(CLASSES)),
+    target=0.15,
 )
 
-# One pixel permutation lasts 1797 // 16 = 112 batches.
-_BATCH, _TASK = 16, 16 * (1797 // 16)
+# One pixel permutation lasts 1797 // 32 = 56 batches.
+_BATCH, _TASK = 32, 32 * (1797 // 32)
 task(
     "permuted_digits",
     PermutedDigits(width=64, depth=4),
     version=1,
     track="mini",
-    summary="Plasticity: digits whose pixels are permuted anew 50 times; online accuracy.",
+    summary="Plasticity: digits whose pixels are permuted anew 80 times; online accuracy.",
     source="Dohare et al. 2024, online permuted MNIST; scaled down to seconds on one core",
     batch_size=_BATCH,
-    budget=_TASK * 50,
-    evaluations=25,
+    budget=_TASK * 80,
+    evaluations=40,
     score=score.mean("accuracy", higher_is_better=True, worst=1 / CLASSES),
-    target=0.8,
+    target=0.7,
 )

@@ -53,7 +53,7 @@ def test_stream_permutes_pixels_anew_every_pass(stream):
 
 
 def test_stream_evaluates_whole_tasks(stream):
-    batches_per_task = 1797 // 16
+    batches_per_task = 1797 // 32
     window = stream.gradient_evaluations / stream.evaluations
     assert window % batches_per_task == 0
     # A method that pays twice a step sees half as many tasks, and still whole ones.
@@ -72,4 +72,4 @@ def test_online_accuracy_is_measured_before_the_update(stream):
     assert len(accuracy) == 2
     assert all(0.0 < value < 0.25 for value in accuracy)
     assert run.test_score == pytest.approx(max(0.1, sum(accuracy) / 2), rel=1e-5)
-    assert run.cost.gradient_evaluations == 2 * 2 * (1797 // 16)
+    assert run.cost.gradient_evaluations == 2 * 2 * (1797 // 32)
