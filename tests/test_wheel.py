@@ -31,12 +31,13 @@ def python(wheel: Path, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=False)
     program = folder / "bin" / "python"
-    (site,) = (folder / "lib").glob("python*/site-packages")
-    outside = [p for p in sys.path if p.endswith("site-packages")]
-    # Appended by a path file whose own path files are not read: an editable install stays unseen.
-    (site / "dependencies.pth").write_text("\n".join(outside))
     install = [sys.executable, "-m", "pip", "--python", str(program), "install", "--no-deps"]
     subprocess.run([*install, "--no-index", str(wheel)], check=True, capture_output=True, text=True)
+    (site,) = (folder / "lib").glob("python*/site-packages")
+    outside = [p for p in sys.path if p.endswith("site-packages")]
+    # Only now, or pip would find the suite installed already. Path files in there are not read,
+    # so an editable install stays unseen.
+    (site / "dependencies.pth").write_text("\n".join(outside))
     return program
 
 
