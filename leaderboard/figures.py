@@ -120,7 +120,7 @@ def track_intervals(track: TrackStanding, most: int = 25) -> Drawing | None:
     axes.set_yticks(range(len(shown)), [_short(entry.method) for entry in shown])
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
-    axes.set_xlabel("scaled score (0 untuned, 1 tuned AdamW)")
+    axes.set_xlabel("scaled score (0 untuned SGD, 1 tuned AdamW)")
     more = len(track.complete) - len(shown)
     caption = "Interquartile mean over all runs of the track with its 95% interval." + (
         f" The best {len(shown)}; {more} more are in the table." if more else ""

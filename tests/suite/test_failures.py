@@ -161,7 +161,9 @@ def test_a_step_that_overspends_is_a_failure(tmp_path):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_keeps_finished_trials_and_says_how_to_go_on(tmp_path, number):
-    arguments = ("run", "--optimizer", "adamw", "--task", TINY, "--results", str(tmp_path / "r"))
+    # Slow enough that the signal comes before the end.
+    slow = write_method(tmp_path, "slow", "time.sleep(0.02)")
+    arguments = ("run", "--optimizer", slow, "--task", TINY, "--results", str(tmp_path / "r"))
     process = subprocess.Popen(
         command(*arguments),
         env=environment(tmp_path / "home"),
