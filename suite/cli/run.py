@@ -147,8 +147,7 @@ def _make_plans(
         for file in broken:
             click.echo(f"suite: left out {file.path}: {file.reason}", err=True)
         chosen += [task for task in entries if task.track == track and task not in chosen]
-    methods = list(products(optimizers, regularizers, schedules))
-    return [
+    plans = [
         make_plan(
             method,
             task,
@@ -161,8 +160,9 @@ def _make_plans(
             time_limit=settings["trial_timeout"],
         )
         for task in chosen
-        for method in methods
+        for method in products(optimizers, regularizers, schedules)
     ]
+    return list({plan.name: plan for plan in plans}.values())  # what was asked twice runs once
 
 
 def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:

@@ -89,7 +89,8 @@ def test_a_broken_result_file_is_not_overwritten(tmp_path):
 
 
 def test_dry_run_shows_plan_cost_and_time_and_runs_nothing(tmp_path):
-    done = run(tmp_path, "--optimizer", "adamw", "--task", TINY, "--dry-run")
+    twice = ("--task", TINY, "--task", TINY, "--optimizer", "adamw")
+    done = run(tmp_path, "--optimizer", "adamw", *twice, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "6 tuning trials + 3 seeds, 1,080 gradient evaluations of batch 32" in done.stdout
     assert "1 of 1 studies to run, about" in done.stdout
