@@ -12,7 +12,9 @@ from suite.running import default_jobs
 def seconds(jobs: int, folder: Path, monkeypatch) -> float:
     monkeypatch.setenv("SUITE_HOME", str(folder / "home"))
     began = time.perf_counter()
-    suite.run("adamw", "digits", protocol="standard", jobs=jobs, results=folder / "results")
+    suite.run(
+        "adamw", "permuted_digits", protocol="standard", jobs=jobs, results=folder / "results"
+    )
     return time.perf_counter() - began
 
 
