@@ -101,43 +101,29 @@ def test_pausing_nests_and_ends_with_an_error():
 
 # -- whole trials ---------------------------------------------------------------------------------
 
-TWICE = """
-from suite import Regularizer, regularizer
 
-class Twice(Regularizer):
-    def evaluate(self, evaluate, parameters):
-        evaluate()
-        return evaluate()
-
-regularizer("twice", Twice, paper="none", url="https://example.org", summary="Two evaluations.")
-"""
-
-
-def steps_of(optimizer, hyperparameters, extra=(), files=()):
-    components = (("optimizer", optimizer), *(("regularizer", name) for name in extra))
-    values = {optimizer: hyperparameters, **{name: {} for name in extra}}
+def steps_of(hyperparameters):
+    optimizer, *regularizers = hyperparameters
+    components = (("optimizer", optimizer), *(("regularizer", name) for name in regularizers))
     trial = Trial(
         "modular_addition",
         components,
-        values,
+        hyperparameters,
         number=0,
         seed=0,
         purpose="tuning",
         budget_fraction=0.03,
-        files=files,
     )
     run = run_trial(trial).run
     assert run.status == "completed", run.traceback
     return run
 
 
-def test_two_evaluations_a_step_leave_half_the_steps_and_forwards_three_times_as_many(tmp_path):
+def test_sam_takes_half_the_steps_of_sgd_and_mezo_half_as_many_again():
     sgd = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-4}
-    path = tmp_path / "twice.py"
-    path.write_text(TWICE)
-    plain = steps_of("sgd", sgd)
-    twice = steps_of("sgd", sgd, ["twice"], (str(path),))
-    mezo = steps_of("mezo", {"lr": 1e-4, "epsilon": 1e-3})
+    plain = steps_of({"sgd": sgd})
+    twice = steps_of({"sgd": sgd, "sam": {"rho": 0.05}})
+    mezo = steps_of({"mezo": {"lr": 1e-4, "epsilon": 1e-3}})
     assert plain.cost.steps == 60
     assert twice.cost.steps == plain.cost.steps / 2
     assert mezo.cost.steps == plain.cost.steps * 1.5
