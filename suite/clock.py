@@ -66,6 +66,11 @@ def synchronize(device: str) -> None:
 _calibrations: dict[tuple[str, int, str, int], float] = {}
 
 
+def warm_up() -> None:
+    """Make torch's first optimizer, which imports its compiler, before anything is timed."""
+    torch.optim.AdamW([torch.zeros(1, requires_grad=True)])
+
+
 def calibrate(task: Task, train: Split, device: str) -> float:
     """Seconds of one AdamW step of a task on this machine: what other timings are read against.
 

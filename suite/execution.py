@@ -23,6 +23,8 @@ from suite.tasks import Task
 from suite.training import Outcome, Trial
 
 ATTEMPTS = 2
+#: what a worker may take to start on a busy machine, before its trial's own time limit counts
+START_UP_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,9 @@ class LocalExecutor:
             if job is not None:
                 self._after_death(worker, job)
         elif job is not None:
+            if kind == "began":
+                worker.deadline = time.monotonic() + job.time_limit
+                return
             if kind == "report":
                 worker.progress = content[0]
             else:
@@ -141,7 +146,7 @@ class LocalExecutor:
     def _stop_hanging(self) -> None:
         now = time.monotonic()
         for worker in filter(None, self._slots):
-            if worker.job is not None and now - worker.since > worker.job.time_limit:
+            if worker.job is not None and now > worker.deadline:
                 worker.timed_out = True
                 worker.kill()
 
@@ -152,7 +157,7 @@ class _Worker:
     def __init__(self, threads: int, log: Path, messages: queue.SimpleQueue[Any]) -> None:
         self.job: Job | None = None
         self.attempt = 0
-        self.since = 0.0
+        self.deadline = 0.0
         self.progress = 0.0
         self.timed_out = False
         self._messages = messages
@@ -171,7 +176,7 @@ class _Worker:
     def run(self, job: Job, attempt: int) -> None:
         """Hand the worker its next trial."""
         self.job, self.attempt = job, attempt
-        self.since, self.progress = time.monotonic(), 0.0
+        self.deadline, self.progress = time.monotonic() + START_UP_SECONDS, 0.0
         assert self._process.stdin is not None
         try:
             pickle.dump(job.trial, self._process.stdin)

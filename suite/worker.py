@@ -25,11 +25,14 @@ def main() -> None:
     requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
 
+    from suite.clock import warm_up
     from suite.errors import SuiteError
     from suite.training import run_trial
 
+    warm_up()
     while True:
         trial = requests.get()
+        _send(answers, ("began", None))
 
         def report(progress: float, metric: float) -> None:
             _send(answers, ("report", (progress, metric)))
