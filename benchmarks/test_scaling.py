@@ -1,8 +1,8 @@
 """Two jobs finish a study nearly twice as fast as one: at 1.8 of 2 on two cores.
 
 What two processes can reach at all depends on the machine: cores that share a core's units or the
-memory's bandwidth are not two. So the bar is 0.9 of what two bare training loops reach side by side,
-measured right before; on two full cores that is 1.8.
+memory's bandwidth are not two. So the bar is 0.9 of what two bare training loops reach side by
+side, measured right before; on two full cores that is 1.8.
 """
 
 from __future__ import annotations
