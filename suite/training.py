@@ -6,6 +6,8 @@ method owns everything between two batches, and sees only the model, the batch a
 
 from __future__ import annotations
 
+import os
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ from suite.regularizers import TaskInfo
 from suite.result import Cost, DataRecord, Run, Status
 from suite.seeds import derive
 from suite.tasks import Split, Task
+
+_ROOT = Path(__file__).resolve().parent.parent
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,7 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
     except Exception as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "failed"
         reason = f"{type(error).__name__}: {error}"[:2000]
-        trace = traceback.format_exc()[-8000:]
+        trace = _trace_without_folders()
     return Outcome(session.record(status, reason, trace), session.data)
 
 
@@ -236,6 +240,14 @@ class _Session:
 
 def _present(split: Split | None, device: str) -> Split | None:
     return None if split is None else split.to(device)
+
+
+def _trace_without_folders() -> str:
+    """The current traceback; results are published, and people's folders are their own."""
+    trace = traceback.format_exc()[-8000:]
+    for folder, short in ((_ROOT, ""), (Path(sys.prefix), "python/"), (Path.home(), "~/")):
+        trace = trace.replace(f"{folder}{os.sep}", short)
+    return trace
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -66,6 +66,7 @@ def test_all_trials_raise(tmp_path):
     assert {r.status for r in (*result.tuning, *result.evaluation)} == {"failed"}
     assert "one by nought" in result.evaluation[0].reason
     assert "raises.py" in result.evaluation[0].traceback
+    assert 'File "suite/training.py"' in result.evaluation[0].traceback
     assert result.evaluation[0].test_score == result.task.worst
     assert "ZeroDivisionError: one by nought" in output
     assert "Traceback" not in output
