@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from leaderboard import references
 from leaderboard.references import Reference, scaled
+from suite import registry
 from suite.errors import SuiteError
 from tests.samples import make_reference
 
@@ -62,5 +63,8 @@ def test_a_broken_file_is_explained(tmp_path, text, problem):
 
 
 def test_the_committed_file_is_valid():
-    for reference in references.load().values():
-        assert reference.canonical
+    for name, reference in references.load().items():
+        task = registry.get("task", name)
+        assert reference.task_version == task.version
+        # Data that must be fetched may be frozen on a copy that is marked as one.
+        assert reference.canonical or task.problem.needs
