@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from abc import abstractmethod
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -110,8 +111,9 @@ class _View(AbstractContextManager["_View"]):
             return None
         return left * (time.monotonic() - self._began) / done
 
+    @abstractmethod
     def _say(self, line: str) -> None:
-        raise NotImplementedError
+        """Show one line that stays."""
 
 
 class PlainView(_View):
