@@ -78,7 +78,7 @@ def calibrate(task: Task, train: Split, device: str) -> float:
     """
     key = (task.name, task.version, device, torch.get_num_threads())
     if key not in _calibrations:
-        model = task.problem.model().to(device).train()
+        model = _ready(task, device)
         optimizer = torch.optim.AdamW(model.parameters(), fused=True)
         _calibrations[key] = _time_steps(task, model, train, device, optimizer.step)
     return _calibrations[key]
@@ -89,8 +89,14 @@ def time_gradient(task: Task, train: Split, device: str) -> float:
 
     Without an optimizer: making torch's first one imports its compiler, which takes seconds.
     """
-    model = task.problem.model().to(device).train()
+    model = _ready(task, device)
     return _time_steps(task, model, train, device, lambda: None)
+
+
+def _ready(task: Task, device: str) -> nn.Module:
+    model = task.problem.model().to(device)
+    task.problem.accelerate(model, device)
+    return model.train()
 
 
 def _time_steps(

@@ -15,7 +15,7 @@ from torch import nn
 from suite.objective import Objective
 from suite.regularizers import Regularizer
 from suite.result import Curve
-from suite.tasks import Problem, Split, Task
+from suite.tasks import Point, Problem, Split, Task
 
 #: digits kept of every measured number: enough to rank, few enough to keep result files small
 DIGITS = 6
@@ -42,9 +42,39 @@ class Evaluator:
         self._averaging = [r for r in regularizers if r.overrides("averaged")]
         self._held_out = held_out
         self._window: list[dict[str, float]] = []
+        self._history: dict[str, list[Point]] = {name: [] for name in held_out}
 
-    def measure(self) -> dict[str, dict[str, float]]:
+    def measure(self, progress: float) -> dict[str, dict[str, float]]:
         """Metrics by split. On a stream: means over the batches since the last call."""
+        self.observe(progress)
+        return {
+            split: {**points[-1].metrics, **self._problem.summarize(points)}
+            for split, points in self._history.items()
+            if points
+        }
+
+    def observe(self, progress: float) -> None:
+        """Measure without a record, for metrics that look at the whole history."""
+        for split, metrics in self._measured().items():
+            self._history[split].append(Point(progress, metrics))
+
+    def measure_batch(self, objective: Objective) -> None:
+        """Measure the batch that is about to be trained on."""
+        self._window.append(self._of_batch(objective))
+
+    def measure_again(self, objective: Objective) -> None:
+        """Measure the batch that was just trained on: how much of its loss the step took away.
+
+        Plasticity as Elsayed and Mahmood 2024, "Addressing Loss of Plasticity and Catastrophic
+        Forgetting in Continual Learning", define it: 1 - loss after / loss before, in [0, 1].
+        """
+        before, after = self._window[-1]["loss"], self._of_batch(objective)["loss"]
+        plasticity = 1.0 - after / max(before, 1e-8)
+        # A loss that is not finite stays so: the recorder must see it.
+        kept = min(1.0, max(0.0, plasticity)) if math.isfinite(plasticity) else plasticity
+        self._window[-1]["plasticity"] = kept
+
+    def _measured(self) -> dict[str, dict[str, float]]:
         if self._problem.online:
             window, self._window = self._window, []
             names = window[0]
@@ -57,11 +87,9 @@ class Evaluator:
                 if split is not None
             }
 
-    def measure_batch(self, objective: Objective) -> None:
-        """Measure the batch that is about to be trained on."""
+    def _of_batch(self, objective: Objective) -> dict[str, float]:
         with self._evaluated_model() as model:
-            batch = Split(*objective.batch)
-            self._window.append(self._problem.evaluate(model, batch))
+            return self._problem.evaluate(model, Split(*objective.batch))
 
     @contextmanager
     def _evaluated_model(self) -> Iterator[nn.Module]:
@@ -105,16 +133,20 @@ class Recorder:
         self._metrics: dict[str, dict[str, list[float]]] = {"validation": {}, "test": {}}
 
     def add(
-        self, spent: float, seconds: float, loss: float, metrics: dict[str, dict[str, float]]
+        self, spent: float, seconds: float, loss: float | None, metrics: dict[str, dict[str, float]]
     ) -> None:
-        """One more evaluation, after `spent` examples; raises Diverged on a number not finite."""
+        """One more evaluation, after `spent` examples; raises Diverged on a number not finite.
+
+        `loss` is that of the last training batch, None before the first.
+        """
         values = [value for split in metrics.values() for value in split.values()]
+        values += [] if loss is None else [loss]
         at = spent / self._task.batch_size
-        if not all(math.isfinite(value) for value in (loss, *values)):
+        if not all(math.isfinite(value) for value in values):
             raise Diverged(f"loss or metric not finite after {at:.0f} gradient evaluations")
         self._at.append(rounded(at))
         self._seconds.append(rounded(seconds))
-        self._train_loss.append(rounded(loss))
+        self._train_loss.append(None if loss is None else rounded(loss))
         for split, found in metrics.items():
             for name, value in found.items():
                 self._metrics[split].setdefault(name, []).append(rounded(value))

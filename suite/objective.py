@@ -8,6 +8,7 @@ name. Every use is charged to the trial's budget.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 from torch.autograd import forward_ad
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from suite.errors import SuiteError
+from suite.errors import NotApplicable, SuiteError
 from suite.prices import PRICES
 from suite.regularizers import Regularizer
 
@@ -86,6 +87,7 @@ class Objective:
         batches: Iterator[tuple[Tensor, Tensor]],
         ledger: Ledger,
         regularizers: Sequence[Regularizer] = (),
+        gradient_delay: int = 0,
     ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self._model = model
@@ -93,7 +95,10 @@ class Objective:
         self._ledger = ledger
         self._loss = _with_criteria(criterion, regularizers)
         self._penalties = [r.penalty for r in regularizers if r.overrides("penalty")]
+        self._delay = gradient_delay
         self._evaluate = self._pipeline(regularizers)
+        if gradient_delay:
+            self._evaluate = _Delayed(self._evaluate, self.parameters, gradient_delay)
         self._whole = _Whole(model, self._forward)
         self.last_loss: Tensor | float = float("nan")
         self._inputs: Tensor
@@ -107,6 +112,7 @@ class Objective:
 
     def loss(self) -> Tensor:
         """Loss only, a scalar without a graph; `.grad` is untouched. Price: 1/3 an example."""
+        self._refuse_when_delayed("loss")
         with torch.no_grad():
             self.last_loss = loss = self._forward()
         return loss
@@ -121,6 +127,7 @@ class Objective:
         For Gauss-Newton-Bartlett estimates (Sophia, eq. 12): the outputs are class scores of shape
         (..., classes). Regularizers do not take part. Price: 1 an example.
         """
+        self._refuse_when_delayed("sampled_labels")
         with torch.enable_grad():
             self._zero_gradients()
             outputs = self._model(self._inputs)
@@ -169,6 +176,7 @@ class Objective:
         parameter; `.grad` is untouched. Each group's examples pass forward and backward once.
         Price: 1 an example.
         """
+        self._refuse_when_delayed("per_group_gradients")
         if self._targets.ndim != 1:
             raise ValueError(
                 "per_group_gradients groups examples by their target and needs one an example; "
@@ -238,9 +246,20 @@ class Objective:
     @contextmanager
     def _higher_order(self, what: str) -> Iterator[None]:
         """Forward passes inside have the price of `what` and can be differentiated that way."""
-        # Of torch's attention kernels only the plain one has forward-mode and second derivatives.
-        with self._ledger.at_price(PRICES[what]), sdpa_kernel(SDPBackend.MATH):
+        self._refuse_when_delayed(what)
+        # Of torch's attention kernels only the plain one has forward-mode and second derivatives,
+        # and what is compiled has neither.
+        eager = torch.compiler.set_stance("force_eager")
+        with self._ledger.at_price(PRICES[what]), sdpa_kernel(SDPBackend.MATH), eager:
             yield
+
+    def _refuse_when_delayed(self, what: str) -> None:
+        """Only whole gradients are delivered late; anything at once would be a way around."""
+        if self._delay:
+            raise NotApplicable(
+                f"this task delivers gradients {self._delay} evaluations late and offers nothing "
+                f"else: the method asked for '{what}'"
+            )
 
     @staticmethod
     def _criterion_only(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -254,6 +273,26 @@ class _Whole(nn.Module):
         super().__init__()
         self.model = model
         self.forward = loss
+
+
+class _Delayed:
+    """Gradients that arrive late: each evaluation leaves the gradient of one some time before."""
+
+    def __init__(
+        self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter], delay: int
+    ) -> None:
+        self._evaluate = evaluate
+        self._parameters = parameters
+        # Before the first gradient arrives there is none: zeros.
+        none: list[Tensor | None] = [torch.zeros_like(p) for p in parameters]
+        self._waiting = deque([none] * delay)
+
+    def __call__(self) -> Tensor:
+        loss = self._evaluate()
+        self._waiting.append([p.grad for p in self._parameters])
+        for parameter, late in zip(self._parameters, self._waiting.popleft(), strict=True):
+            parameter.grad = late
+        return loss
 
 
 def _with_criteria(

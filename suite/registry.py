@@ -145,11 +145,6 @@ def add(entry: Any) -> None:
     _registry.found[key] = entry
 
 
-def loading_path() -> Path | None:
-    """The file that is being imported by the registry right now."""
-    return _registry.loading
-
-
 def check_name(name: str) -> str:
     """The name itself, if it may name a component, task or file; raises UsageError otherwise."""
     words = name.split("_") if isinstance(name, str) else [""]

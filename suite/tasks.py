@@ -7,10 +7,10 @@ import hashlib
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,14 @@ class Data:
     source: str = "generated"
 
 
+class Point(NamedTuple):
+    """One measurement of a split."""
+
+    #: share of the budget that was spent, in [0, 1]
+    progress: float
+    metrics: dict[str, float]
+
+
 class Problem(ABC):
     """What a task family implements: data, model, batches, criterion and evaluation.
 
@@ -69,6 +77,16 @@ class Problem(ABC):
     classes: int | None = None
     #: True for streams: the metric is measured on each batch before it is trained on
     online: bool = False
+    #: streams: each batch is measured again after its step, which gives the metric "plasticity"
+    measures_plasticity: bool = False
+    #: methods are told when a `TaskStream` goes on to its next task
+    boundaries_known: bool = False
+    #: measured before the first step, too
+    initial_evaluation: bool = False
+    #: measured after every step, for `summarize`; recorded only at the task's evaluations
+    every_step: bool = False
+    #: gradients reach the optimizer so many evaluations late, as in a pipeline
+    gradient_delay: int = 0
     #: what the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"
     needs: str = ""
 
@@ -90,11 +108,32 @@ class Problem(ABC):
     def batches(
         self, train: Split, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """An endless iterator of (inputs, targets), on the device of `train`."""
+        """An endless iterator of (inputs, targets), on the device of `train`.
+
+        A `suite.streams.TaskStream` is told the share of the budget that is spent.
+        """
+
+    def accelerate(self, model: nn.Module, device: str) -> None:  # noqa: B027
+        """Make a fresh model fast on its device, in place: compile parts, change memory formats."""
+
+    def constrain(self, model: nn.Module) -> None:  # noqa: B027 (most tasks have no constraint)
+        """Project the weights onto the feasible set, in place; called after every step."""
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
         """Metrics of a model in evaluation mode on a split: by default loss and accuracy."""
         return classification_metrics(model, split, type(self).criterion)
+
+    def summarize(self, history: Sequence[Point]) -> dict[str, float]:
+        """More metrics of a split, read from all that was measured on it so far; the last is now.
+
+        For metrics of a whole curve, such as forgetting. On a stream, `history` holds the means
+        between two evaluations.
+        """
+        return {}
+
+    def overrides(self, hook: str) -> bool:
+        """Whether this problem implements an optional hook; the loop calls only those."""
+        return getattr(type(self), hook) is not getattr(Problem, hook)
 
 
 @dataclass(frozen=True)
@@ -173,7 +212,8 @@ def task(
         raise ValueError(f"{name}: track is one of {TRACKS}, not {track!r}")
     if budget < batch_size or evaluations < 1:
         raise ValueError(f"{name}: needs a budget of at least one batch and one evaluation")
-    path = registry.loading_path() or Path(sys._getframe(1).f_code.co_filename)
+    # The caller's file, not the one being loaded: a task file may import from another one.
+    path = Path(sys._getframe(1).f_code.co_filename)
     registry.add(
         Task(
             name=registry.check_name(name),

@@ -25,6 +25,7 @@ from suite.objective import Ledger, Objective, meter
 from suite.regularizers import TaskInfo
 from suite.result import Cost, DataRecord, Run, Status
 from suite.seeds import derive
+from suite.streams import TaskStream
 from suite.tasks import Split, Task
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -75,7 +76,7 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
     for path in trial.files:
         registry.load_file(path)
     task: Task = registry.get("task", trial.task)
-    make_repeatable(trial.threads)
+    make_repeatable(trial.threads, trial.device)
     reset_peak_memory(trial.device)
     session = _Session(trial, task, report)
     status: Status = "completed"
@@ -96,11 +97,15 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
     return Outcome(session.record(status, reason, trace), session.data)
 
 
-def make_repeatable(threads: int) -> None:
-    """The process-wide settings under which the same seed gives the same bits."""
+def make_repeatable(threads: int, device: str = "cpu") -> None:
+    """The process-wide settings under which the same seed gives the same bits.
+
+    A GPU has no repeatable kernel for some operators (adaptive max pooling backward is one): there
+    torch warns in the log instead of refusing the model.
+    """
     torch.set_num_threads(threads)
     torch.set_default_dtype(torch.float32)
-    torch.use_deterministic_algorithms(True)
+    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
     # Filling costs time and hides nothing here. torch makes this setting when it is imported.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
@@ -132,7 +137,9 @@ class _Session:
 
         torch.manual_seed(derive(trial.seed, "initialization"))
         model = problem.model().to(trial.device)
+        problem.accelerate(model, trial.device)
         batches = iter(problem.batches(train, task.batch_size, self._generator("batches")))
+        self._stream = batches if isinstance(batches, TaskStream) else None
 
         torch.manual_seed(derive(trial.seed, "method"))
         info = TaskInfo(
@@ -145,7 +152,14 @@ class _Session:
         self._model = model
         self._parts: Parts = build(trial.components, trial.hyperparameters, model, info)
         regularizers = self._parts.regularizers
-        self._objective = Objective(model, problem.criterion, batches, self._ledger, regularizers)
+        self._objective = Objective(
+            model,
+            problem.criterion,
+            batches,
+            self._ledger,
+            regularizers,
+            gradient_delay=problem.gradient_delay,
+        )
         held_out = {} if problem.online else {"validation": data.validation, "test": data.test}
         splits = {name: _present(held_out.get(name), trial.device) for name in trial.splits}
         self._evaluator = Evaluator(problem, model, self._parts.optimizer, regularizers, splits)
@@ -157,12 +171,16 @@ class _Session:
         after_step = [r.after_step for r in regularizers if r.overrides("after_step")]
         objective, ledger = self._objective, self._ledger
         step: Callable[[Any], Any] = optimizer.step
-        online, budget = self._task.problem.online, self._budget
+        problem, budget = self._task.problem, self._budget
+        online, every_step = problem.online, problem.every_step
+        constrained = problem.overrides("constrain")
         # Charges are sums of thirds: without a tolerance the last step could be lost to rounding.
         end = budget * (1 + 1e-9)
         interval = budget / self._evaluations
         next_evaluation = interval
         switch_mode(model, optimizer, training=True)
+        if problem.initial_evaluation:
+            self._evaluate()
         self._clock.start()
         while True:
             before = ledger.spent
@@ -171,7 +189,7 @@ class _Session:
                 schedule.apply(progress)
             for regularizer in regularizers:
                 regularizer.progress = progress
-            objective.next_batch()
+            self._next_batch(progress)
             if online:
                 with self._clock.evaluating(), ledger.pause():
                     self._evaluator.measure_batch(objective)
@@ -180,6 +198,12 @@ class _Session:
                 with torch.no_grad():
                     for hook in after_step:
                         hook(model, optimizer)
+            if constrained:
+                with torch.no_grad():
+                    problem.constrain(model)
+            if problem.measures_plasticity:
+                with self._clock.evaluating(), ledger.pause():
+                    self._evaluator.measure_again(objective)
             self._steps += 1
             spent = ledger.spent
             cost = spent - before
@@ -192,6 +216,9 @@ class _Session:
                 if last or self._recorder.settled():
                     break
                 next_evaluation = (spent * (1 + 1e-9) // interval + 1) * interval
+            elif every_step:
+                with self._clock.evaluating(), ledger.pause():
+                    self._evaluator.observe(spent / budget)
         self._clock.stop()
 
     def record(self, status: Status, reason: str | None, trace: str | None) -> Run:
@@ -228,11 +255,23 @@ class _Session:
         """How many evaluations the trial's share of the budget holds, at least one."""
         return max(1.0, self._task.evaluations * self._trial.budget_fraction)
 
+    def _next_batch(self, progress: float) -> None:
+        stream = self._stream
+        if stream is None:
+            self._objective.next_batch()
+            return
+        stream.progress, before = progress, stream.task
+        self._objective.next_batch()
+        if self._task.problem.boundaries_known and -1 < before < stream.task:
+            for regularizer in self._parts.regularizers:
+                regularizer.on_task_change(self._model)
+
     def _evaluate(self) -> None:
+        spent = self._ledger.spent
         with self._clock.evaluating(), self._ledger.pause():
-            metrics = self._evaluator.measure()
-            loss = float(self._objective.last_loss)
-        self._recorder.add(self._ledger.spent, self._clock.training, loss, metrics)
+            metrics = self._evaluator.measure(spent / self._budget)
+            loss = float(self._objective.last_loss) if self._steps else None
+        self._recorder.add(spent, self._clock.training, loss, metrics)
 
     def _generator(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive(self._trial.seed, purpose))

@@ -1,0 +1,161 @@
+"""What the training loop does for a task: streams, projections, late gradients, measurements."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import nn
+
+from suite import Data, Problem, Split, optimizer, registry, regularizer, score, task
+from suite.regularizers import Regularizer
+from suite.streams import TaskStream
+from suite.tasks import FullBatch
+from suite.training import Trial, run_trial
+
+
+def half_square(outputs, targets):
+    return 0.5 * ((outputs - targets) ** 2).mean()
+
+
+class Scalar(Problem):
+    """One weight from 1 towards 0: the gradient is the weight itself."""
+
+    criterion = staticmethod(half_square)
+
+    def data(self, folder, generator):
+        split = Split(torch.ones(4, 1), torch.zeros(4, 1))
+        return Data(split, split, split, fingerprint="0123456789abcdef")
+
+    def model(self):
+        model = nn.Linear(1, 1, bias=False)
+        nn.init.ones_(model.weight)
+        return model
+
+    def batches(self, train, batch_size, generator):
+        return FullBatch(train)
+
+    def evaluate(self, model, split):
+        return {"weight": float(model.weight)}
+
+
+class Delayed(Scalar):
+    gradient_delay = 2
+
+
+class Bounded(Scalar):
+    def constrain(self, model):
+        model.weight.clamp_(min=0.85)
+
+
+class Watched(Scalar):
+    every_step = True
+    initial_evaluation = True
+
+    def summarize(self, history):
+        return {
+            "points": float(len(history)),
+            "smallest": min(p.metrics["weight"] for p in history),
+        }
+
+
+class Stream(Scalar):
+    online = True
+    measures_plasticity = True
+    boundaries_known = True
+
+    def batches(self, train, batch_size, generator):
+        def start(task, generator):
+            while True:
+                yield train.inputs, train.targets + task
+
+        return TaskStream(2, start, generator)
+
+    def evaluate(self, model, split):
+        return {"loss": float(half_square(model(split.inputs), split.targets))}
+
+
+class Listener(Regularizer):
+    heard: ClassVar[list[float]] = []
+
+    def on_task_change(self, model):
+        Listener.heard.append(self.progress)
+
+
+class Peeking(torch.optim.SGD):
+    def step(self, closure):
+        closure.loss()
+        return super().step(closure)
+
+
+PROBLEMS = {"delayed": Delayed(), "bounded": Bounded(), "watched": Watched(), "stream": Stream()}
+
+
+@pytest.fixture
+def run():
+    about = {"paper": "none", "url": "", "summary": "For a test."}
+    optimizer("plain_steps", torch.optim.SGD, **about)
+    optimizer("peeking_steps", Peeking, **about)
+    regularizer("listener", Listener, **about)
+    for name, problem in PROBLEMS.items():
+        settings = {"batch_size": 4, "budget": 4 * 8, "evaluations": 8, "target": 0.0}
+        final = score.final("weight", higher_is_better=False, worst=1.0)
+        if problem.online:
+            final = score.mean("loss", higher_is_better=False, worst=1.0)
+            settings["evaluations"] = 2
+        if problem.every_step:
+            settings["evaluations"] = 2
+        task(name, problem, version=1, track="mini", summary="", source="", score=final, **settings)
+
+    def trial(name, method="plain_steps", *regularizers):
+        components = (("optimizer", method), *(("regularizer", r) for r in regularizers))
+        values = {method: {"lr": 0.1}, **{r: {} for r in regularizers}}
+        return run_trial(Trial(name, components, values, 0, 1, "tuning")).run
+
+    Listener.heard = []
+    yield trial
+    mine = {("task", name) for name in PROBLEMS} | {("regularizer", "listener")}
+    for key in mine | {("optimizer", "plain_steps"), ("optimizer", "peeking_steps")}:
+        del registry._registry.found[key]
+
+
+def test_late_gradients_are_those_of_earlier_weights(run):
+    weights = [1.0, 1.0, 1.0]  # after steps 1 and 2 nothing has arrived
+    for step in range(6):
+        weights.append(weights[-1] - 0.1 * weights[step])
+    curve = run("delayed").curve
+    assert curve.validation["weight"] == pytest.approx(weights[1:], rel=1e-5)
+
+
+def test_a_late_task_answers_no_other_question(run):
+    failed = run("delayed", "peeking_steps")
+    assert failed.status == "failed"
+    assert "NotApplicable" in failed.reason
+    assert "'loss'" in failed.reason
+
+
+def test_a_constraint_holds_after_every_step(run):
+    assert run("bounded").curve.validation["weight"] == pytest.approx([0.9] + [0.85] * 7)
+
+
+def test_every_step_is_measured_and_few_are_recorded(run):
+    curve = run("watched").curve
+    assert curve.gradient_evaluations == [0, 4, 8]
+    assert curve.train_loss[0] is None
+    assert curve.validation["points"] == [1, 5, 9]
+    assert curve.validation["smallest"] == pytest.approx([1, 0.9**4, 0.9**8], rel=1e-5)
+
+
+def test_a_stream_changes_task_with_the_budget_and_says_so(run):
+    curve = run("stream", "plain_steps", "listener").curve
+    assert Listener.heard == [0.5]
+    weights, losses, plasticity = [1.0], [], []
+    for step in range(8):
+        away = weights[-1] - step // 4
+        losses.append(0.5 * away**2)
+        weights.append(weights[-1] - 0.1 * away)
+        plasticity.append(1 - 0.9**2)
+    halves = [sum(losses[:4]) / 4, sum(losses[4:]) / 4]
+    assert curve.validation["loss"] == pytest.approx(halves, rel=1e-5)
+    assert curve.validation["plasticity"] == pytest.approx([0.19, 0.19], rel=1e-5)
