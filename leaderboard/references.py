@@ -1,17 +1,18 @@
-"""Frozen references: what 0 and 1 mean on each task.
+"""Frozen references: what 0 and 1 mean on each task, and what its scores are worth.
 
 0 is the mean test score of SGD with torch's own defaults, 1 that of tuned AdamW. They are measured
-once a task version, by `scripts/freeze_references.py`, and kept in `references.json`, so that a
-newcomer never changes another's score.
+once a task version, by `scripts/calibrate.py`, and kept in `references.json`, so that a newcomer
+never changes another's score. The same script measures how far seeds and methods lie apart.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import statistics
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -41,9 +42,47 @@ class ReferenceRuns(_Record):
         return statistics.fmean(self.scores)
 
 
+class Contrast(_Record):
+    """Two methods that the task tells apart, both tuned; raw test scores, one a seed."""
+
+    better: MethodName
+    worse: MethodName
+    better_scores: Annotated[list[Number], Field(min_length=5)]
+    worse_scores: Annotated[list[Number], Field(min_length=5)]
+
+    @property
+    def errors_apart(self) -> float:
+        """Standard errors between the means; negative if lower scores are better."""
+        return errors_apart(self.better_scores, self.worse_scores)
+
+
+class Calibration(_Record):
+    """What the scores of a task are worth."""
+
+    #: raw test scores of tuned AdamW, one a seed
+    scores: Annotated[list[Number], Field(min_length=8)]
+    #: the task's target, and how many of those runs reached it
+    target: Number
+    reached: Annotated[int, Field(ge=0)]
+    #: median seconds of one trial with its evaluations, on which device of which machine
+    trial_seconds: Annotated[Number, Field(gt=0)]
+    device: Text
+    machine: Text
+    contrast: Contrast
+    #: the command that measured it
+    command: Text
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation of the score from seed to seed."""
+        return statistics.stdev(self.scores)
+
+
 class Reference(_Record):
     """The scale of one task, and how it was measured."""
 
+    #: whether the task counts for its track's standing
+    core: bool = True
     task_version: Annotated[int, Field(ge=1)]
     data_fingerprint: Digest
     canonical: bool
@@ -56,6 +95,7 @@ class Reference(_Record):
     #: the day, ISO 8601
     frozen: Text
     packages: dict[str, Text]
+    calibration: Calibration | None = None
 
     @model_validator(mode="after")
     def _ends_differ(self) -> Reference:
@@ -72,6 +112,16 @@ def scaled(reference: Reference, raw: float) -> float:
     """A raw test score on the task's scale: 0 is untuned, 1 is tuned AdamW, higher is better."""
     untuned, tuned = reference.untuned.mean, reference.tuned.mean
     return (raw - untuned) / (tuned - untuned)
+
+
+def errors_apart(one: Sequence[float], other: Sequence[float]) -> float:
+    """How far the mean of `one` lies above that of `other`, in standard errors of the difference.
+
+    Infinite if neither varies and they differ.
+    """
+    difference = statistics.fmean(one) - statistics.fmean(other)
+    error = math.sqrt(statistics.variance(one) / len(one) + statistics.variance(other) / len(other))
+    return difference / error if error else math.copysign(math.inf, difference)
 
 
 def load(path: Path = PATH) -> References:

@@ -1,4 +1,8 @@
-"""Standings over a track: the interquartile mean of scaled scores over tasks with references."""
+"""Standings over a track: the interquartile mean of scaled scores over its core tasks.
+
+Core tasks are few, one or two of each family, so that a submission takes minutes and every method
+can be complete. The references say which they are.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,7 @@ class TrackStanding:
 
     track: str
     protocol: ProtocolRecord
-    #: names of the tasks that count: with a reference, run under any ranked protocol
+    #: names of the tasks that count: core ones, run under any ranked protocol
     counted: list[str]
     #: those of them that were run under this one
     tasks: list[TaskStanding]
@@ -59,7 +63,7 @@ def track_standings(standings: Iterable[TaskStanding]) -> list[TrackStanding]:
             groups.setdefault(key, []).append(standing)
     counted: dict[str, set[str]] = {}
     for standing in standings:
-        if standing.protocol.ranked and standing.reference is not None:
+        if standing.protocol.ranked and _counts(standing):
             counted.setdefault(standing.task.track, set()).add(standing.task.name)
     tracks = [_track(group, sorted(counted.get(track, ()))) for (track, _), group in groups.items()]
     order = {"mini": 0, "full": 1}
@@ -73,8 +77,12 @@ def track_standings(standings: Iterable[TaskStanding]) -> list[TrackStanding]:
     )
 
 
+def _counts(standing: TaskStanding) -> bool:
+    return standing.reference is not None and standing.reference.core
+
+
 def _track(group: list[TaskStanding], counted: list[str]) -> TrackStanding:
-    tasks = [standing for standing in group if standing.reference is not None]
+    tasks = [standing for standing in group if _counts(standing)]
     raw = [standing for standing in group if standing.reference is None]
     track, protocol = group[0].task.track, group[0].protocol
     found: dict[str, dict[str, Entry]] = {}

@@ -34,7 +34,7 @@ def record(started: str, device: str) -> EnvironmentRecord:
         dirty=dirty,
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        cpu=_cpu(),
+        cpu=cpu_name(),
         cores=os.cpu_count() or 1,
         gpu=torch.cuda.get_device_name() if device == "cuda" else None,
         started=started,
@@ -74,7 +74,8 @@ def _git(*arguments: str) -> str:
 
 
 @functools.cache
-def _cpu() -> str:
+def cpu_name() -> str:
+    """The processor, as the machine calls it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

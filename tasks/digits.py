@@ -3,6 +3,9 @@
 Source of the images: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (UCI);
 1,797 of them ship with scikit-learn. The stream follows Dohare et al. 2024, "Loss of plasticity in
 deep continual learning" (online permuted MNIST).
+
+Contrast: digits: adamw over lion
+Contrast: permuted_digits: sgd over adamw
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A generated language of known entropy: the distance to the best possible predictor is exact."""
+"""A generated language of known entropy: the distance to the best possible predictor is exact.
+
+Contrast: lm_markov: schedule_free over adamw
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,8 @@
 """Modular arithmetic: small algorithmic tables on which networks grok.
 
 Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorithmic Datasets".
+
+Contrast: modular_addition: adamw+weight_norm over adamw
 """
 
 from __future__ import annotations

@@ -1,0 +1,83 @@
+"""Calibration: what the scores of a task are worth, measured by the script and kept."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from leaderboard import references
+from leaderboard.references import errors_apart
+from scripts.calibrate import APART, contrast_of
+from suite import registry
+from suite.errors import SuiteError
+from tests.commands import TINY
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "calibrate.py"
+MINI = [task for task in registry.load_all("task")[0] if task.track == "mini"]
+
+
+def test_standard_errors_between_two_means():
+    # variances 1 and 4, four values each: the error is sqrt(1/4 + 4/4)
+    one, other = [9.0, 10.0, 10.0, 11.0], [0.0, 0.0, 0.0, 4.0]
+    expected = 9 / math.sqrt((2 / 3) / 4 + 4.0 / 4)
+    assert errors_apart(one, other) == pytest.approx(expected)
+    assert errors_apart(other, one) == pytest.approx(-expected)
+    assert errors_apart([2.0, 2.0], [1.0, 1.0]) == math.inf
+
+
+@pytest.mark.parametrize("task", MINI, ids=lambda task: task.name)
+def test_every_mini_task_is_calibrated(task):
+    reference = references.load()[task.name]
+    assert reference.task_version == task.version
+    measured = reference.calibration
+    assert measured.target == task.target
+    contrast = measured.contrast
+    assert (contrast.better, contrast.worse) == contrast_of(task)
+    sign = 1 if task.score.higher_is_better else -1
+    assert sign * contrast.errors_apart >= APART
+    ends = errors_apart(reference.tuned.scores, reference.untuned.scores)
+    assert sign * ends >= APART
+
+
+def test_a_task_without_a_contrast_is_refused():
+    task = registry.load_file(TINY)[0]
+    with pytest.raises(SuiteError, match="no line 'Contrast: tiny_blobs: <better> over <worse>'"):
+        contrast_of(task)
+
+
+def test_the_script_measures_a_task(tmp_path):
+    text = Path(TINY).read_text(encoding="utf-8").replace("tiny_blobs", "wide_blobs")
+    # More held-out points, so that seeds differ less.
+    text = text.replace("draw(128)", "draw(4096)")
+    said = 'split.\n\nContrast: wide_blobs: adamw over mezo\n"""'
+    file = tmp_path / "wide_blobs.py"
+    file.write_text(text.replace('split."""', said), encoding="utf-8")
+    path = tmp_path / "references.json"
+    command = [sys.executable, str(SCRIPT), str(file), "--references", str(path)]
+    command += ["--results", str(tmp_path / "results")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "adamw over mezo by" in done.stdout
+    reference = references.load(path)["wide_blobs"]
+    assert not reference.core
+    measured = reference.calibration
+    assert len(measured.scores) == len(reference.untuned.scores) == 8
+    assert len(measured.contrast.better_scores) == len(measured.contrast.worse_scores) == 5
+    assert measured.scores == reference.tuned.scores
+    assert measured.scores[:5] == measured.contrast.better_scores
+    files = {file.name for file in (tmp_path / "results" / "wide_blobs").iterdir()}
+    assert files == {"adamw.quick.json", "mezo.quick.json"}
+
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert again.returncode == 0, again.stderr
+    kept = references.load(path)["wide_blobs"]
+    assert (kept.tuned, kept.untuned, kept.frozen) == (
+        reference.tuned,
+        reference.untuned,
+        reference.frozen,
+    )
