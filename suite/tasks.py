@@ -131,6 +131,14 @@ class Problem(ABC):
         """
         return {}
 
+    def training_metrics(self, losses: Sequence[float], examples: float) -> dict[str, float]:
+        """Metrics of the training itself, recorded beside those of every split.
+
+        `losses` are the training losses of all steps so far, on the batch of each step; `examples`
+        is what was spent, in examples passed forward and backward.
+        """
+        return {}
+
     def overrides(self, hook: str) -> bool:
         """Whether this problem implements an optional hook; the loop calls only those."""
         return getattr(type(self), hook) is not getattr(Problem, hook)

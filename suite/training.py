@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from suite import registry
 from suite.clock import Clock, calibrate, peak_memory_bytes, reset_peak_memory
@@ -123,6 +124,8 @@ class _Session:
         self._clock = Clock(trial.device)
         self._recorder = Recorder(task, trial.splits, self._budget, report)
         self._steps = 0
+        self._losses: list[float] = []
+        self._unread: list[Tensor | float] = []
         self._calibration: float | None = None
 
     def prepare(self) -> None:
@@ -174,6 +177,7 @@ class _Session:
         problem, budget = self._task.problem, self._budget
         online, every_step = problem.online, problem.every_step
         constrained = problem.overrides("constrain")
+        follows_losses = problem.overrides("training_metrics")
         # Charges are sums of thirds: without a tolerance the last step could be lost to rounding.
         end = budget * (1 + 1e-9)
         interval = budget / self._evaluations
@@ -204,6 +208,8 @@ class _Session:
             if problem.measures_plasticity:
                 with self._clock.evaluating(), ledger.pause():
                     self._evaluator.measure_again(objective)
+            if follows_losses:
+                self._unread.append(objective.last_loss)
             self._steps += 1
             spent = ledger.spent
             cost = spent - before
@@ -271,7 +277,17 @@ class _Session:
         with self._clock.evaluating(), self._ledger.pause():
             metrics = self._evaluator.measure(spent / self._budget)
             loss = float(self._objective.last_loss) if self._steps else None
+            if self._task.problem.overrides("training_metrics"):
+                found = self._task.problem.training_metrics(self._read_losses(), spent)
+                metrics = {split: {**values, **found} for split, values in metrics.items()}
         self._recorder.add(spent, self._clock.training, loss, metrics)
+
+    def _read_losses(self) -> list[float]:
+        """The loss of every step; read in one go, as asking a GPU for each would stall it."""
+        unread = [torch.as_tensor(loss, device=self._trial.device) for loss in self._unread]
+        self._losses += torch.stack(unread).tolist() if unread else []
+        self._unread.clear()
+        return self._losses
 
     def _generator(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive(self._trial.seed, purpose))

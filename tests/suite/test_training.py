@@ -60,6 +60,17 @@ class Watched(Scalar):
         }
 
 
+class Followed(Watched):
+    every_step = False
+
+    def training_metrics(self, losses, examples):
+        return {
+            "steps": float(len(losses)),
+            "first": losses[0] if losses else 0.0,
+            "spent": examples,
+        }
+
+
 class Stream(Scalar):
     online = True
     measures_plasticity = True
@@ -89,7 +100,13 @@ class Peeking(torch.optim.SGD):
         return super().step(closure)
 
 
-PROBLEMS = {"delayed": Delayed(), "bounded": Bounded(), "watched": Watched(), "stream": Stream()}
+PROBLEMS = {
+    "delayed": Delayed(),
+    "bounded": Bounded(),
+    "watched": Watched(),
+    "followed": Followed(),
+    "stream": Stream(),
+}
 
 
 @pytest.fixture
@@ -104,7 +121,7 @@ def run():
         if problem.online:
             final = score.mean("loss", higher_is_better=False, worst=1.0)
             settings["evaluations"] = 2
-        if problem.every_step:
+        if problem.initial_evaluation:
             settings["evaluations"] = 2
         task(name, problem, version=1, track="mini", summary="", source="", score=final, **settings)
 
@@ -145,6 +162,13 @@ def test_every_step_is_measured_and_few_are_recorded(run):
     assert curve.train_loss[0] is None
     assert curve.validation["points"] == [1, 5, 9]
     assert curve.validation["smallest"] == pytest.approx([1, 0.9**4, 0.9**8], rel=1e-5)
+
+
+def test_the_training_loss_of_every_step_is_handed_to_the_task(run):
+    curve = run("followed").curve
+    assert curve.validation["steps"] == [0, 4, 8]
+    assert curve.validation["first"] == [0, 0.5, 0.5]
+    assert curve.validation["spent"] == [0, 16, 32]
 
 
 def test_a_stream_changes_task_with_the_budget_and_says_so(run):
