@@ -20,7 +20,8 @@ from leaderboard.references import Reference, References
 from leaderboard.selection import Group, select
 from leaderboard.statistics import Interval, generator, mean_interval
 from suite.frames import Stored
-from suite.result import ProtocolRecord, Result, Run, TaskRecord, file_name
+from suite.result import ProtocolRecord, Result, Run, TaskRecord
+from suite.result_file import file_name
 
 if TYPE_CHECKING:
     import pandas as pd

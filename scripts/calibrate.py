@@ -128,7 +128,7 @@ def _measure(
         rules=untuned_rules,
         results=home() / "references",
     )
-    with make_view(len(plans) + 1, jobs) as view:
+    with make_view(len(plans) + 1) as view:
         *tuned, untuned = run_studies([*plans, untuned_plan], executor, jobs, view)
     runs = {}
     for its_plan, result in zip(plans, tuned, strict=True):

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from suite.errors import InvalidResult, UsageError
-from suite.result import Cost, Result, Run, check_place, find, read
+from suite.result import Cost, Result, Run
+from suite.result_file import check_place, find, read
 
 if TYPE_CHECKING:
     import pandas as pd

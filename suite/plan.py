@@ -12,7 +12,7 @@ import optuna
 import torch
 
 from suite import registry
-from suite import result as results
+from suite import result_file as results
 from suite.errors import InvalidResult, UsageError
 from suite.home import home
 from suite.method import Method, looks_like_file

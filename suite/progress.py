@@ -65,9 +65,8 @@ class _Watched:
 class _View(AbstractContextManager["_View"]):
     """Keeps count; how it is shown is up to the two below."""
 
-    def __init__(self, studies: int, jobs: int) -> None:
+    def __init__(self, studies: int) -> None:
         self._studies = studies
-        self._jobs = jobs
         self._closed = 0
         self._watched: dict[str, _Watched] = {}
         self._began = time.monotonic()
@@ -126,8 +125,8 @@ class PlainView(_View):
 class LiveView(_View):
     """A table that renews itself: trial i of n, best so far, curves, time left."""
 
-    def __init__(self, studies: int, jobs: int) -> None:
-        super().__init__(studies, jobs)
+    def __init__(self, studies: int) -> None:
+        super().__init__(studies)
         from rich.console import Console
         from rich.live import Live
 
@@ -164,6 +163,6 @@ class LiveView(_View):
         return table
 
 
-def make_view(studies: int, jobs: int) -> _View:
+def make_view(studies: int) -> _View:
     """The live view on a terminal, plain lines otherwise."""
-    return LiveView(studies, jobs) if sys.stderr.isatty() else PlainView(studies, jobs)
+    return LiveView(studies) if sys.stderr.isatty() else PlainView(studies)

@@ -9,7 +9,7 @@ from pathlib import Path
 from optuna.distributions import BaseDistribution
 
 from suite import environment
-from suite import result as results
+from suite import result_file as results
 from suite.errors import SuiteError
 from suite.execution import Job
 from suite.plan import Plan

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from suite.protocol import PROTOCOLS
-from suite.result import Result, file_name, seal, write
+from suite.result import Result
+from suite.result_file import file_name, seal, write
 from suite.seeds import derive
 
 #: name: track, kind of score, metric, higher is better, target, worst

@@ -34,7 +34,7 @@ def validate(paths: tuple[Path, ...]) -> int:
     Checked are the schema, the digest, that numbers are finite and consistent, and that the file
     lies where its content belongs.
     """
-    from suite.result import check_place, read
+    from suite.result_file import check_place, read
 
     files = [file for path in paths for file in _files(path)]
     if not files:

@@ -210,7 +210,7 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
     log = worker_log()
     executor = LocalExecutor(jobs, plans[0].threads, log)
     try:
-        with make_view(len(todo), jobs) as view:
+        with make_view(len(todo)) as view:
             results = run_studies(plans, executor, jobs, view, force=force)
     except KeyboardInterrupt:
         click.echo(

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from suite import result as results
+from suite import result_file as results
 from tests.commands import TINY, command, environment, suite
 
 SMOKE = ("--protocol", "smoke", "--jobs", "1")

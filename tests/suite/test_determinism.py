@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import result as results
+from suite import result_file as results
 from tests.commands import TINY, command, environment, suite
 
 ARGUMENTS = ("run", "--optimizer", "adamw", "--task", TINY, "--protocol", "standard")

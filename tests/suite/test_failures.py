@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import result as results
+from suite import result_file as results
 from tests.commands import TINY, command, environment, suite
 
 HEADER = """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import result as results
+from suite import result_file as results
 from suite.errors import InvalidResult
 from tests.samples import make_result
 
