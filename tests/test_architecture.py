@@ -183,10 +183,15 @@ def test_no_cycles() -> None:
 
 
 def test_core_names_no_task_and_no_method() -> None:
-    """A string in the core that is somebody's name would be a special case; prose is none."""
+    """A string in the core that is somebody's name would be a special case; prose is none.
+
+    Data sets have names of their own, which tasks on them may share.
+    """
     known = {name for kind in registry.KINDS for name in registry.names(kind)}
     wrong = []
     for path in sources("suite"):
+        if path.parent.name == "data":
+            continue
         tree = ast.parse(path.read_text(encoding="utf-8"))
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
