@@ -26,8 +26,11 @@ def trial_seconds(plan: Plan) -> float:
     model = problem.model().to(plan.device)
     if problem.online:
         inputs, targets = next(iter(problem.batches(train, task.batch_size, torch.Generator())))
-        return seconds + steps * time_evaluation(task, model, Split(inputs, targets))
+        measurements = steps * (2 if problem.measures_plasticity else 1)
+        return seconds + measurements * time_evaluation(task, model, Split(inputs, targets))
     evaluations = max(1.0, task.evaluations * plan.rules.budget_fraction)
+    if problem.every_step:
+        evaluations = steps
     held_out = (data.validation or train).to(plan.device)
     return seconds + evaluations * time_evaluation(task, model, held_out)
 
