@@ -27,6 +27,10 @@ class MissingData(SuiteError):
     exit_code = 2
 
 
+class DamagedData(MissingData):
+    """Data is there but cannot be used as it is: broken, incomplete, or of another shape."""
+
+
 class InvalidResult(SuiteError):
     """A result file that must not be read: the text names the field and the reason."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import multiprocessing
 import shutil
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import suite.data
+import suite.data.images
 from suite.data import load_cifar10, prepare_cifar10
 from suite.errors import MissingData
 from suite.vision import torchvision_module
@@ -126,8 +125,10 @@ def test_labels_belong_to_their_images(folder):
 def test_decoded_once_and_again_when_a_file_changes(folder, monkeypatch):
     write_image_folders(folder, train=2, test=1)
     decoded = []
-    decode = suite.data._decode
-    monkeypatch.setattr(suite.data, "_decode", lambda f: decoded.append(f) or decode(f))
+    decode = suite.data.images._decode
+    monkeypatch.setattr(
+        suite.data.images, "_decode", lambda *given: decoded.append(given) or decode(*given)
+    )
     first = load_cifar10(folder)
     assert load_cifar10(folder).fingerprint == first.fingerprint
     assert len(decoded) == 1
@@ -182,16 +183,21 @@ def test_two_processes_at_once_download_once(folder, official, tmp_path):
     assert load_cifar10(folder).canonical
 
 
-def test_a_download_that_was_killed_is_taken_up_again(folder, official):
-    place = write_official(folder)
-    (place / "data_batch_2").unlink()
-    (folder / ".cifar-10-batches-py.downloading").touch()
+def test_unpacking_that_was_killed_is_taken_up_again(folder, official):
+    unpacking = folder / ".cifar-10-batches-py.unpacking" / "cifar-10-batches-py"
+    unpacking.mkdir(parents=True)
+    (unpacking / "test_batch").write_bytes(b"half")
+    (folder / "cifar-10-python.tar.gz").write_bytes(PACKED)
     with pytest.raises(MissingData, match="was not found"):
         load_cifar10(folder)
-    with serving() as server:
-        official(server.url)
-        prepare_cifar10(folder)
+    official("http://127.0.0.1:9/nothing-to-download.tar.gz")
+    prepare_cifar10(folder)
     assert load_cifar10(folder).canonical
+    assert sorted(path.name for path in folder.iterdir() if path.name[0] != ".") == [
+        "cifar-10-batches-py",
+        "cifar-10-python.tar.gz",
+    ]
+    assert not unpacking.exists()
 
 
 def failure(folder, action=prepare_cifar10) -> str:
@@ -227,20 +233,10 @@ def test_not_found_on_the_server(folder, official):
 def test_wrong_content(folder, official, body):
     with serving(body) as server:
         official(server.url)
-        assert "corrupted" in failure(folder)
+        assert "its checksum is" in failure(folder)
         # And the right one is fetched as soon as it is there.
         server.body = PACKED
         prepare_cifar10(folder)
-
-
-def test_no_space(folder, official, monkeypatch):
-    cifar10 = torchvision_module("torchvision.datasets").CIFAR10
-
-    def full(self):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(cifar10, "download", full)
-    assert "No space left on device" in failure(folder)
 
 
 def test_a_data_folder_that_cannot_be_written(tmp_path):

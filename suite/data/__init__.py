@@ -1,0 +1,39 @@
+"""Data in one place: a catalog of data sets, their download, and the same tensors every time.
+
+Names are loaded when they are first used, so that `suite data --help` needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_HOME = {
+    "CIFAR10_CLASSES": "suite.data.image_sets",
+    "Images": "suite.data.images",
+    "load_cifar10": "suite.data.images",
+    "load_images": "suite.data.images",
+    "prepare_cifar10": "suite.data.images",
+    "prepare_images": "suite.data.images",
+    "Text": "suite.data.text",
+    "load_text": "suite.data.text",
+    "prepare_text": "suite.data.text",
+}
+__all__ = [*_HOME]
+
+if TYPE_CHECKING:
+    from suite.data.image_sets import CIFAR10_CLASSES as CIFAR10_CLASSES
+    from suite.data.images import Images as Images
+    from suite.data.images import load_cifar10 as load_cifar10
+    from suite.data.images import load_images as load_images
+    from suite.data.images import prepare_cifar10 as prepare_cifar10
+    from suite.data.images import prepare_images as prepare_images
+    from suite.data.text import Text as Text
+    from suite.data.text import load_text as load_text
+    from suite.data.text import prepare_text as prepare_text
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'suite.data' has no attribute {name!r}")

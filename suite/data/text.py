@@ -1,0 +1,100 @@
+"""Texts that are one small file: fetched, checked, and read whole."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.data import catalog
+from suite.data.catalog import Check, Dataset
+from suite.data.download import Remote, download
+from suite.errors import DamagedData, UsageError
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text, with what tells it from another: `fingerprint` is from its SHA-256."""
+
+    text: str
+    fingerprint: str
+    canonical: bool
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSet(Dataset):
+    """One UTF-8 file in a data folder."""
+
+    file: str
+    remote: Remote
+
+    def is_there(self, folder: Path) -> bool:
+        return (folder / self.file).is_file()
+
+    def fetch(self, folder: Path) -> None:
+        if not self.is_there(folder):
+            download(self.remote, folder / self.file)
+
+    def check(self, folder: Path) -> Check:
+        text = self.load(folder)
+        return Check(text.fingerprint, text.canonical, text.source)
+
+    def seen(self, folder: Path) -> Check | None:
+        return self.check(folder)  # small enough
+
+    def load(self, folder: Path) -> Text:
+        """The text. Raises MissingData if the file is not there, DamagedData if it is not text."""
+        path = folder / self.file
+        if not path.is_file():
+            raise self.missing(folder)
+        content = path.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        canonical = self.remote.checksum == f"sha256:{digest}"
+        try:
+            text = content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise DamagedData(
+                f"{path} is no UTF-8 text ({error}). Delete it, so that it is downloaded again. "
+                f"{self.help(folder)}"
+            ) from error
+        kind = "official file" if canonical else "another text"
+        return Text(text, digest[:16], canonical, f"{self.title}, {kind}")
+
+
+def load_text(name: str, folder: Path) -> Text:
+    """A text from a data folder; never downloads. Raises MissingData."""
+    return _spec(name).load(folder)
+
+
+def prepare_text(name: str, folder: Path) -> None:
+    """Make `load_text` work: download what is missing. Raises MissingData."""
+    _spec(name).prepare(folder)
+
+
+def _spec(name: str) -> TextSet:
+    spec = catalog.get(name)
+    if not isinstance(spec, TextSet):
+        raise UsageError(f"the data set '{name}' is not one text.")
+    return spec
+
+
+DATASETS: tuple[TextSet, ...] = (
+    TextSet(
+        name="shakespeare",
+        title="Tiny Shakespeare",
+        bytes=1_115_394,
+        licence="public domain",
+        url="https://github.com/karpathy/char-rnn",
+        layout="'tinyshakespeare.txt'",
+        file="tinyshakespeare.txt",
+        remote=Remote(
+            urls=(
+                "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/"
+                "input.txt",
+            ),
+            checksum="sha256:86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+            size=1_115_394,
+        ),
+    ),
+)
