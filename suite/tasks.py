@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from suite import registry
+from suite.data import catalog
 from suite.score import Score
 from suite.sources import source_hash
 
@@ -87,14 +88,22 @@ class Problem(ABC):
     every_step: bool = False
     #: gradients reach the optimizer so many evaluations late, as in a pipeline
     gradient_delay: int = 0
-    #: what the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"
-    needs: str = ""
+    #: name in the catalog of data sets (`suite data list`), if the task needs one
+    dataset: str = ""
 
-    def prepare(self, folder: Path) -> None:  # noqa: B027 (most tasks have nothing to fetch)
+    @property
+    def needs(self) -> str:
+        """What the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"."""
+        return catalog.get(self.dataset).needs if self.dataset else ""
+
+    def prepare(self, folder: Path) -> None:
         """Fetch what is missing, once, before any trial starts; workers never download.
 
-        Raises MissingData with what is missing and what to do.
+        By default the data set: a small one is fetched, a large one must be there. Raises
+        MissingData with what is missing and the command that gets it.
         """
+        if self.dataset:
+            catalog.get(self.dataset).prepare(folder)
 
     @abstractmethod
     def data(self, folder: Path, generator: torch.Generator) -> Data:
