@@ -78,7 +78,7 @@ def calibrate(task: Task, train: Split, device: str) -> float:
     """
     key = (task.name, task.version, device, torch.get_num_threads())
     if key not in _calibrations:
-        model = _ready(task, device)
+        model = _ready(task, train, device)
         optimizer = torch.optim.AdamW(model.parameters(), fused=True)
         _calibrations[key] = _time_steps(task, model, train, device, optimizer.step)
     return _calibrations[key]
@@ -89,12 +89,13 @@ def time_gradient(task: Task, train: Split, device: str) -> float:
 
     Without an optimizer: making torch's first one imports its compiler, which takes seconds.
     """
-    model = _ready(task, device)
+    model = _ready(task, train, device)
     return _time_steps(task, model, train, device, lambda: None)
 
 
-def _ready(task: Task, device: str) -> nn.Module:
+def _ready(task: Task, train: Split, device: str) -> nn.Module:
     model = task.problem.model().to(device)
+    task.problem.initialize(model, train)
     task.problem.accelerate(model, device)
     return model.train()
 

@@ -122,6 +122,12 @@ class Problem(ABC):
         A `suite.streams.TaskStream` is told the share of the budget that is spent.
         """
 
+    def initialize(self, model: nn.Module, train: Split) -> None:  # noqa: B027
+        """Set a fresh model's weights that follow from the training data, in place.
+
+        Called once, on the device, before any method sees the model.
+        """
+
     def accelerate(self, model: nn.Module, device: str) -> None:  # noqa: B027
         """Make a fresh model fast on its device, in place: compile parts, change memory formats."""
 

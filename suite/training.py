@@ -140,6 +140,7 @@ class _Session:
 
         torch.manual_seed(derive(trial.seed, "initialization"))
         model = problem.model().to(trial.device)
+        problem.initialize(model, train)
         problem.accelerate(model, trial.device)
         batches = iter(problem.batches(train, task.batch_size, self._generator("batches")))
         self._stream = batches if isinstance(batches, TaskStream) else None
