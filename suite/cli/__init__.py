@@ -18,6 +18,7 @@ COMMANDS = {
     "leaderboard": ("suite.cli.leaderboard:leaderboard", "Render result files into a site."),
     "list": ("suite.cli.catalog:list_", "List tasks, optimizers, regularizers or schedules."),
     "show": ("suite.cli.catalog:show", "Show a task or component: space, defaults, budget, paper."),
+    "data": ("suite.cli.data:data", "List, fetch and check the data sets that tasks need."),
     "compare": ("suite.cli.results:compare", "Compare methods on a task."),
     "validate": ("suite.cli.results:validate", "Check result files."),
     "new": ("suite.cli.catalog:new", "Write a working skeleton for a submission."),

@@ -114,8 +114,9 @@ class Dataset(ABC):
     def help(self, folder: Path) -> str:
         """How to get it."""
         return (
-            f"`{self.command(folder)}` gets it ({human_size(self.bytes)}). Or give the folder that "
-            f"holds it with --data-dir or SUITE_DATA_DIR: {self.layout}."
+            f"`{self.command(folder)}` gets it ({human_size(self.bytes)}; an interrupted download "
+            "goes on where it stopped). Or give the folder that holds it with --data-dir or "
+            f"SUITE_DATA_DIR: {self.layout}."
         )
 
     def command(self, folder: Path) -> str:

@@ -15,8 +15,8 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
 from suite.data.files import locked
 from suite.data.transfer_view import make_transfer_view
@@ -28,7 +28,6 @@ STALLED_SECONDS = 60.0
 #: between a transfer that broke off and the next attempt
 PAUSE_SECONDS = 1.0
 _CHUNK = 1 << 18
-_AGAIN = "Run it again: it goes on where it stopped."
 
 
 class DownloadFailed(MissingData):
@@ -68,8 +67,8 @@ def download(remote: Remote, target: Path) -> None:
                 os.replace(part, target)
                 return
             except _Failed as error:
-                reasons.append(f"downloading {url} to {target} failed: {error}")
-        raise DownloadFailed(" ".join(reasons))
+                reasons.append(f"{url}: {error}")
+        raise DownloadFailed(f"downloading {target.name} failed: {'; '.join(reasons)}.")
 
 
 def checksum_of(path: Path, like: str) -> str:
@@ -88,7 +87,7 @@ def _transfer(url: str, remote: Remote, part: Path) -> None:
             _attempt(url, remote, part)
         except _BrokeOff as error:
             if _size(part) <= before:
-                raise _Failed(f"{error}. {_AGAIN}") from error
+                raise _Failed(str(error)) from error
             time.sleep(PAUSE_SECONDS)
             continue
         found = checksum_of(part, remote.checksum)
@@ -98,7 +97,7 @@ def _transfer(url: str, remote: Remote, part: Path) -> None:
         if not from_earlier:
             raise _Failed(
                 f"its checksum is {found}, not {remote.checksum}: the file there has changed, or "
-                "something between here and there replaces it."
+                "something between here and there replaces it"
             )
         from_earlier = 0  # the beginning may be of another version: once more, from the start
 
@@ -119,14 +118,14 @@ def _attempt(url: str, remote: Remote, part: Path) -> None:
             total = start + int(length) if length and length.isdigit() else remote.size
             if remote.size is not None and total != remote.size:
                 raise _Failed(
-                    f"the server has {total:,} bytes of it, not {remote.size:,}: another version."
+                    f"the server has {total:,} bytes of it, not {remote.size:,}: another version"
                 )
             _save(response, part, start, total)
     except urllib.error.HTTPError as error:
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and start:
             _settle_range(error, url, remote, part, start)
         else:
-            raise _Failed(f"the server answered {error.code} {error.reason}.") from error
+            raise _Failed(f"the server answered {error.code} {error.reason}") from error
     except TimeoutError as error:
         raise _BrokeOff(f"nothing came for {STALLED_SECONDS:g} seconds") from error
     except urllib.error.URLError as error:
@@ -151,12 +150,10 @@ def _save(response: http.client.HTTPResponse, part: Path, start: int, total: int
     """Append what comes from `start` on."""
     label = part.name.removesuffix(".part")
     try:
-        file = part.open("r+b" if part.exists() else "wb")
+        file = part.open("ab" if start else "wb", buffering=0)
     except OSError as error:
         raise DownloadFailed(f"writing {part} failed: {error}.") from error
     with file, make_transfer_view(label, start, total) as view:
-        file.truncate(start)
-        file.seek(start)
         if total is not None:
             _check_space(part, total - start)
         while chunk := response.read1(_CHUNK):
@@ -167,10 +164,10 @@ def _save(response: http.client.HTTPResponse, part: Path, start: int, total: int
         raise _BrokeOff(f"the connection ended after {start:,} of {total:,} bytes")
 
 
-def _write(file: BinaryIO, chunk: bytes, part: Path, left: int | None) -> None:
+def _write(file: FileIO, chunk: bytes, part: Path, left: int | None) -> None:
     try:
-        file.write(chunk)
-        file.flush()
+        while chunk:
+            chunk = chunk[file.write(chunk) :]
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise _no_space(part, left) from error
@@ -187,7 +184,7 @@ def _no_space(part: Path, left: int | None) -> DownloadFailed:
     free = human_size(shutil.disk_usage(part.parent).free)
     return DownloadFailed(
         f"there is no space left in {part.parent}{wanted}, {free} are free. Free some, "
-        f"or choose another folder with --data-dir. {_AGAIN}"
+        "or choose another folder with --data-dir."
     )
 
 

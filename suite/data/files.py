@@ -41,12 +41,21 @@ def locked(target: Path) -> Iterator[None]:
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Call `write` with a temporary file that then takes the path's place."""
+    """Call `write` with a temporary file that then takes the path's place.
+
+    Raises MissingData if there is no space.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
     try:
         with os.fdopen(handle, "wb") as file:
             write(file)
         os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch turns the one into the other
+        Path(temporary).unlink(missing_ok=True)
+        raise MissingData(
+            f"writing {path} failed: {error}. Free some space, or choose another folder with "
+            "SUITE_HOME."
+        ) from error
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

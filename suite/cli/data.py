@@ -1,0 +1,156 @@
+"""`suite data`: what data sets there are, getting them, and whether they are as they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from suite.data import catalog
+from suite.errors import DamagedData, MissingData
+from suite.home import data_folder
+
+if TYPE_CHECKING:
+    from suite.data.catalog import Check, Dataset
+    from suite.tasks import Task
+
+
+class _DatasetName(click.ParamType):
+    """The name of a data set, completed and checked."""
+
+    name = "name"
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> str:
+        return catalog.get(str(value)).name
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        return [CompletionItem(name) for name in catalog.datasets() if name.startswith(incomplete)]
+
+
+_in_folder = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
+)
+
+
+@click.group()
+def data() -> None:
+    """List, fetch and check the data sets that tasks need."""
+
+
+@data.command("list")
+@_in_folder
+def list_(data_dir: Path | None) -> None:
+    """List the data sets, their size, licence, state and tasks."""
+    from suite import registry
+    from suite.cli.tables import show_table
+    from suite.sizes import human_size
+
+    folder = data_folder(data_dir)
+    tasks, broken = registry.load_all("task")
+    show_table(
+        ["name", "download", "state", "licence", "tasks"],
+        [
+            [
+                entry.name,
+                human_size(entry.bytes),
+                _state(entry, folder),
+                entry.licence,
+                ", ".join(_tasks_of(entry, tasks)) or "none",
+            ]
+            for entry in catalog.datasets().values()
+        ],
+    )
+    click.echo(f"Data folder: {folder}")
+    for file in broken:
+        click.echo(f"suite: cannot use {file.path}: {file.reason}", err=True)
+
+
+def _state(entry: Dataset, folder: Path) -> str:
+    if not entry.is_there(folder):
+        return "not there"
+    try:
+        seen = entry.seen(folder)
+    except DamagedData:
+        return "damaged"
+    return "there, not read yet" if seen is None else _verdict(seen)
+
+
+def _verdict(check: Check) -> str:
+    return "canonical" if check.canonical else "not canonical"
+
+
+def _tasks_of(entry: Dataset, tasks: Iterable[Task]) -> Iterator[str]:
+    """Tasks that name the data set, or state the same need."""
+    for task in tasks:
+        if entry.name == task.problem.dataset or entry.needs == task.problem.needs:
+            yield task.name
+
+
+@data.command(no_args_is_help=True)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, type=_DatasetName())
+@_in_folder
+def fetch(names: tuple[str, ...], data_dir: Path | None) -> int:
+    """Download data sets and make them ready.
+
+    Licence and size are shown first; what is there is not fetched again. A download
+    that was interrupted goes on where it stopped.
+    """
+    folder = data_folder(data_dir)
+    return _for_each(names, lambda entry: _fetch(entry, folder))
+
+
+def _fetch(entry: Dataset, folder: Path) -> str:
+    there = entry.is_there(folder)
+    if there:
+        entry.fetch(folder)  # it may still have to be decoded
+    else:
+        entry.obtain(folder)
+    return f"{'was there already, in' if there else 'fetched into'} {folder}{_known(entry, folder)}"
+
+
+def _known(entry: Dataset, folder: Path) -> str:
+    seen = entry.seen(folder)
+    return "" if seen is None else f"; {_verdict(seen)}, fingerprint {seen.fingerprint}"
+
+
+@data.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1, type=_DatasetName())
+@_in_folder
+def check(names: tuple[str, ...], data_dir: Path | None) -> int:
+    """Read data anew and say what it is.
+
+    Checksums are verified. Without a name, all that is there is checked.
+
+    Exit code 1 if something is damaged, 2 if something that was named is not there. Data that is
+    not canonical can be used: its results are marked and never ranked with others.
+    """
+    folder = data_folder(data_dir)
+    chosen = names or tuple(e.name for e in catalog.datasets().values() if e.is_there(folder))
+    if not chosen:
+        click.echo(f"There is no data in {folder}: `suite data list` shows what there could be.")
+    return _for_each(chosen, lambda entry: _describe(entry.check(folder)))
+
+
+def _describe(found: Check) -> str:
+    return f"{_verdict(found)}, fingerprint {found.fingerprint} ({found.source})"
+
+
+def _for_each(names: Iterable[str], action: Callable[[Dataset], str]) -> int:
+    """Do something with each data set and print what came of it; one failure stops no other."""
+    codes = {0}
+    for name in dict.fromkeys(names):
+        try:
+            click.echo(f"{name}: {action(catalog.get(name))}")
+        except MissingData as error:
+            click.echo(f"suite: {name}: {error}", err=True)
+            codes.add(1 if isinstance(error, DamagedData) else error.exit_code)
+    return 1 if 1 in codes else max(codes)
