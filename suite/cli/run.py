@@ -166,14 +166,24 @@ def _make_plans(
 
 
 def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
-    """The plans whose data is there, fetching it where that is possible; messages for the rest."""
-    missing: dict[str, str] = {}
+    """The plans whose data is there, fetching it where that is possible; messages for the rest.
+
+    Tasks that need the same data share one attempt and one message.
+    """
+    errors: dict[str, MissingData] = {}
+    without: dict[str, list[str]] = {}
     for plan in {plan.task.name: plan for plan in plans}.values():
-        try:
-            plan.task.problem.prepare(plan.data)
-        except MissingData as error:
-            missing[plan.task.name] = f"{plan.task.name}: {error}"
-    return [plan for plan in plans if plan.task.name not in missing], list(missing.values())
+        need = plan.task.problem.needs or plan.task.name
+        if need not in errors:
+            try:
+                plan.task.problem.prepare(plan.data)
+                continue
+            except MissingData as error:
+                errors[need] = error
+        without.setdefault(need, []).append(plan.task.name)
+    messages = [f"{', '.join(names)}: {errors[need]}" for need, names in without.items()]
+    left_out = {name for names in without.values() for name in names}
+    return [plan for plan in plans if plan.task.name not in left_out], messages
 
 
 def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
