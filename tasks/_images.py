@@ -35,7 +35,8 @@ def normalize(images: Tensor, dataset: str) -> Tensor:
     kind = KINDS[dataset]
     mean = torch.tensor(kind.mean, device=images.device).view(-1, 1, 1)
     deviation = torch.tensor(kind.deviation, device=images.device).view(-1, 1, 1)
-    scaled = (images.float() / 255 - mean) / deviation
+    scaled = images.float() * (1 / (255 * deviation))
+    scaled -= mean / deviation
     return scaled.contiguous(memory_format=torch.channels_last)
 
 
@@ -48,31 +49,36 @@ def flip_and_crop(
     padding of normalized images. Bytes (N, C, H, W) in, floats of the same shape out.
     """
     count, device = len(images), images.device
-    mirrored = (torch.rand(count, 1, 1, 1, generator=generator) < 0.5).to(device)
+    mirrored = (torch.rand(count, generator=generator) < 0.5).nonzero().flatten().to(device)
     shifts = torch.randint(2 * margin + 1, (2, count), generator=generator).to(device)
-    images = torch.where(mirrored, images.flip(3), images)
-    padded = _reflected(images, margin) if reflect else _framed(images, margin, dataset)
     height, width = images.shape[2:]
+    padded = _framed(images, margin, dataset)
+    inside = padded[:, :, margin : margin + height, margin : margin + width]
+    inside[mirrored] = images[mirrored].flip(3)
+    if reflect:
+        _reflect(padded, margin)
     windows = padded.unfold(2, height, 1).unfold(3, width, 1)  # a view: (N, C, rows, columns, H, W)
     chosen = windows[torch.arange(count, device=device), :, shifts[0], shifts[1]]
     return normalize(chosen, dataset)
 
 
-def _reflected(images: Tensor, margin: int) -> Tensor:
-    for dimension in (2, 3):
-        last = images.shape[dimension] - 1
-        index = torch.arange(-margin, last + margin + 1, device=images.device)
-        images = images.index_select(dimension, last - (last - index.abs()).abs())
-    return images
-
-
 def _framed(images: Tensor, margin: int, dataset: str) -> Tensor:
+    """The images in a frame of the data set's mean color."""
     count, _, height, width = images.shape
     color = [round(255 * mean) for mean in KINDS[dataset].mean]
     frame = torch.tensor(color, dtype=images.dtype, device=images.device).view(1, -1, 1, 1)
     padded = frame.repeat(count, 1, height + 2 * margin, width + 2 * margin)
     padded[:, :, margin : margin + height, margin : margin + width] = images
     return padded
+
+
+def _reflect(padded: Tensor, margin: int) -> None:
+    """Fill the frame with the reflection of what is inside."""
+    for dimension in (2, 3):
+        end = padded.shape[dimension] - margin
+        for place, inside in ((0, margin + 1), (end, end - margin - 1)):
+            source = padded.narrow(dimension, inside, margin).flip(dimension)
+            padded.narrow(dimension, place, margin).copy_(source)
 
 
 def draw(split: Split, sizes: tuple[int, ...], generator: torch.Generator) -> list[Split]:

@@ -118,8 +118,8 @@ task(
     batch_size=100,
     budget=100 * 800,
     evaluations=16,
-    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.0),
-    target=0.5,
+    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.01),
+    target=0.7,
 )
 
 task(
@@ -133,7 +133,7 @@ task(
     batch_size=256,
     budget=256 * 100_000,
     evaluations=50,
-    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.0),
+    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.01),
     target=0.1,
     time_limit=12 * 3600.0,
 )
