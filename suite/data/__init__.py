@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 _HOME = {
     "CIFAR10_CLASSES": "suite.data.image_sets",
+    "GPT2_TOKENS": "suite.data.tokens",
     "Images": "suite.data.images",
     "load_cifar10": "suite.data.images",
     "load_images": "suite.data.images",
@@ -17,6 +18,7 @@ _HOME = {
     "prepare_images": "suite.data.images",
     "Text": "suite.data.text",
     "load_text": "suite.data.text",
+    "load_tokens": "suite.data.tokens",
     "prepare_text": "suite.data.text",
 }
 __all__ = [*_HOME]
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from suite.data.text import Text as Text
     from suite.data.text import load_text as load_text
     from suite.data.text import prepare_text as prepare_text
+    from suite.data.tokens import GPT2_TOKENS as GPT2_TOKENS
+    from suite.data.tokens import load_tokens as load_tokens
 
 
 def __getattr__(name: str) -> Any:

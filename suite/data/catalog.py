@@ -19,7 +19,7 @@ from suite.errors import MissingData, unknown_name
 from suite.home import data_folder
 from suite.sizes import human_size
 
-_MODULES = ("suite.data.image_sets", "suite.data.text")
+_MODULES = ("suite.data.image_sets", "suite.data.text", "suite.data.tokens")
 #: what is larger is fetched only by `suite data fetch`
 AUTOMATIC_BYTES = 500_000_000
 
