@@ -52,6 +52,8 @@ print("heavy:", sorted(heavy), "code:", code)
         (["new", "optimizer", "Not A Name"], 2),
         (["compare", "a", "--task", "nothing"], 2),
         (["validate", "missing.json"], 2),
+        (["data", "fetch", "nothing"], 2),
+        (["data", "check", "nothing"], 2),
         (["leaderboard", "build", "--results", "missing"], 2),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -94,6 +96,7 @@ def complete(tmp_path, words: str) -> tuple[list[str], str]:
         ("suite run --task modu", "modular_addition"),
         ("suite show grok", "grokfast_ema"),
         ("suite list opt", "optimizers"),
+        ("suite data fetch fash", "fashion_mnist"),
     ],
 )
 def test_completion_knows_names_without_torch(tmp_path, words, expected) -> None:
