@@ -173,13 +173,13 @@ task(
 
 task(
     "lazy_to_rich_grok",
-    LazyToRich(inputs=30, width=64, alpha=4.0, curvature=0.5, train=300, held_out=500),
+    LazyToRich(inputs=30, width=64, alpha=2.0, curvature=0.5, train=400, held_out=500),
     version=1,
     track="mini",
     summary="Polynomial regression from a lazy start: gradient evaluations to 90 % of variance.",
     source="Kumar et al. 2024, polynomial regression; scaled down",
-    batch_size=300,
-    budget=300 * 600,
+    batch_size=400,
+    budget=400 * 500,
     evaluations=100,
     score=score.time_to_target("explained_variance", hold=3),
     target=0.9,

@@ -17,32 +17,32 @@ from ._tables import ModularTable, grokking
 
 SOURCE = "Power et al. 2022; scaled down to grok within seconds on one core"
 
-subtraction = ModularTable("subtraction", 37, TwoEmbeddings(64), train=0.7)
+subtraction = ModularTable("subtraction", 37, TwoEmbeddings(64), train=0.75)
 task(
     "modular_subtraction",
     subtraction,
     track="mini",
-    summary="Grokking: learn a - b mod 37 from 70 % of the table, full batch.",
+    summary="Grokking: learn a - b mod 37 from 75 % of the table, full batch.",
     source=SOURCE,
     **grokking(subtraction, steps=1500),
 )
 
-multiplication = ModularTable("multiplication", 37, TwoEmbeddings(64), train=0.7)
+multiplication = ModularTable("multiplication", 37, TwoEmbeddings(64), train=0.75)
 task(
     "modular_multiplication",
     multiplication,
     track="mini",
-    summary="Grokking: learn a * b mod 37 from 70 % of the table, full batch.",
+    summary="Grokking: learn a * b mod 37 from 75 % of the table, full batch.",
     source=SOURCE,
     **grokking(multiplication, steps=1500),
 )
 
-division = ModularTable("division", 37, TwoEmbeddings(64), train=0.7)
+division = ModularTable("division", 37, TwoEmbeddings(64), train=0.75)
 task(
     "modular_division",
     division,
     track="mini",
-    summary="Grokking: learn a / b mod 37 from 70 % of the table, full batch.",
+    summary="Grokking: learn a / b mod 37 from 75 % of the table, full batch.",
     source=SOURCE,
     **grokking(division, steps=1500),
 )
