@@ -27,7 +27,6 @@ GROUPS = {
     "cyclic_71": lambda: cyclic(71),
     "dihedral_19": lambda: dihedral(19),
     "s3_x_cyclic_7": lambda: direct_product(symmetric(3), cyclic(7)),
-    "a5": lambda: symmetric(5, even=True),
     "s5": lambda: symmetric(5),
 }
 
