@@ -1,0 +1,122 @@
+"""Online convex optimization: a stream of linear losses on which Adam goes the wrong way.
+
+Contrast: adam_counterexample: sgd over adamw
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from suite import Data, Problem, Split, score, task
+
+
+class Points(nn.Module):
+    """Coordinates that are trained themselves: slopes (N, d) to linear losses (N,)."""
+
+    def __init__(self, coordinates: int, start: float) -> None:
+        super().__init__()
+        self.position = nn.Parameter(torch.full((coordinates,), start))
+
+    def forward(self, slopes: Tensor) -> Tensor:
+        return slopes @ self.position
+
+
+def mean_regret(values: Tensor, best_values: Tensor) -> Tensor:
+    """How much more than at the best fixed point the losses were."""
+    return (values - best_values).mean()
+
+
+class Cycle:
+    """Endless batches of one round each: the same rounds over and over, in their order."""
+
+    def __init__(self, rounds: Split) -> None:
+        self._rounds = rounds
+        self._next = 0
+
+    def __iter__(self) -> Cycle:
+        return self
+
+    def __next__(self) -> tuple[Tensor, Tensor]:
+        i = self._next
+        self._next = (i + 1) % len(self._rounds)
+        return self._rounds.inputs[i : i + 1], self._rounds.targets[i : i + 1]
+
+
+class RareLargeGradient(Problem):
+    """Losses f_t(x) = x in one round of every `period`, and -x / `ratio` in all others, on [-1, 1].
+
+    For ratio > period - 1 the sum over a period grows with x: the best fixed point is -1 and the
+    worst +1. Adam divides the rare large gradient by a second moment that this gradient itself has
+    just raised, and the many small ones by one that has had time to decay; so it moves to +1. Any
+    method whose step is proportional to the gradient's running mean moves to -1, and so does
+    AMSGrad, whose second moment never decays (Reddi et al. 2018, theorems 1 and 2).
+
+    The paper's experiment (slopes 1010 and -10, every 101st round) breaks Adam with beta2 = 0.99.
+    torch's default of 0.999 remembers ten times as long, so here the large gradient is ten times
+    rarer. Slopes are scaled to at most 1, which Adam does not notice. There are `coordinates`
+    independent copies with a phase each, so that one seed's score does not hang on one phase.
+
+    Metric `distance`: mean of x + 1 over the coordinates, in [0, 2]; proportional to the expected
+    regret of a round. There is nothing to generalize to: held-out rounds are another drawing of the
+    phases, and the metric reads only the position.
+    """
+
+    criterion = staticmethod(mean_regret)
+
+    def __init__(self, coordinates: int, period: int, ratio: float, start: float) -> None:
+        self.coordinates = coordinates
+        self.period = period
+        self.ratio = ratio
+        self.start = start
+
+    def data(self, folder: Path, generator: torch.Generator) -> Data:
+        def draw() -> Split:
+            phases = torch.randint(self.period, (self.coordinates,), generator=generator)
+            slopes = torch.full((self.period, self.coordinates), -1.0 / self.ratio)
+            slopes[phases, torch.arange(self.coordinates)] = 1.0
+            return Split(slopes, -slopes.sum(1))
+
+        text = f"slope 1 every {self.period} rounds, else -1 / {self.ratio}"
+        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return Data(draw(), draw(), draw(), digest)
+
+    def model(self) -> nn.Module:
+        return Points(self.coordinates, self.start)
+
+    def batches(
+        self, train: Split, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        return Cycle(train)
+
+    def constrain(self, model: nn.Module) -> None:
+        for position in model.parameters():
+            position.clamp_(-1.0, 1.0)
+
+    def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
+        # The mean slope is known, so the expected regret gives the position, whatever averages.
+        slope = (1.0 - (self.period - 1) / self.ratio) / self.period
+        regret = float(mean_regret(model(split.inputs), split.targets))
+        return {"distance": regret / slope / self.coordinates}
+
+
+_ROUNDS = 8_000
+
+task(
+    "adam_counterexample",
+    RareLargeGradient(coordinates=64, period=1000, ratio=1250.0, start=1.0),
+    version=1,
+    track="mini",
+    summary="Rare large gradients outweigh many small ones; Adam's second moment hides them.",
+    source="Reddi, Kale and Kumar 2018, On the Convergence of Adam and Beyond, section 3; a period "
+    "of 1000 rounds for beta2 = 0.999",
+    batch_size=1,
+    budget=_ROUNDS,
+    evaluations=8,
+    score=score.final("distance", higher_is_better=False, worst=2.0),
+    target=1.1,
+)
