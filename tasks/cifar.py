@@ -28,30 +28,33 @@ DEVIATION = (0.2470, 0.2435, 0.2616)
 
 def normalize(images: Tensor) -> Tensor:
     """Bytes (N, 3, 32, 32) to floats of about mean 0 and variance 1, channels last in memory."""
-    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
-    deviation = torch.tensor(DEVIATION, device=images.device).view(3, 1, 1)
-    scaled = (images.float() / 255 - mean) / deviation
-    return scaled.contiguous(memory_format=torch.channels_last)  # twice as fast on a CPU
+    # Channels last is twice as fast on a CPU; and a whole row of constants, not three, is four
+    # times as fast to subtract.
+    rows = images.permute(0, 2, 3, 1).reshape(len(images), -1).float()
+    mean = torch.tensor(MEAN, device=images.device).repeat(SIDE * SIDE)
+    deviation = torch.tensor(DEVIATION, device=images.device).repeat(SIDE * SIDE)
+    rows.div_(255).sub_(mean).div_(deviation)
+    return rows.view(-1, SIDE, SIDE, 3).permute(0, 3, 1, 2)
 
 
 def flip_and_shift(images: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror every second image, move each by up to 2 pixels, reflect at the edges; normalize.
 
-    Rows and columns are looked up by index: one gather does all of it, on the images' device.
+    Rows and columns are looked up by index: one gather does all of it, on the images' device, of
+    whole pixels, packed into one number each.
     """
-    count, channels = images.shape[:2]
+    count, device = len(images), images.device
     shifts = torch.randint(-2, 3, (2, count, 1), generator=generator)
     mirrored = torch.rand(count, 1, generator=generator) < 0.5
     line = torch.arange(SIDE).expand(count, SIDE)
-    rows = _reflect(line + shifts[0]).to(images.device)
-    columns = _reflect(torch.where(mirrored, line.flip(1), line) + shifts[1]).to(images.device)
-    where = (
-        torch.arange(count, device=images.device).view(-1, 1, 1, 1),
-        torch.arange(channels, device=images.device).view(1, -1, 1, 1),
-        rows.view(count, 1, SIDE, 1),
-        columns.view(count, 1, 1, SIDE),
-    )
-    return normalize(images[where])
+    rows = _reflect(line + shifts[0]).to(device)
+    columns = _reflect(torch.where(mirrored, line.flip(1), line) + shifts[1]).to(device)
+    image = torch.arange(count, device=device).view(-1, 1, 1)
+    where = (image * SIDE + rows.unsqueeze(2)) * SIDE + columns.unsqueeze(1)
+    pixels = torch.zeros(count, SIDE, SIDE, 4, dtype=torch.uint8, device=device)
+    pixels[..., :3] = images.permute(0, 2, 3, 1)
+    moved = pixels.view(torch.int32).flatten()[where].unsqueeze(-1).view(torch.uint8)
+    return normalize(moved[..., :3].permute(0, 3, 1, 2))
 
 
 def _reflect(index: Tensor) -> Tensor:

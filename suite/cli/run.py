@@ -16,6 +16,7 @@ from suite.errors import MissingData, UsageError
 if TYPE_CHECKING:
     from suite.plan import Plan
     from suite.result import Result
+    from suite.tasks import Task
 
 _PROTOCOLS = ("smoke", "quick", "standard")
 
@@ -37,6 +38,7 @@ _PROTOCOLS = ("smoke", "quick", "standard")
     help="Name or path to a file; likewise.",
 )
 @click.option("--track", type=click.Choice(["mini", "full"]), help="All tasks of a track.")
+@click.option("--core", is_flag=True, help="Of the track, only the tasks that its standing counts.")
 @click.option(
     "--regularizer",
     "regularizers",
@@ -90,6 +92,7 @@ def run(
     optimizers: tuple[str, ...],
     tasks: tuple[str, ...],
     track: str | None,
+    core: bool,
     regularizers: tuple[str, ...],
     schedules: tuple[str, ...],
     jobs: int | None,
@@ -103,16 +106,19 @@ def run(
 
     \b
         suite run --optimizer lion --task modular_addition
-        suite run --optimizer adamw --regularizer none --regularizer sam --track mini
+        suite run --optimizer adamw --regularizer none --regularizer sam --track mini --core
         suite run --optimizer my_optimizer.py --task digits --protocol smoke
     """
     if not tasks and not track:
         raise UsageError(
             "which task? Give --task NAME or --track mini; `suite list tasks` has all."
         )
+    if core and not track:
+        raise UsageError("--core chooses among the tasks of a track: give --track, too.")
     from suite.running import default_jobs
 
-    plans = _make_plans(optimizers, regularizers, schedules, tasks, track, settings)
+    chosen = _choose_tasks(tasks, track, core)
+    plans = _make_plans(optimizers, regularizers, schedules, chosen, settings)
     plans, missing = _with_data(plans)
     if not plans:
         raise MissingData("\n".join(missing))
@@ -127,26 +133,37 @@ def run(
     return 2 if missing else code
 
 
-def _make_plans(
-    optimizers: Sequence[str],
-    regularizers: Sequence[str],
-    schedules: Sequence[str],
-    tasks: Sequence[str],
-    track: str | None,
-    settings: dict[str, Any],
-) -> list[Plan]:
+def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[Task]:
+    from leaderboard.references import load
     from suite import registry
-    from suite.home import data_folder
-    from suite.method import products
-    from suite.plan import find_task, make_plan
-    from suite.protocol import get_protocol
+    from suite.plan import find_task
 
-    chosen = [find_task(name) for name in tasks]
+    chosen = [find_task(name) for name in names]
     if track:
         entries, broken = registry.load_all("task")
         for file in broken:
             click.echo(f"suite: left out {file.path}: {file.reason}", err=True)
-        chosen += [task for task in entries if task.track == track and task not in chosen]
+        wanted = {name for name, reference in load().items() if reference.core}
+        chosen += [
+            task
+            for task in entries
+            if task.track == track and task not in chosen and (task.name in wanted or not core)
+        ]
+    return chosen
+
+
+def _make_plans(
+    optimizers: Sequence[str],
+    regularizers: Sequence[str],
+    schedules: Sequence[str],
+    tasks: Sequence[Task],
+    settings: dict[str, Any],
+) -> list[Plan]:
+    from suite.home import data_folder
+    from suite.method import products
+    from suite.plan import make_plan
+    from suite.protocol import get_protocol
+
     plans = [
         make_plan(
             method,
@@ -159,7 +176,7 @@ def _make_plans(
             data=data_folder(settings["data_dir"]),
             time_limit=settings["trial_timeout"],
         )
-        for task in chosen
+        for task in tasks
         for method in products(optimizers, regularizers, schedules)
     ]
     return list({plan.name: plan for plan in plans}.values())  # what was asked twice runs once

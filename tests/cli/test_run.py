@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 
 import pytest
 
+from leaderboard import references
+from suite import registry
 from suite import result_file as results
 from tests.commands import TINY, command, environment, suite
 
@@ -117,6 +120,7 @@ def test_missing_data_is_named_and_the_other_tasks_run(tmp_path):
         (("--optimizer", "adamv", "--task", TINY), "Did you mean 'adamw'"),
         (("--optimizer", "adamw", "--task", "digts"), "Did you mean 'digits'"),
         (("--optimizer", "adamw"), "which task? Give --task NAME or --track"),
+        (("--optimizer", "adamw", "--task", "digits", "--core"), "give --track, too"),
         (("--optimizer", "adamw", "--task", "no/such/file.py"), "no such file: no/such/file.py"),
         (("--optimizer", "adamw", "--task", TINY, "--jobs", "0"), "0 is not in the range x>=1"),
         (("--optimizer", "adamw", "--task", TINY, "--device", "cuda"), "torch finds no GPU here"),
@@ -188,3 +192,12 @@ def test_the_library_gives_what_the_command_gives(tmp_path):
     assert json.loads(done.stdout) == ["adamw", 2, ["test", "validation"]]
     by_command = run(tmp_path, "--optimizer", "adamw", "--task", TINY, *SMOKE)
     assert "done already" in by_command.stdout
+
+
+def test_core_is_what_the_standing_of_a_track_counts(tmp_path):
+    done = run(tmp_path, "--optimizer", "adamw", "--track", "mini", "--core", "--dry-run")
+    core = {name for name, reference in references.load().items() if reference.core}
+    planned = re.findall(r"^adamw on (\w+):", done.stdout, re.MULTILINE)
+    mini = {task.name for task in registry.load_all("task")[0] if task.track == "mini"}
+    assert sorted(planned) == sorted(core & mini)
+    assert 0 < len(planned) < len(mini)

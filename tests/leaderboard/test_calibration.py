@@ -12,6 +12,7 @@ import pytest
 from leaderboard import references
 from leaderboard.references import errors_apart
 from scripts.calibrate import APART, contrast_of
+from scripts.write_task_table import PAGE, page
 from suite import registry
 from suite.errors import SuiteError
 from tests.commands import TINY
@@ -81,3 +82,7 @@ def test_the_script_measures_a_task(tmp_path):
         reference.untuned,
         reference.frozen,
     )
+
+
+def test_the_page_of_tasks_is_current():
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python scripts/write_task_table.py"

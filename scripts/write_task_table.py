@@ -1,0 +1,84 @@
+"""Write docs/tasks.md: every task in a table, with what its calibration measured.
+
+    python scripts/write_task_table.py
+
+Run it after a task was added or calibrated; a test fails while the page differs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leaderboard import references
+from leaderboard.references import Reference
+from suite import registry
+from suite.tasks import TRACKS, Task
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "tasks.md"
+_HEAD = """# The tasks
+
+<!-- Written by scripts/write_task_table.py: change or calibrate the tasks, then run it again. -->
+
+`suite show NAME` says all about one. *Untuned* and *tuned* are the ends of its scale: the mean test
+score of SGD with torch's own defaults, and of tuned AdamW. *Spread* is the standard deviation of
+tuned AdamW's score from seed to seed; *reached* says how many of these runs reached the task's
+target; *seconds* is one trial with its evaluations on the machine that measured it. The *contrast*
+is a pair of tuned methods that the task tells apart, and by how many standard errors at five seeds.
+Tasks in bold are core: they count for their track's standing. What has no figures has not been
+calibrated yet.
+"""
+_COLUMNS = [
+    *("task", "what", "score", "untuned", "tuned"),
+    *("spread", "reached", "seconds", "contrast"),
+]
+_TRACKS = {
+    "mini": "seconds on one core of a laptop, nothing to download",
+    "full": "one GPU, or a download, or both",
+}
+
+
+def page() -> str:
+    """The page's text."""
+    known = references.load()
+    tasks: list[Task] = registry.load_all("task")[0]
+    parts = [_HEAD]
+    for track in TRACKS:
+        parts.append(f"\n## Track {track}: {_TRACKS[track]}\n")
+        parts += [_line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
+        for task in sorted(tasks, key=lambda task: (task.path.stem, task.name)):
+            if task.track == track:
+                reference = known.get(task.name)
+                current = reference is not None and reference.task_version == task.version
+                parts.append(_row(task, reference if current else None))
+    return "\n".join(parts) + "\n"
+
+
+def _row(task: Task, reference: Reference | None) -> str:
+    name = f"**{task.name}**" if reference is not None and reference.core else task.name
+    cells = [name, task.summary, f"{task.score.kind} {task.score.metric}".replace("_", " ")]
+    if reference is None:
+        return _line([*cells, *[""] * 6])
+    cells += [f"{reference.untuned.mean:.4g}", f"{reference.tuned.mean:.4g}"]
+    measured = reference.calibration
+    if measured is None:
+        return _line([*cells, *[""] * 4])
+    contrast = measured.contrast
+    apart = f"{abs(contrast.errors_apart):.0f}"
+    return _line(
+        [
+            *cells,
+            f"{measured.deviation:.2g}",
+            f"{measured.reached} of {len(measured.scores)}",
+            f"{measured.trial_seconds:.2g}",
+            f"{contrast.better} over {contrast.worse}, {apart}",
+        ]
+    )
+
+
+def _line(cells: list[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    print(f"wrote {PAGE}")
