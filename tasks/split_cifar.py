@@ -116,7 +116,7 @@ task(
     batch_size=32,
     budget=50 * TRAIN,
     evaluations=2 * 5,
-    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=1 / 10),
     target=0.45,
     time_limit=6 * 3600.0,
 )
@@ -131,7 +131,7 @@ task(
     batch_size=32,
     budget=50 * TRAIN,
     evaluations=2 * 5,
-    score=score.final("average_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_accuracy", higher_is_better=True, worst=1 / 2),
     target=0.7,
     time_limit=6 * 3600.0,
 )
@@ -146,7 +146,7 @@ task(
     batch_size=32,
     budget=50 * TRAIN,
     evaluations=2 * 10,
-    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=1 / 100),
     target=0.25,
     time_limit=6 * 3600.0,
 )
@@ -161,7 +161,7 @@ task(
     batch_size=32,
     budget=50 * TRAIN,
     evaluations=2 * 10,
-    score=score.final("average_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_accuracy", higher_is_better=True, worst=1 / 10),
     target=0.4,
     time_limit=6 * 3600.0,
 )
@@ -176,7 +176,7 @@ task(
     batch_size=90,
     budget=200 * 450 * 5 * 210,
     evaluations=20,
-    score=score.final("average_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_accuracy", higher_is_better=True, worst=1 / 100),
     target=0.7,
     time_limit=24 * 3600.0,
 )
@@ -191,7 +191,7 @@ task(
     batch_size=100,
     budget=250 * TRAIN,
     evaluations=50,
-    score=score.final("learning_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("learning_accuracy", higher_is_better=True, worst=1 / 2),
     target=0.85,
     time_limit=12 * 3600.0,
 )

@@ -167,7 +167,7 @@ task(
     batch_size=10,
     budget=TASKS * 24 * 10,
     evaluations=TASKS * 4,
-    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=1 / CLASSES),
     target=0.54,
 )
 
@@ -181,7 +181,7 @@ task(
     batch_size=32,
     budget=TASKS * 60 * 32,
     evaluations=TASKS * 2,
-    score=score.final("average_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_accuracy", higher_is_better=True, worst=1 / CLASSES_PER_TASK),
     target=0.95,
 )
 
@@ -195,7 +195,7 @@ task(
     batch_size=32,
     budget=TASKS * 120 * 32,
     evaluations=TASKS * 2,
-    score=score.final("average_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_accuracy", higher_is_better=True, worst=1 / CLASSES),
     target=0.6,
 )
 
@@ -209,7 +209,7 @@ task(
     batch_size=32,
     budget=TASKS * 120 * 32,
     evaluations=TASKS * 2,
-    score=score.final("average_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_accuracy", higher_is_better=True, worst=1 / CLASSES),
     target=0.58,
 )
 
@@ -224,7 +224,7 @@ task(
     batch_size=32,
     budget=TASKS * 120 * 32,
     evaluations=TASKS * 4,
-    score=score.final("wc_acc", higher_is_better=True, worst=0.0),
+    score=score.final("wc_acc", higher_is_better=True, worst=1 / CLASSES),
     target=0.8,
 )
 
@@ -238,6 +238,6 @@ task(
     batch_size=32,
     budget=TASKS * 60 * 32,
     evaluations=TASKS * 4,
-    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=0.0),
+    score=score.final("average_anytime_accuracy", higher_is_better=True, worst=1 / CLASSES),
     target=0.9,
 )
