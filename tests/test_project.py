@@ -13,6 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from suite import registry
 from tests.commands import ROOT
 from tests.test_architecture import FOLDERS, imports, sources
 
@@ -148,3 +149,16 @@ def test_every_source_parses_on_the_oldest_python() -> None:
     for folder in FOLDERS:
         for path in sources(folder):
             ast.parse(path.read_text(encoding="utf-8"), feature_version=floor)
+
+
+def test_the_page_on_coverage_names_tasks_that_exist():
+    known = set(registry.names("task"))
+    text = (ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE)
+    assert len(rows) == len({row for row, _ in rows}) == 35
+    for row, where in rows:
+        named = re.match(r"tasks? ((?:`\w+`(?:, )?)+)", where)
+        if named is not None:
+            assert set(re.findall(r"`(\w+)`", named[1])) <= known, row
+        else:
+            assert where.startswith(("**not there**", "column", "the ")), row
