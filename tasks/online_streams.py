@@ -36,7 +36,7 @@ Permuted = Literal["inputs", "labels"]
 
 
 class ImageStream(Problem):
-    """All training images of a data set, again in every task, under a new permutation.
+    """`examples` training images a task, drawn anew and under a new permutation each time.
 
     `permuted` says of what: the pixels of the images, or the labels of the classes.
     """
@@ -44,10 +44,11 @@ class ImageStream(Problem):
     online = True
     measures_plasticity = True
 
-    def __init__(self, dataset: str, permuted: Permuted, tasks: int) -> None:
+    def __init__(self, dataset: str, permuted: Permuted, tasks: int, examples: int) -> None:
         self.dataset = dataset
         self.permuted = permuted
         self.tasks = tasks
+        self.examples = examples
         self.classes = CLASSES[dataset]
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:
@@ -58,9 +59,9 @@ class ImageStream(Problem):
         self, train: Split, batch_size: int, generator: torch.Generator
     ) -> Iterator[tuple[Tensor, Tensor]]:
         if self.permuted == "inputs":
-            start = partial(permuted_inputs, train, batch_size)
+            start = partial(permuted_inputs, train, self.examples, batch_size)
         else:
-            start = partial(permuted_labels, train, batch_size, self.classes)
+            start = partial(permuted_labels, train, self.examples, batch_size, self.classes)
         return TaskStream(self.tasks, start, generator)
 
 
@@ -68,9 +69,14 @@ class PerceptronStream(ImageStream):
     """With a ReLU network of the given hidden widths; torch's default initialization."""
 
     def __init__(
-        self, dataset: str, permuted: Permuted, tasks: int, widths: tuple[int, ...]
+        self,
+        dataset: str,
+        permuted: Permuted,
+        tasks: int,
+        examples: int,
+        widths: tuple[int, ...],
     ) -> None:
-        super().__init__(dataset, permuted, tasks)
+        super().__init__(dataset, permuted, tasks, examples)
         self.widths = widths
 
     def model(self) -> nn.Module:
@@ -103,25 +109,38 @@ def with_pixels(order: Tensor, images: Tensor, generator: torch.Generator) -> Te
 
 
 def permuted_inputs(
-    train: Split, batch_size: int, task: int, generator: torch.Generator
+    train: Split, examples: int, batch_size: int, task: int, generator: torch.Generator
 ) -> Shuffled:
     """One task's batches: every image has its pixels in the same new order."""
     order = torch.randperm(train.inputs[0].numel(), generator=generator).to(train.inputs.device)
-    return Shuffled(train, batch_size, generator, augment=partial(with_pixels, order))
+    part = drawn(train, examples, generator)
+    return Shuffled(part, batch_size, generator, augment=partial(with_pixels, order))
 
 
 def permuted_labels(
-    train: Split, batch_size: int, classes: int, task: int, generator: torch.Generator
+    train: Split,
+    examples: int,
+    batch_size: int,
+    classes: int,
+    task: int,
+    generator: torch.Generator,
 ) -> Shuffled:
     """One task's batches: every class has another one's label."""
     labels = torch.randperm(classes, generator=generator).to(train.targets.device)
-    relabeled = Split(train.inputs, labels[train.targets])
-    return Shuffled(relabeled, batch_size, generator, augment=centered)
+    part = drawn(train, examples, generator)
+    part.targets = labels[part.targets]
+    return Shuffled(part, batch_size, generator, augment=centered)
+
+
+def drawn(train: Split, examples: int, generator: torch.Generator) -> Split:
+    """That many examples without replacement; all of them if there are fewer."""
+    chosen = torch.randperm(len(train), generator=generator)[:examples].to(train.targets.device)
+    return Split(train.inputs[chosen], train.targets[chosen])
 
 
 task(
     "online_permuted_mnist",
-    PerceptronStream("mnist", "inputs", tasks=800, widths=(2000, 2000, 2000)),
+    PerceptronStream("mnist", "inputs", tasks=800, examples=60_000, widths=(2000, 2000, 2000)),
     version=1,
     track="full",
     summary="Plasticity: MNIST, one image a step, pixels permuted 800 times; online accuracy.",
@@ -136,7 +155,7 @@ task(
 
 task(
     "input_permuted_mnist",
-    PerceptronStream("mnist", "inputs", tasks=200, widths=(300, 150)),
+    PerceptronStream("mnist", "inputs", tasks=200, examples=5_000, widths=(300, 150)),
     version=1,
     track="full",
     summary="Plasticity: MNIST, one image a step, pixels permuted 200 times; online accuracy.",
@@ -151,7 +170,7 @@ task(
 
 task(
     "label_permuted_emnist",
-    PerceptronStream("emnist_balanced", "labels", tasks=400, widths=(300, 150)),
+    PerceptronStream("emnist_balanced", "labels", tasks=400, examples=2_500, widths=(300, 150)),
     version=1,
     track="full",
     summary="Plasticity: EMNIST, one image a step, labels permuted 400 times; online accuracy.",
@@ -166,7 +185,7 @@ task(
 
 task(
     "label_permuted_cifar10",
-    ConvolutionStream("cifar10", "labels", tasks=400),
+    ConvolutionStream("cifar10", "labels", tasks=400, examples=2_500),
     version=1,
     track="full",
     summary="Plasticity: CIFAR-10, one image a step, labels permuted 400 times; online accuracy.",
