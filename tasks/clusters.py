@@ -151,7 +151,7 @@ task(
     ),
     version=1,
     track="mini",
-    summary="XOR of four clusters in many dimensions, a tenth of the labels wrong: benign overfitting.",
+    summary="XOR of four clusters in many dimensions with wrong labels: benign overfitting.",
     source="Xu et al. 2024, Benign Overfitting and Grokking in ReLU Networks for XOR Cluster Data; "
     "sizes of this suite",
     batch_size=200,
