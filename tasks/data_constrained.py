@@ -74,11 +74,11 @@ task(
 EPOCHS = 16
 TOKENS = 200_000_000
 
-pretraining(
+task(
     "lm_data_constrained",
     Pretraining(GPT2_SMALL, "fineweb", train=TOKENS),
-    EPOCHS * TOKENS,
     summary="200 million tokens of the web, 16 epochs, GPT-2 small's shape; nats a token.",
     source="Kim et al. 2025, 200 million tokens of FineWeb instead of DCLM",
     target=3.7,
+    **pretraining(EPOCHS * TOKENS),
 )

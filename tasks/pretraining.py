@@ -10,13 +10,15 @@ Held out are the corpus's first tokens, a million each to tune and to test (modd
 validates on FineWeb's first ones); they may end within a document.
 
 Corpora: Penedo et al. 2024, "The FineWeb Datasets"; Eldan and Li 2023, "TinyStories". Nobody has
-pinned a fingerprint of their tokens yet, so that results on them are marked as not canonical.
+pinned a fingerprint of their tokens yet, so that results on them are marked as not canonical. The
+targets are estimates: no trial of these tasks has been run in full.
 """
 
 from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -73,48 +75,40 @@ class Pretraining(NextTextToken):
         return Data(*(train, validation, test), found.fingerprint, found.canonical, found.source)
 
 
-def pretraining(
-    name: str, problem: Pretraining, tokens: int, *, summary: str, source: str, target: float
-) -> None:
-    """Register a task with a budget in tokens."""
-    steps = round(tokens / (BATCH * CONTEXT))
-    task(
-        name,
-        problem,
-        version=1,
-        track="full",
-        summary=summary,
-        source=source,
-        batch_size=BATCH,
-        budget=BATCH * steps,
-        evaluations=40,
-        score=score.final("loss", higher_is_better=False, worst=round(math.log(GPT2_TOKENS), 3)),
-        target=target,
-        time_limit=24 * 3600.0,
-    )
+def pretraining(tokens: int) -> dict[str, Any]:
+    """What the tasks here have in common; the budget is in tokens."""
+    return {
+        "version": 1,
+        "track": "full",
+        "batch_size": BATCH,
+        "budget": BATCH * round(tokens / (BATCH * CONTEXT)),
+        "evaluations": 40,
+        "score": score.final("loss", higher_is_better=False, worst=round(math.log(GPT2_TOKENS), 3)),
+        "time_limit": 24 * 3600.0,
+    }
 
 
-pretraining(
+task(
     "lm_tinystories",
     Pretraining(SMALL, "tinystories"),
-    600_000_000,
     summary="Simple stories, 30 M weights, 0.6 billion tokens; nats a token.",
     source="Eldan and Li 2023, TinyStories; 20 tokens a weight (Hoffmann et al. 2022)",
     target=1.4,
+    **pretraining(600_000_000),
 )
-pretraining(
+task(
     "lm_fineweb_30m",
     Pretraining(SMALL, "fineweb"),
-    600_000_000,
     summary="Text of the web, 30 M weights, 0.6 billion tokens; nats a token.",
     source="Penedo et al. 2024, FineWeb; 20 tokens a weight (Hoffmann et al. 2022)",
     target=4.1,
+    **pretraining(600_000_000),
 )
-pretraining(
+task(
     "lm_fineweb_124m",
     Pretraining(GPT2_SMALL, "fineweb"),
-    2_500_000_000,
     summary="Text of the web, GPT-2 small's shape, 2.5 billion tokens; nats a token.",
     source="modded-nanogpt (Jordan et al. 2024); 20 tokens a weight (Hoffmann et al. 2022)",
     target=3.4,
+    **pretraining(2_500_000_000),
 )

@@ -87,5 +87,5 @@ task(
     budget=32 * 1000,
     evaluations=20,
     score=score.final("loss", higher_is_better=False, worst=UNIFORM),
-    target=1.85,
+    target=1.68,
 )
