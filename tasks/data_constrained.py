@@ -68,7 +68,7 @@ task(
             3,
         ),
     ),
-    target=0.4,
+    target=0.35,
 )
 
 EPOCHS = 16
