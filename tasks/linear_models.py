@@ -202,7 +202,7 @@ task(
     version=1,
     track="mini",
     summary="Online linear regression, one noisy example a step: averaging takes variance away.",
-    source="Li et al. 2025, Understanding SGD with Exponential Moving Average: A Case Study in "
+    source="Li and Gu 2025, Understanding SGD with Exponential Moving Average: A Case Study in "
     "Linear Regression; sizes of this suite",
     batch_size=8,
     budget=8000,

@@ -94,8 +94,9 @@ class HierarchicalPolynomial(Problem):
     """y = g(p(x)): a quadratic form p of Gaussian inputs, and a polynomial g of it.
 
     p(x) = <x, A x> with A symmetric and without trace, scaled to unit variance, and
-    g(p) = (p + (p^2 - 1) / sqrt(2)) / sqrt(2). A network of three layers can learn p first and then g of it, from about
-    features^2 examples, where kernels need features^4 (Wang et al. 2023; Nichani et al. 2023).
+    g(p) = (p + (p^2 - 1) / sqrt(2)) / sqrt(2). A network of three layers can learn p first and then
+    g of it, from about features^2 examples, where kernels need features^4 (Wang et al. 2023;
+    Nichani et al. 2023).
 
     Metric `relative_error`: mean squared error over the variance of the held-out targets.
     """
