@@ -126,8 +126,8 @@ class Plan:
 
     @property
     def journal(self) -> Path:
-        """The study's storage. Other versions of torch or Optuna would go on differently."""
-        versions = [self.identity, torch.__version__, optuna.__version__]
+        """The study's storage. Other code of the task, or of torch or Optuna, goes on differently."""
+        versions = [self.identity, self.task.fingerprint, torch.__version__, optuna.__version__]
         key = hashlib.sha256(json.dumps(versions).encode()).hexdigest()[:12]
         name = f"{self.method.name}.{self.rules.name}.{key}.journal"
         return home() / "studies" / self.task.name / name
