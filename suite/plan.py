@@ -126,7 +126,7 @@ class Plan:
 
     @property
     def journal(self) -> Path:
-        """The study's storage. Other code of the task, or of torch or Optuna, goes on differently."""
+        """The study's storage: only the same code of task, torch and Optuna goes on with it."""
         versions = [self.identity, self.task.fingerprint, torch.__version__, optuna.__version__]
         key = hashlib.sha256(json.dumps(versions).encode()).hexdigest()[:12]
         name = f"{self.method.name}.{self.rules.name}.{key}.journal"
