@@ -18,16 +18,18 @@ from suite.roles import mark_head
 from suite.tasks import FullBatch, Shuffled
 
 
-def two_layers(features: int, width: int, start: float) -> nn.Module:
+def two_layers(features: int, width: int, start: float, bias: bool) -> nn.Module:
     """A ReLU network from `features` inputs to two class scores.
 
     Hidden weights have the standard deviation `start`, output weights 1 / sqrt(width); biases 0.
     """
-    hidden, head = nn.Linear(features, width), nn.Linear(width, 2)
+    hidden = nn.Linear(features, width, bias=bias)
+    head = nn.Linear(width, 2, bias=bias)
     nn.init.normal_(hidden.weight, std=start)
     nn.init.normal_(head.weight, std=width**-0.5)
-    nn.init.zeros_(hidden.bias)
-    nn.init.zeros_(head.bias)
+    if bias:
+        nn.init.zeros_(hidden.bias)
+        nn.init.zeros_(head.bias)
     return nn.Sequential(hidden, nn.ReLU(), mark_head(head))
 
 
@@ -38,11 +40,14 @@ class XorClusters(Problem):
     vectors; the noise around them is Gaussian in `features` dimensions, with the standard deviation
     `noise` in each. No linear classifier is better than chance.
 
-    With more dimensions than examples (Xu et al. 2024), one step of gradient descent fits every
-    training label, the wrong ones too, by the noise of each example, and tells nothing about new
-    ones; many steps later the network classifies new ones too and still fits the wrong labels:
-    grokking, then benign overfitting. With fewer (Frei, Chatterji and Bartlett 2022) a network of
-    two layers learns the clean rule in spite of the wrong labels.
+    With many more dimensions than examples, a wide network and a tiny start (Xu et al. 2024), one
+    step of gradient descent fits every training label, the wrong ones too, by the noise of each
+    example, and tells nothing about new ones; many steps later the network classifies new ones too
+    and still fits the wrong labels: grokking, then benign overfitting. A test holds this. The
+    registered task is smaller and less noisy, so that AdamW is better than chance: one step does
+    not fit it, and whether the wrong labels are fitted by the end depends on the learning rate.
+    With fewer dimensions (Frei, Chatterji and Bartlett 2022) a network of two layers learns the
+    clean rule in spite of the wrong labels.
 
     Held-out labels are clean: `accuracy` is that of the rule. Train loss shows the fit.
     """
@@ -84,7 +89,8 @@ class XorClusters(Problem):
         return Split(inputs, labels)
 
     def model(self) -> nn.Module:
-        return two_layers(self.features, self.width, self.start)
+        # As in both papers; a bias of the output would learn which class is the more frequent one.
+        return two_layers(self.features, self.width, self.start, bias=False)
 
     def batches(
         self, train: Split, batch_size: int, generator: torch.Generator
@@ -130,7 +136,7 @@ class UnequalFeatures(Problem):
         return Data(*splits, hashlib.sha256(text.encode()).hexdigest()[:16])
 
     def model(self) -> nn.Module:
-        return two_layers(1 + self.weak, self.width, (1 + self.weak) ** -0.5)
+        return two_layers(1 + self.weak, self.width, (1 + self.weak) ** -0.5, bias=True)
 
     def batches(
         self, train: Split, batch_size: int, generator: torch.Generator
@@ -151,14 +157,14 @@ task(
     ),
     version=1,
     track="mini",
-    summary="XOR of four clusters in many dimensions with wrong labels: benign overfitting.",
+    summary="XOR of four clusters in many dimensions with a tenth of the labels wrong; clean accuracy.",
     source="Xu et al. 2024, Benign Overfitting and Grokking in ReLU Networks for XOR Cluster Data; "
     "sizes of this suite",
     batch_size=200,
     budget=200 * 200,
     evaluations=20,
     score=score.final("accuracy", higher_is_better=True, worst=0.5),
-    target=0.7,
+    target=0.93,
 )
 
 task(
