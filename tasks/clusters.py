@@ -157,7 +157,7 @@ task(
     ),
     version=1,
     track="mini",
-    summary="XOR of four clusters in many dimensions with a tenth of the labels wrong; clean accuracy.",
+    summary="XOR of four clusters in high dimension, a tenth of labels wrong: clean accuracy.",
     source="Xu et al. 2024, Benign Overfitting and Grokking in ReLU Networks for XOR Cluster Data; "
     "sizes of this suite",
     batch_size=200,
