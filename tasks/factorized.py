@@ -122,7 +122,9 @@ class DiagonalLinearNetwork(Problem):
     Of all weights that fit the examples, gradient flow from u = `start` finds nearly those of
     smallest l1 norm if the start is small, which are the sparse truth, and those of smallest l2
     norm if it is large, which are far from it (Woodworth et al. 2020). Large noisy steps move
-    further to the sparse side (Andriushchenko et al. 2023).
+    further to the sparse side (Andriushchenko et al. 2023). Adam loses this bias: from half as many
+    examples as features it does worse than predicting 0, tuned or not. The task has more, so that
+    it can be solved at all.
 
     `sparsity` of the true weights are +1 or -1, the others 0. Held-out examples are Gaussian like
     the training ones, so their expected error is the distance to the truth. Metrics:
@@ -191,15 +193,15 @@ task(
 
 task(
     "diagonal_linear_net",
-    DiagonalLinearNetwork(features=100, sparsity=4, examples=50, held_out=500, start=0.01),
+    DiagonalLinearNetwork(features=100, sparsity=4, examples=85, held_out=500, start=0.01),
     version=1,
     track="mini",
     summary="Sparse regression with u * v as weights: does the method find the sparse solution?",
     source="Andriushchenko et al. 2023, SGD with Large Step Sizes Learns Sparse Features; sizes of "
     "this suite",
-    batch_size=50,
-    budget=50 * 1000,
+    batch_size=85,
+    budget=85 * 1000,
     evaluations=40,
     score=score.final("log10_error", higher_is_better=False, worst=1.0),
-    target=-0.4,
+    target=-1.2,
 )

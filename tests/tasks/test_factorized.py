@@ -81,7 +81,7 @@ def test_gradient_descent_from_a_large_start_does_not_recover_the_matrix(sensing
 
 def test_small_starts_find_the_sparse_weights_and_large_ones_do_not(diagonal):
     small, large = (
-        train(diagonal, partial(SGD, lr=lr), start=start)
+        train(diagonal, partial(SGD, lr=lr), start=start, examples=50)
         for start, lr in ((0.01, 0.1), (3.0, 0.01))
     )
     assert small.curve.train_loss[-1] < 1e-3, "both fit the examples"
@@ -93,6 +93,6 @@ def test_small_starts_find_the_sparse_weights_and_large_ones_do_not(diagonal):
 
 
 def test_adam_loses_the_bias_to_sparsity(diagonal):
-    adam = train(diagonal, partial(Adam, lr=0.01))
+    adam = train(diagonal, partial(Adam, lr=0.01), examples=50)
     assert adam.curve.train_loss[-1] < 1e-3
     assert adam.test_score > -0.6
