@@ -8,7 +8,7 @@ at a millionth of the cost. The constants are those of the published generator. 
 draws one set of 5,000 signals from the seed 42 and splits that; here each run draws its own, and
 validation and test signals are fresh draws.
 
-Contrast: mnist1d: adamw over sgd
+Contrast: mnist1d: adamw over mezo
 """
 
 from __future__ import annotations
