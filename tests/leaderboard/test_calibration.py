@@ -15,9 +15,8 @@ from scripts.calibrate import APART, contrast_of
 from scripts.write_task_table import PAGE, page
 from suite import registry
 from suite.errors import SuiteError
-from tests.commands import TINY
+from tests.commands import ROOT, TINY, environment
 
-ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "calibrate.py"
 MINI = [task for task in registry.load_all("task")[0] if task.track == "mini"]
 
@@ -51,6 +50,12 @@ def test_a_task_without_a_contrast_is_refused():
         contrast_of(task)
 
 
+def run(command: list[str], home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, env=environment(home), capture_output=True, text=True, timeout=300
+    )
+
+
 def test_the_script_measures_a_task(tmp_path):
     text = Path(TINY).read_text(encoding="utf-8").replace("tiny_blobs", "wide_blobs")
     # More held-out points, so that seeds differ less.
@@ -61,7 +66,7 @@ def test_the_script_measures_a_task(tmp_path):
     path = tmp_path / "references.json"
     command = [sys.executable, str(SCRIPT), str(file), "--references", str(path)]
     command += ["--results", str(tmp_path / "results")]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = run(command, tmp_path / "home")
     assert done.returncode == 0, done.stderr
     assert "adamw over mezo by" in done.stdout
     reference = references.load(path)["wide_blobs"]
@@ -74,7 +79,7 @@ def test_the_script_measures_a_task(tmp_path):
     files = {file.name for file in (tmp_path / "results" / "wide_blobs").iterdir()}
     assert files == {"adamw.quick.json", "mezo.quick.json"}
 
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    again = run(command, tmp_path / "home")
     assert again.returncode == 0, again.stderr
     kept = references.load(path)["wide_blobs"]
     assert (kept.tuned, kept.untuned, kept.frozen) == (
