@@ -1,7 +1,7 @@
 """Linear models on Gaussian data, where theory says what each method must do.
 
 Contrast: anisotropic_quadratic: sgd over adamw
-Contrast: sgd_ema_linreg: sgd+iterate_ema over sgd
+Contrast: sgd_ema_linreg: sgd+iterate_ema over adamw
 Contrast: separable_logreg: sgd over lion
 """
 
