@@ -10,7 +10,7 @@ Edelman et al. 2024, "The Evolution of Statistical Induction Heads: In-Context L
 Chains"; the same task is the chain-shaped case of Nichani et al. 2024, "How Transformers Learn
 Causal Structure with Gradient Descent".
 
-Contrast: lm_induction: adamw over sgd
+Contrast: lm_induction: adamw over mezo
 """
 
 from __future__ import annotations
