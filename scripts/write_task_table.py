@@ -14,7 +14,8 @@ from leaderboard.references import Reference
 from suite import registry
 from suite.tasks import TRACKS, Task
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "tasks.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "tasks.md"
 _HEAD = """# The tasks
 
 <!-- Written by scripts/write_task_table.py: change or calibrate the tasks, then run it again. -->
@@ -40,7 +41,8 @@ _TRACKS = {
 def page() -> str:
     """The page's text."""
     known = references.load()
-    tasks: list[Task] = registry.load_all("task")[0]
+    found: list[Task] = registry.load_all("task")[0]
+    tasks = [task for task in found if task.path.parent == ROOT / "tasks"]  # not from packages
     parts = [_HEAD]
     for track in TRACKS:
         parts.append(f"\n## Track {track}: {_TRACKS[track]}\n")
