@@ -41,6 +41,10 @@ def made_up_images(train: int, test: int) -> Images:
     return Images(split(train), split(test), "0" * 16, canonical=False, source="made up")
 
 
+def _stand_in(*_: object, train: int, test: int) -> Images:
+    return made_up_images(train, test)
+
+
 def vision_task(name: str, monkeypatch: pytest.MonkeyPatch) -> Task:
     """The task with its network, augmentation and batch size, and as few steps as are timed."""
     task = registry.get("task", name)
@@ -51,8 +55,7 @@ def vision_task(name: str, monkeypatch: pytest.MonkeyPatch) -> Task:
         scope = getattr(vars(kind).get("data"), "__globals__", {})
         for load in ("load_cifar10", "load_images"):
             if load in scope:
-                stand_in = lambda *_, train, test: made_up_images(train, test)  # noqa: E731
-                monkeypatch.setitem(scope, load, stand_in)
+                monkeypatch.setitem(scope, load, _stand_in)
     smaller = dataclasses.replace(
         task, problem=problem, batch_size=size, budget=steps * size, evaluations=1
     )

@@ -68,7 +68,6 @@ class BrokenFile:
 @dataclass
 class _Registry:
     found: dict[tuple[str, str], Any] = field(default_factory=dict)
-    loading: Path | None = None
     loaded: dict[Path, str] = field(default_factory=dict)
     extra_files: list[Path] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -91,7 +90,7 @@ def _register_component(
     summary: str = "",
     version: int = 1,
 ) -> None:
-    path = _registry.loading or Path(sys._getframe(2).f_code.co_filename)
+    path = Path(sys._getframe(2).f_code.co_filename)
     text = summary or _first_sentence(build)
     add(
         Component(
@@ -302,11 +301,7 @@ def _load_path(path: Path) -> None:
         return
     for key in [key for key, entry in _registry.found.items() if entry.path == path]:
         del _registry.found[key]
-    _registry.loading = path
-    try:
-        _import(path)
-    finally:
-        _registry.loading = None
+    _import(path)
     _registry.loaded[path] = text_hash
 
 

@@ -122,16 +122,16 @@ class Problem(ABC):
         A `suite.streams.TaskStream` is told the share of the budget that is spent.
         """
 
-    def initialize(self, model: nn.Module, train: Split) -> None:  # noqa: B027
+    def initialize(self, model: nn.Module, train: Split) -> None:
         """Set a fresh model's weights that follow from the training data, in place.
 
         Called once, on the device, before any method sees the model.
         """
 
-    def accelerate(self, model: nn.Module, device: str) -> None:  # noqa: B027
+    def accelerate(self, model: nn.Module, device: str) -> None:
         """Make a fresh model fast on its device, in place: compile parts, change memory formats."""
 
-    def constrain(self, model: nn.Module) -> None:  # noqa: B027 (most tasks have no constraint)
+    def constrain(self, model: nn.Module) -> None:
         """Project the weights onto the feasible set, in place; called after every step."""
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:

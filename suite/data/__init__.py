@@ -19,7 +19,6 @@ _HOME = {
     "Text": "suite.data.text",
     "load_text": "suite.data.text",
     "load_tokens": "suite.data.tokens",
-    "prepare_text": "suite.data.text",
 }
 __all__ = [*_HOME]
 
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from suite.data.images import prepare_images as prepare_images
     from suite.data.text import Text as Text
     from suite.data.text import load_text as load_text
-    from suite.data.text import prepare_text as prepare_text
     from suite.data.tokens import GPT2_TOKENS as GPT2_TOKENS
     from suite.data.tokens import load_tokens as load_tokens
 

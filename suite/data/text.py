@@ -67,11 +67,6 @@ def load_text(name: str, folder: Path) -> Text:
     return _spec(name).load(folder)
 
 
-def prepare_text(name: str, folder: Path) -> None:
-    """Make `load_text` work: download what is missing. Raises MissingData."""
-    _spec(name).prepare(folder)
-
-
 def _spec(name: str) -> TextSet:
     spec = catalog.get(name)
     if not isinstance(spec, TextSet):

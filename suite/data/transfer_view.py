@@ -6,9 +6,12 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from suite.sizes import human_size
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 _LINE_SECONDS = 10.0
 
@@ -45,11 +48,11 @@ def make_transfer_view(label: str, done: int, total: int | None) -> Iterator[Tra
 
 
 class _Bar:
-    def __init__(self, bars: object, task: int) -> None:
+    def __init__(self, bars: Progress, task: TaskID) -> None:
         self._bars, self._task = bars, task
 
     def at(self, done: int) -> None:
-        self._bars.update(self._task, completed=done)  # type: ignore[attr-defined]
+        self._bars.update(self._task, completed=done)
 
 
 class _Lines:
