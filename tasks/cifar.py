@@ -11,6 +11,7 @@ Contrast: cifar10_mini: adamw over mezo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,12 +31,12 @@ DEVIATION = (0.2470, 0.2435, 0.2616)
 def normalize(images: Tensor) -> Tensor:
     """Bytes (N, 3, 32, 32) to floats of about mean 0 and variance 1, channels last in memory."""
     # Channels last is twice as fast on a CPU; three planes are stacked four times as fast as
-    # permuted, and a whole row of constants, not three, is four times as fast to subtract.
+    # permuted, and one pass over whole rows is four times as fast as subtracting three numbers.
     rows = torch.stack(images.unbind(1), dim=3).flatten(1).float()
     mean = torch.tensor(MEAN, device=images.device).repeat(SIDE * SIDE)
     deviation = torch.tensor(DEVIATION, device=images.device).repeat(SIDE * SIDE)
-    rows.div_(255).sub_(mean).div_(deviation)
-    return rows.view(-1, SIDE, SIDE, 3).permute(0, 3, 1, 2)
+    normalized = torch.addcmul(-mean / deviation, rows, 1 / (255 * deviation))
+    return normalized.view(-1, SIDE, SIDE, 3).permute(0, 3, 1, 2)
 
 
 def pack(images: Tensor) -> Tensor:
@@ -48,20 +49,28 @@ def pack(images: Tensor) -> Tensor:
 def flip_and_shift(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Mirror every second image, move each by up to 2 pixels, reflect at the edges; normalize.
 
-    Packed pixels (N, 32, 32) in, floats (N, 3, 32, 32) out. Rows and columns are looked up by
-    index: one gather does all of it, on the images' device.
+    Packed pixels (N, 32, 32) in, floats (N, 3, 32, 32) out. All of it is one look-up by index, on
+    the images' device.
     """
     count, device = len(pixels), pixels.device
-    shifts = torch.randint(-2, 3, (2, count, 1), generator=generator)
-    mirrored = torch.rand(count, 1, generator=generator) < 0.5
-    line = torch.arange(SIDE).expand(count, SIDE)
-    rows = _reflect(line + shifts[0]).to(device)
-    columns = _reflect(torch.where(mirrored, line.flip(1), line) + shifts[1]).to(device)
-    image = torch.arange(count, device=device).view(-1, 1, 1)
-    where = (image * SIDE + rows.unsqueeze(2)) * SIDE + columns.unsqueeze(1)
+    moves = _moves(device)
+    drawn = torch.randint(len(moves), (count,), generator=generator).to(device)
+    first = torch.arange(0, pixels.numel(), SIDE * SIDE, dtype=torch.int32, device=device)
+    where = moves.index_select(0, drawn) + first.unsqueeze(1)
     # index_select copies memory, four times as fast as brackets.
     moved = pixels.flatten().index_select(0, where.flatten()).view(count, SIDE, SIDE, 1)
     return normalize(moved.view(torch.uint8)[..., :3].permute(0, 3, 1, 2))
+
+
+@cache
+def _moves(device: torch.device) -> Tensor:
+    """Which pixel, counted row by row, each pixel of a moved image shows: (50 moves, 1,024)."""
+    line = torch.arange(SIDE)
+    shifts = torch.arange(-2, 3).unsqueeze(1)
+    rows = _reflect(line + shifts)
+    columns = _reflect(torch.cat((line + shifts, line.flip(0) + shifts)))
+    sources = rows.view(-1, 1, SIDE, 1) * SIDE + columns.view(1, -1, 1, SIDE)
+    return sources.flatten(2).flatten(0, 1).int().to(device)
 
 
 def _reflect(index: Tensor) -> Tensor:

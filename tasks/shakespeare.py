@@ -8,6 +8,8 @@ nanoGPT's choice of the best checkpoint by the split it reports; windows drawn w
 
 The first 90 % of the text train, as in nanoGPT; of what it validates on, the first half tunes and
 the second half tests.
+
+Contrast: lm_shakespeare_mini: adamw over sgd
 """
 
 from __future__ import annotations
