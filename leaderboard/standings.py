@@ -41,10 +41,9 @@ class Entry:
     metric: float | None
     #: gradient evaluations, one a run; infinite where the target was missed
     times_to_target: list[float]
-    #: medians; the last is seconds divided by those of an AdamW step on the same machine
+    #: medians
     gradient_evaluations: float
     seconds: float
-    adamw_steps: float | None
     #: runs that did not complete, by status, tuning runs included
     failures: Counter[str]
     #: no evaluation run completed
@@ -148,11 +147,6 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
     done = [run for run in runs if run.status == "completed"]
     metrics = [run.curve.test.get(result.task.metric, []) for run in done]
     last = [values[-1] for values in metrics if values]
-    steps = [
-        run.cost.seconds / run.cost.calibration_step_seconds
-        for run in runs
-        if run.cost.calibration_step_seconds is not None
-    ]
     missed = math.inf
     times = [missed if run.time_to_target is None else run.time_to_target for run in runs]
     return Entry(
@@ -164,7 +158,6 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
         times_to_target=times,
         gradient_evaluations=statistics.median(run.cost.gradient_evaluations for run in runs),
         seconds=statistics.median(run.cost.seconds for run in runs),
-        adamw_steps=statistics.median(steps) if steps else None,
         failures=Counter(run.status for run in result.failed),
         failed=all(run.status not in ("completed", "pruned") for run in runs),
     )
