@@ -63,7 +63,7 @@ def choose_standing(
 
 
 def differences(standing: TaskStanding, methods: Sequence[str]) -> list[Difference]:
-    """Mean test score of each further method minus that of the first, with 95% intervals.
+    """Mean test score of each further method minus that of the first, with bootstrap intervals.
 
     Runs with the same seed share data split, initial weights and batch order, so their difference
     is taken seed by seed; without common seeds the two means are resampled apart.

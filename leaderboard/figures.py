@@ -122,7 +122,7 @@ def track_intervals(track: TrackStanding, most: int = 25) -> Drawing | None:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("scaled score (0 untuned SGD, 1 tuned AdamW)")
     more = len(track.complete) - len(shown)
-    caption = "Interquartile mean over all runs of the track with its 95% interval." + (
+    caption = "Interquartile mean over all runs of the track with its bootstrap interval." + (
         f" The best {len(shown)}; {more} more are in the table." if more else ""
     )
     facts = "; ".join(

@@ -22,7 +22,7 @@ from leaderboard.filters import FILTERS, slug
 from leaderboard.references import References
 from leaderboard.selection import Superseded, finished, select
 from leaderboard.standings import Entry, TaskStanding, task_standing
-from leaderboard.statistics import REPETITIONS
+from leaderboard.statistics import COVERAGE, PERCENTILES, REPETITIONS
 from leaderboard.tracks import TrackStanding, track_standings
 from suite.errors import UsageError
 from suite.frames import Invalid, Stored, read_folder, runs_frame
@@ -173,6 +173,8 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
         prices=PRICES,
         price_words=_PRICE_WORDS,
         repetitions=REPETITIONS,
+        percentiles=PERCENTILES,
+        coverage=COVERAGE,
         references=site.references,
     )
     for asset in ("leaderboard.css", "leaderboard.js"):

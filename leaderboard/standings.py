@@ -1,8 +1,9 @@
 """Standings on a task: every method's place, with its uncertainty and its cost.
 
-A rank is 1 + the number of methods whose 95% interval of the mean test score lies wholly on the
-better side of this method's interval: methods that cannot be told apart share a rank. A method
-whose every evaluation run failed ranks after all that have one.
+A method's rank is 1 + the number of methods whose bootstrap interval of the mean test score lies
+wholly on the better side of its own. Overlap is not transitive: two methods whose intervals overlap
+have different ranks if a third is wholly better than only one of them. A method whose every
+evaluation run failed ranks after all that have one that did not.
 """
 
 from __future__ import annotations

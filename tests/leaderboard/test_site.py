@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from html.parser import HTMLParser
 
@@ -48,6 +49,11 @@ def made(tmp_path_factory):
 def built(results, tmp_path, references=REFERENCES):
     report = build(results, tmp_path / "site", references)
     return report, tmp_path / "site"
+
+
+def visible(page):
+    """The text of a page, without its tags, with one space between words."""
+    return " ".join(html.unescape(re.sub("<[^>]*>", " ", page.read_text("utf-8"))).split())
 
 
 class Links(HTMLParser):
@@ -164,6 +170,24 @@ def test_a_task_page_says_that_its_data_is_not_canonical(tmp_path):
     page = (site / "tasks" / "digits.html").read_text("utf-8")
     assert "Not the task's canonical data" in page
     assert "fingerprint abababab" in page
+
+
+def test_the_pages_state_the_rule_of_ranks_and_what_intervals_hold(made):
+    report, site = made
+    pages = {path.relative_to(site).as_posix(): visible(path) for path in report.pages}
+    rule = (
+        "A method's rank is 1 + the number of methods whose bootstrap interval lies wholly on the "
+        "better side of its own."
+    )
+    for page in ("index.html", "protocol.html", "tasks/digits.html"):
+        assert rule in pages[page]
+    # Overlap is not transitive: what overlaps need not share a rank.
+    assert not any("share a rank" in text or "told apart" in text for text in pages.values())
+    assert not any(re.search("95 ?%.{0,20} interval", text) for text in pages.values())
+    assert (
+        "it holds the true mean 75% of the time with 3 seeds and 84% of the time with 5 seeds, "
+        "so read a small gap at quick as a hint" in pages["protocol.html"]
+    )
 
 
 def test_times_are_not_given_in_steps_of_adamw(made):

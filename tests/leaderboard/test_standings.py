@@ -30,7 +30,7 @@ def ranks(standing):
     return {entry.method: entry.rank for entry in standing.ranked}
 
 
-def test_overlapping_intervals_share_a_rank():
+def test_a_rank_counts_those_that_are_wholly_better():
     standing = standing_of(
         make_result(method="lion", scores=[0.90, 0.91, 0.92]),
         make_result(method="adamw", scores=[0.91, 0.92, 0.93]),
@@ -38,6 +38,18 @@ def test_overlapping_intervals_share_a_rank():
     )
     assert ranks(standing) == {"adamw": 1, "lion": 1, "sgd": 3}
     assert [entry.method for entry in standing.ranked] == ["adamw", "lion", "sgd"]
+
+
+def test_intervals_that_overlap_may_have_different_ranks():
+    standing = standing_of(
+        make_result(method="lion", scores=[0.90, 0.91, 0.92]),
+        make_result(method="adamw", scores=[0.85, 0.88, 0.91]),
+        make_result(method="sgd", scores=[0.85, 0.86, 0.87]),
+    )
+    lion, adamw, sgd = (entry.raw for entry in standing.ranked)
+    assert lion.low < adamw.high
+    assert adamw.low < sgd.high
+    assert ranks(standing) == {"lion": 1, "adamw": 1, "sgd": 2}
 
 
 def test_lower_is_better_where_the_task_says_so():

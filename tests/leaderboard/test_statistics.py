@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from leaderboard.statistics import (
+    COVERAGE,
     bootstrap,
     expected_best,
     generator,
@@ -72,6 +73,15 @@ def test_interval_of_many_seeds_is_near_the_normal_one():
     half = 1.96 * scores.std() / 20
     assert interval.low == pytest.approx(scores.mean() - half, abs=0.05 * half)
     assert interval.high == pytest.approx(scores.mean() + half, abs=0.05 * half)
+
+
+@pytest.mark.parametrize("seeds", COVERAGE)
+def test_how_often_an_interval_holds_the_true_mean(seeds):
+    rng = generator("coverage", seeds)
+    found = [mean_interval(rng.normal(size=seeds), rng) for _ in range(3000)]
+    share = np.mean([interval.low <= 0 <= interval.high for interval in found])
+    # a standard error of the share is at most 0.008
+    assert share == pytest.approx(COVERAGE[seeds], abs=0.02)
 
 
 def test_iqm_interval_resamples_within_tasks_only():
