@@ -69,6 +69,15 @@ class Site:
             return ""
         return max(finished(item.result) for item in self.stored).date().isoformat()
 
+    @functools.cached_property
+    def barely_compared(self) -> int:
+        """How many tasks have results of two methods at most."""
+        methods = [
+            {entry.method for standing in standings for entry in standing.entries}
+            for standings in self.by_task.values()
+        ]
+        return sum(len(names) <= 2 for names in methods)
+
 
 def build(
     results: str | Path, output: str | Path, references: References | None = None

@@ -190,6 +190,13 @@ def test_the_pages_state_the_rule_of_ranks_and_what_intervals_hold(made):
     )
 
 
+def test_the_index_says_how_much_is_compared(made):
+    _, site = made
+    text = visible(site / "index.html")
+    assert "4 methods on 2 tasks; 1 of the tasks holds no more than two methods so far." in text
+    assert "Within a protocol, every method gets the same number of tuning trials" in text
+
+
 def test_times_are_not_given_in_steps_of_adamw(made):
     # One short measurement a process: AdamW's own times came out as 0.4 to 5.7 of its steps.
     report, _ = made
