@@ -32,32 +32,46 @@ def test_images_are_the_real_ones_standardized():
     assert sorted(restored.round().int().tolist()) == expected
 
 
-def test_stream_permutes_pixels_anew_every_pass(stream):
+def task_images(batches, task: int, count: int) -> torch.Tensor:
+    """The next images of a stream when so many tasks' share of the budget is spent."""
+    batches.progress = task / batches.tasks
+    return torch.cat([inputs for inputs, _ in islice(batches, count)])
+
+
+def permuted_alike(images: torch.Tensor, others: torch.Tensor) -> bool:
+    """Whether the same pixels are never anything but blank: so they are if moved alike."""
+    return torch.equal(images.std(0) == 0, others.std(0) == 0)
+
+
+def test_every_task_permutes_the_pixels_of_all_images_anew(stream):
     train = stream.problem.data(Path("unused"), torch.Generator()).train
     batches = stream.problem.batches(train, 16, torch.Generator().manual_seed(0))
     per_task = len(train) // 16
-    passes = [torch.cat([inputs for inputs, _ in islice(batches, per_task)]) for _ in range(3)]
     original = {tuple(sorted(row)) for row in train.inputs.tolist()}
-    for images in passes:
+    first, second = (task_images(batches, task, per_task) for task in (0, 1))
+    for images in (first, second):
         # The same images: their pixels in another order, each image once.
         assert len({tuple(row) for row in images.tolist()}) == len(images) == per_task * 16
         assert {tuple(sorted(row)) for row in images.tolist()} <= original
-    # One permutation for a whole pass: the ever-blank pixels are the same ones in each half.
-    blank = [[(half.std(0) == 0).tolist() for half in images.chunk(2)] for images in passes]
-    unmoved = (train.inputs.std(0) == 0).tolist()
-    for first, second in blank:
-        shared = [a and b for a, b in zip(first, second, strict=True)]
-        assert sum(shared) >= sum(unmoved) > 0
-        assert shared != unmoved
-    assert blank[0][0] != blank[1][0] != blank[2][0]
+        assert not permuted_alike(images, train.inputs)
+    assert not permuted_alike(first, second)
+    assert permuted_alike(second, task_images(batches, 1, per_task))
+
+
+def test_every_method_meets_every_task_whatever_a_step_costs(stream):
+    """A method that pays four times a step must not meet fewer tasks: fewer are easier."""
+    train = stream.problem.data(Path("unused"), torch.Generator()).train
+    cheap, dear = (
+        stream.problem.batches(train, 32, torch.Generator().manual_seed(3)) for _ in range(2)
+    )
+    for task in (0, 1, 40, 79):
+        assert permuted_alike(task_images(cheap, task, 56), task_images(dear, task, 56 * 2))
+    assert dear.tasks == 80
 
 
 def test_stream_evaluates_whole_tasks(stream):
-    batches_per_task = 1797 // 32
-    window = stream.gradient_evaluations / stream.evaluations
-    assert window % batches_per_task == 0
-    # A method that pays twice a step sees half as many tasks, and still whole ones.
-    assert (window / 2) % batches_per_task == 0
+    assert stream.problem.tasks % stream.evaluations == 0
+    assert stream.gradient_evaluations == stream.problem.tasks * (1797 // 32)
 
 
 def test_online_accuracy_is_measured_before_the_update(stream):
