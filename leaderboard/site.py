@@ -243,11 +243,17 @@ def _failures(found: list[tuple[TaskStanding, Entry]]) -> Iterator[dict[str, Any
 
 
 def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Free text that a spreadsheet would take for a formula gets an apostrophe in front."""
-    if "reason" not in frame:
-        return frame
-    risky = frame["reason"].str.match(r"[=+\-@\t\r]", na=False)
-    return frame.assign(reason=frame["reason"].mask(risky, "'" + frame["reason"].fillna("")))
+    """Text that a spreadsheet would take for a formula gets an apostrophe in front, in any column.
+
+    Besides free text there are choices of hyperparameters, in columns that may hold numbers, too.
+    """
+    texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
+    return frame.assign(**{name: [_plain_cell(cell) for cell in frame[name]] for name in texts})
+
+
+def _plain_cell(cell: Any) -> Any:
+    risky = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    return f"'{cell}" if risky else cell
 
 
 def _check_replaceable(output: Path) -> None:

@@ -210,11 +210,26 @@ def test_the_download_holds_all_runs(made):
     assert str(site.parent) not in (site / "results.csv").read_text()
 
 
-def test_a_formula_in_a_reason_is_text_in_the_download(tmp_path):
-    evil = make_result(status="failed", run={"reason": "=HYPERLINK(1)", "status": "failed"})
-    write_results(tmp_path / "results", [evil])
+def test_a_formula_in_any_column_is_text_in_the_download(tmp_path):
+    formula = '=HYPERLINK("http://evil","x")'
+    space = {"kind": "choice", "default": "+1", "choices": ["+1"]}
+    evil = make_result(
+        method="sgd",
+        component={"search_space": {"lr": space}},
+        environment={"finished": formula},
+        run={"reason": formula, "status": "failed", "hyperparameters": {"sgd": {"lr": "+1"}}},
+    )
+    # In the same column a number of another result: it stays a number, its sign included.
+    other = make_result(
+        method="sgd+sam", run={"hyperparameters": {"sgd": {"lr": -0.5}}, "validation_score": -2.0}
+    )
+    write_results(tmp_path / "results", [evil, other])
     _, site = built(tmp_path / "results", tmp_path)
-    assert set(pd.read_csv(site / "results.csv").reason) == {"'=HYPERLINK(1)"}
+    runs = pd.read_csv(site / "results.csv", dtype=str)
+    assert set(runs.reason.dropna()) == {f"'{formula}"}
+    assert set(runs.finished) == {f"'{formula}", other.environment.finished}
+    assert set(runs["hp.sgd.lr"]) == {"'+1", "-0.5"}
+    assert "-2.0" in set(runs.validation_score)
 
 
 def test_text_of_result_files_is_escaped(tmp_path):
