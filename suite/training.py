@@ -7,6 +7,7 @@ method owns everything between two batches, and sees only the model, the batch a
 from __future__ import annotations
 
 import os
+import random
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -138,14 +140,14 @@ class _Session:
         train = data.train.to(trial.device)
         self._calibration = rounded(calibrate(task, train, trial.device))
 
-        torch.manual_seed(derive(trial.seed, "initialization"))
+        _seed_everything(derive(trial.seed, "initialization"))
         model = problem.model().to(trial.device)
         problem.initialize(model, train)
         problem.accelerate(model, trial.device)
         batches = iter(problem.batches(train, task.batch_size, self._generator("batches")))
         self._stream = batches if isinstance(batches, TaskStream) else None
 
-        torch.manual_seed(derive(trial.seed, "method"))
+        _seed_everything(derive(trial.seed, "method"))
         info = TaskInfo(
             batch_size=task.batch_size,
             steps=int(self._budget // task.batch_size),
@@ -292,6 +294,13 @@ class _Session:
 
     def _generator(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(derive(self._trial.seed, purpose))
+
+
+def _seed_everything(seed: int) -> None:
+    """Seed every global generator that a method may draw from."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # numpy takes 32 bits
 
 
 def _present(split: Split | None, device: str) -> Split | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import random
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -100,6 +102,14 @@ class Peeking(torch.optim.SGD):
         return super().step(closure)
 
 
+class Dicing(torch.optim.SGD):
+    """Draws from the generators of Python, numpy and torch."""
+
+    def step(self, closure):
+        self.param_groups[0]["lr"] = 0.1 * random.random() * np.random.rand() * float(torch.rand(1))
+        return super().step(closure)
+
+
 PROBLEMS = {
     "delayed": Delayed(),
     "bounded": Bounded(),
@@ -114,6 +124,7 @@ def run():
     about = {"paper": "none", "url": "", "summary": "For a test."}
     optimizer("plain_steps", torch.optim.SGD, **about)
     optimizer("peeking_steps", Peeking, **about)
+    optimizer("dicing_steps", Dicing, **about)
     regularizer("listener", Listener, **about)
     for name, problem in PROBLEMS.items():
         settings = {"batch_size": 4, "budget": 4 * 8, "evaluations": 8, "target": 0.0}
@@ -125,15 +136,17 @@ def run():
             settings["evaluations"] = 2
         task(name, problem, version=1, track="mini", summary="", source="", score=final, **settings)
 
-    def trial(name, method="plain_steps", *regularizers):
+    def trial(name, method="plain_steps", *regularizers, seed=1):
         components = (("optimizer", method), *(("regularizer", r) for r in regularizers))
         values = {method: {"lr": 0.1}, **{r: {} for r in regularizers}}
-        return run_trial(Trial(name, components, values, 0, 1, "tuning")).run
+        return run_trial(Trial(name, components, values, 0, seed, "tuning")).run
 
     Listener.heard = []
     yield trial
     mine = {("task", name) for name in PROBLEMS} | {("regularizer", "listener")}
-    for key in mine | {("optimizer", "plain_steps"), ("optimizer", "peeking_steps")}:
+    for name in ("plain_steps", "peeking_steps", "dicing_steps"):
+        mine.add(("optimizer", name))
+    for key in mine:
         del registry._registry.found[key]
 
 
@@ -183,3 +196,10 @@ def test_a_stream_changes_task_with_the_budget_and_says_so(run):
     halves = [sum(losses[:4]) / 4, sum(losses[4:]) / 4]
     assert curve.validation["loss"] == pytest.approx(halves, rel=1e-5)
     assert curve.validation["plasticity"] == pytest.approx([0.19, 0.19], rel=1e-5)
+
+
+def test_a_seed_decides_every_global_generator(run):
+    first, second = run("bounded", "dicing_steps"), run("bounded", "dicing_steps")
+    assert first.status == "completed", first.reason
+    assert first.curve.validation == second.curve.validation
+    assert run("bounded", "dicing_steps", seed=2).curve.validation != first.curve.validation
