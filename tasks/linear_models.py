@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from sklearn.svm import SVC
 from torch import Tensor, nn
 
 from suite import Data, Problem, Split, score, task
@@ -165,6 +164,8 @@ def max_margin(inputs: Tensor, labels: Tensor) -> float:
     Each example is given twice, mirrored with the other label, so that the support vector machine
     has no use for its intercept. Raises ValueError if it finds no separator.
     """
+    from sklearn.svm import SVC  # takes a second, and lists of tasks do without
+
     signed = (inputs * labels.unsqueeze(1)).double()
     mirrored = torch.cat([signed, -signed])
     sides = torch.ones(len(signed)).repeat(2)
