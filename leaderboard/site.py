@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,17 +17,16 @@ from leaderboard import figures
 from leaderboard import references as frozen
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
+from leaderboard.placement import check_replaceable, swap, write_marker
 from leaderboard.references import References
 from leaderboard.selection import Superseded, finished, select
 from leaderboard.standings import Entry, TaskStanding, task_standing
 from leaderboard.statistics import COVERAGE, PERCENTILES, REPETITIONS
 from leaderboard.tracks import TrackStanding, track_standings
-from suite.errors import UsageError
 from suite.frames import Invalid, Stored, read_folder, runs_frame
 from suite.prices import PRICES
 from suite.protocol import PROTOCOLS
 
-MARKER = ".suite-leaderboard"
 _TRACEBACK = 4000
 _FAILURES = 20
 _PRICE_WORDS = {
@@ -88,17 +85,19 @@ def build(
     missing, or if `output` holds something that this function did not make.
     """
     output = Path(output).absolute()
-    _check_replaceable(output)
+    place = output.resolve()  # a link to a folder stays, what it leads to is replaced
+    check_replaceable(place)
     results = Path(results)
     stored, invalid = read_folder(results)
     stored = [Stored(item.path.relative_to(results), item.result) for item in stored]
     invalid = [Invalid(item.path.relative_to(results), item.reason) for item in invalid]
     site = gather(stored, invalid, frozen.load() if references is None else references)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix=f".{output.name}.") as temporary:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         made = Path(temporary) / "site"
         pages = [path.relative_to(made) for path in _write(site, made)]
-        _swap(made, output, Path(temporary) / "old")
+        check_replaceable(place)  # again: something may have been put there meanwhile
+        swap(made, place, Path(temporary) / "old")
     return BuildReport([output / page for page in pages], invalid, site.notices)
 
 
@@ -192,7 +191,7 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
     _plain_cells(runs_frame(site.stored)).to_csv(folder / "results.csv", index=False)
-    (folder / MARKER).write_text("made by: suite leaderboard build\n", encoding="utf-8")
+    write_marker(folder)
 
 
 def _track_drawings(site: Site) -> dict[tuple[str, str], list[Drawing]]:
@@ -254,29 +253,3 @@ def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
 def _plain_cell(cell: Any) -> Any:
     risky = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
     return f"'{cell}" if risky else cell
-
-
-def _check_replaceable(output: Path) -> None:
-    if not output.exists():
-        return
-    if not output.is_dir():
-        raise UsageError(f"{output}: is a file; name a folder for the site")
-    if any(output.iterdir()) and not (output / MARKER).is_file():
-        raise UsageError(
-            f"{output}: holds files that are no leaderboard; name an empty or a new folder"
-        )
-
-
-def _swap(made: Path, output: Path, old: Path) -> None:
-    """Put the new site in place of the old one; if that fails, the old one stays."""
-    replaced = output.exists()
-    if replaced:
-        os.replace(output, old)
-    try:
-        os.replace(made, output)
-    except OSError:
-        if replaced:
-            os.replace(old, output)
-        raise
-    if replaced:
-        shutil.rmtree(old)

@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from leaderboard.filters import breakable, figure, slug, web_address
+from leaderboard.placement import MARKER
 from leaderboard.references import Reference
 from leaderboard.site import build
 from suite.errors import UsageError
+from suite.frames import runs_frame
 from tests.samples import make_reference, make_result, write_results
 
 REFERENCES = {"digits": Reference(**make_reference("digits", 0.3, 0.8))}
@@ -327,6 +329,68 @@ def test_a_foreign_folder_is_not_replaced(results, tmp_path):
     assert (site / "precious.txt").read_text() == "mine"
     with pytest.raises(UsageError, match="is a file"):
         build(results, site / "precious.txt", REFERENCES)
+
+
+@pytest.mark.parametrize("name", ["CNAME", ".git/HEAD", "tasks/notes.html", "assets/logo.svg"])
+def test_a_site_that_holds_foreign_files_is_not_replaced(results, tmp_path, name):
+    _, site = built(results, tmp_path)
+    (site / name).parent.mkdir(exist_ok=True)
+    (site / name).write_text("mine")
+    with pytest.raises(UsageError, match=f"{re.escape(name)}. Move them elsewhere"):
+        built(results, tmp_path)
+    assert (site / name).read_text() == "mine"
+
+
+def test_a_long_list_of_foreign_files_is_cut(results, tmp_path):
+    _, site = built(results, tmp_path)
+    for number in range(9):
+        (site / f"mine{number}").touch()
+    with pytest.raises(UsageError, match=r"mine0, .*mine4 and 4 more\. Move"):
+        built(results, tmp_path)
+
+
+def test_a_link_in_a_site_is_foreign_and_one_to_a_site_is_followed(results, tmp_path):
+    _, site = built(results, tmp_path)
+    page = site / "index.html"
+    page.rename(tmp_path / "mine.html")
+    page.symlink_to(tmp_path / "mine.html")
+    with pytest.raises(UsageError, match=r"index\.html\. Move"):
+        built(results, tmp_path)
+    page.unlink()
+    link = tmp_path / "link"
+    link.symlink_to(site)
+    build(results, link, REFERENCES)
+    assert link.is_symlink()
+    assert page.is_file()
+
+
+def test_what_is_put_into_a_site_during_a_build_is_kept(results, tmp_path, monkeypatch):
+    _, site = built(results, tmp_path)
+
+    def slow(stored):
+        (site / "CNAME").write_text("mine")
+        return runs_frame(stored)
+
+    monkeypatch.setattr("leaderboard.site.runs_frame", slow)
+    with pytest.raises(UsageError, match="CNAME"):
+        built(results, tmp_path)
+    assert (site / "CNAME").read_text() == "mine"
+
+
+def test_a_site_whose_marker_has_no_list_is_known_by_its_kinds_of_files(results, tmp_path):
+    _, site = built(results, tmp_path)
+    marker = site / MARKER
+    for text in ("made by: suite leaderboard build\n", ""):
+        marker.write_text(text)
+        (site / "tasks" / "gone.html").touch()
+        built(results, tmp_path)
+        assert not (site / "tasks" / "gone.html").exists()
+        assert "tasks/digits.html" in marker.read_text().splitlines()
+        marker.write_text(text)
+        (site / "tasks" / "data.csv").touch()
+        with pytest.raises(UsageError, match=r"tasks/data\.csv"):
+            built(results, tmp_path)
+        (site / "tasks" / "data.csv").unlink()
 
 
 def test_an_older_site_is_replaced_as_a_whole(results, tmp_path):
