@@ -76,8 +76,9 @@ class Objective:
     """The loss of the current batch as a function of the parameters.
 
     Attributes a method may read: `parameters` (those that are trained), `batch`, `batch_size`,
-    `progress` (share of the budget spent, in [0, 1]), `spent` (examples charged so far) and
-    `last_loss`.
+    `progress` (share of the budget spent, in [0, 1]), `spent` (examples charged so far),
+    `last_loss` and `called` (whether the objective itself was called: only then do the regularizer
+    hooks around a gradient evaluation take part).
     """
 
     def __init__(
@@ -101,11 +102,13 @@ class Objective:
             self._evaluate = _Delayed(self._evaluate, self.parameters, gradient_delay)
         self._whole = _Whole(model, self._forward)
         self.last_loss: Tensor | float = float("nan")
+        self.called = False
         self._inputs: Tensor
         self._targets: Tensor
 
     def __call__(self) -> Tensor:
         """Loss of the current batch, a scalar; leaves gradients in `.grad`. Price: 1 an example."""
+        self.called = True
         with torch.enable_grad():
             self.last_loss = loss = self._evaluate()
         return loss

@@ -52,12 +52,16 @@ class Regularizer:
     def evaluate(self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]) -> Tensor:
         """Build one gradient evaluation out of several, as SAM does; each `evaluate()` is charged.
 
-        Gradients are on; leave the result in `.grad` and return the loss.
+        Gradients are on; leave the result in `.grad` and return the loss. With an optimizer that
+        never calls the objective, as zeroth-order ones, a trial fails as not applicable.
         """
         return evaluate()
 
     def gradients(self, parameters: list[nn.Parameter]) -> None:
-        """Change `.grad` in place, after every gradient evaluation and without a graph."""
+        """Change `.grad` in place, after every gradient evaluation and without a graph.
+
+        An optimizer that never calls the objective is no match for it, as for `evaluate`.
+        """
 
     def after_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         """Change weights or the optimizer's state after a step, without a graph."""

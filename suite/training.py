@@ -21,7 +21,7 @@ from torch import Tensor
 
 from suite import registry
 from suite.clock import Clock, calibrate, peak_memory_bytes, reset_peak_memory
-from suite.errors import MissingData
+from suite.errors import MissingData, NotApplicable
 from suite.evaluation import Diverged, Evaluator, Recorder, rounded, switch_mode
 from suite.method import Hyperparameters, Parts, build
 from suite.objective import Ledger, Objective, meter
@@ -229,6 +229,7 @@ class _Session:
                 with self._clock.evaluating(), ledger.pause():
                     self._evaluator.observe(spent / budget)
         self._clock.stop()
+        self._refuse_idle_regularizers()
 
     def record(self, status: Status, reason: str | None, trace: str | None) -> Run:
         """The trial as it goes into the result."""
@@ -263,6 +264,21 @@ class _Session:
     def _evaluations(self) -> float:
         """How many evaluations the trial's share of the budget holds, at least one."""
         return max(1.0, self._task.evaluations * self._trial.budget_fraction)
+
+    def _refuse_idle_regularizers(self) -> None:
+        """Without them the run was the optimizer's alone: it must not count as their method's.
+
+        Asked at the end, as a method may ask for its first gradient late.
+        """
+        if self._objective.called:
+            return
+        names = [name for kind, name in self._trial.components if kind == "regularizer"]
+        for name, regularizer in zip(names, self._parts.regularizers, strict=True):
+            if regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
+                raise NotApplicable(
+                    f"'{name}' works on gradient evaluations, and the optimizer made none by "
+                    "calling the objective: it changed nothing"
+                )
 
     def _next_batch(self, progress: float) -> None:
         stream = self._stream

@@ -80,3 +80,15 @@ def test_all_at_once():
     every = [("regularizer", name) for name in NAMES if name != "redo"]
     run = short_run([("optimizer", "adamw"), *every, ("schedule", "cosine")])
     assert run.status == "completed", run.reason
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_with_an_optimizer_that_asks_for_no_gradient_none_is_silently_left_out(name):
+    component = registry.get("regularizer", name)
+    regularizer = component.build(**component.defaults)
+    run = short_run([("optimizer", "mezo"), ("regularizer", name)])
+    if regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
+        assert run.status == "failed"
+        assert run.reason.startswith(f"NotApplicable: '{name}' works on gradient evaluations")
+    else:
+        assert run.status == "completed", run.reason
