@@ -20,6 +20,7 @@ from leaderboard.drawing import (
     make_canvas,
     to_svg,
 )
+from leaderboard.filters import share_of_runs
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Floats, expected_best, performance_profile
 from leaderboard.tracks import TrackStanding
@@ -63,11 +64,13 @@ def learning_curves(standing: TaskStanding) -> Drawing:
     axes.set_ylabel(f"test {task.metric}")
     caption = (
         f"Learning curves on test data: mean over seeds, band from the worst to the best seed. "
-        f"{_crowd(len(standing.ranked), len(shown), len(rest))}"
+        f"{_shortfall(shown)}{_crowd(len(standing.ranked), len(shown), len(rest))}"
     )
     title = f"Learning curves on {task.name}, protocol {standing.protocol.name}"
     facts = "; ".join(
-        f"{entry.method} ends at {entry.metric:.4g}" for entry in shown if entry.metric is not None
+        f"{entry.method} ends at {entry.metric:.4g}" + _over(entry)
+        for entry in shown
+        if entry.metric is not None
     )
     legend = [(entry.method, i) for i, entry in enumerate(shown)]
     return Drawing(to_svg(canvas, name, title, f"Test {task.metric}: {facts}."), caption, legend)
@@ -204,6 +207,19 @@ def _mean(values: Floats) -> Floats:
 def _best_of(entry: Entry, higher_is_better: bool) -> Floats:
     scores = [run.validation_score for run in entry.result.tuning]
     return expected_best(scores, higher_is_better=higher_is_better)
+
+
+def _shortfall(entries: Iterable[Entry]) -> str:
+    """Whose lines end over fewer runs than there are: a run that fails is missing from there on."""
+    short = [entry for entry in entries if entry.metric_runs < entry.runs]
+    if not short:
+        return ""
+    listed = ", ".join(f"{entry.method} {share_of_runs(entry)}" for entry in short)
+    return f"A run that did not complete is missing from where it ended; at the end: {listed}. "
+
+
+def _over(entry: Entry) -> str:
+    return f" {share_of_runs(entry)}" if entry.metric_runs < entry.runs else ""
 
 
 def _crowd(total: int, shown: int, grey: int) -> str:

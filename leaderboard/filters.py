@@ -155,13 +155,22 @@ def on_scale(interval: Interval, scale: Scale) -> Bar:
 
 
 def leaders(standing: TaskStanding, most: int = 3) -> list[Entry]:
-    """The first few that share rank 1."""
-    return [entry for entry in standing.ranked if entry.rank == 1][:most]
+    """The first few that share rank 1 and did not fail: if all failed, all have rank 1."""
+    return _unbeaten(standing)[:most]
 
 
 def tied(standing: TaskStanding) -> int:
-    """How many share rank 1."""
-    return sum(entry.rank == 1 for entry in standing.ranked)
+    """How many share rank 1 and did not fail."""
+    return len(_unbeaten(standing))
+
+
+def _unbeaten(standing: TaskStanding) -> list[Entry]:
+    return [entry for entry in standing.ranked if entry.rank == 1 and not entry.failed]
+
+
+def share_of_runs(entry: Entry) -> str:
+    """How many runs the metric is over: failed ones have no final value."""
+    return f"over {entry.metric_runs} of {count(entry.runs, 'run')}"
 
 
 def failed_runs(found: Iterable[tuple[TaskStanding, Entry]]) -> int:
@@ -189,6 +198,6 @@ FILTERS = {
     for function in (
         count, breakable, minute, slug, figure, value, shorten, web_address, words,
         space_words, score_words, tally, task_scale, track_scale, on_scale, leaders, tied,
-        failed_runs, before_colon, capitalize_first, first_items,
+        share_of_runs, failed_runs, before_colon, capitalize_first, first_items,
     )
 } | {"finite": math.isfinite}  # fmt: skip

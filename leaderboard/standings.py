@@ -38,8 +38,9 @@ class Entry:
     #: the same on the task's frozen scale, and each run's; None without a reference
     scaled: Interval | None
     scaled_scores: list[float] | None
-    #: mean of the metric at the last evaluation on test data, over completed runs
+    #: mean of the metric at the last evaluation on test data, over completed runs, and their number
     metric: float | None
+    metric_runs: int
     #: gradient evaluations, one a run; infinite where the target was missed
     times_to_target: list[float]
     #: medians
@@ -62,6 +63,11 @@ class Entry:
     def method(self) -> str:
         """The method's name."""
         return self.stored.result.method.name
+
+    @property
+    def runs(self) -> int:
+        """How many evaluation runs there are, failed ones included."""
+        return len(self.result.evaluation)
 
     @property
     def reached(self) -> int:
@@ -156,6 +162,7 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
         scaled=scaled,
         scaled_scores=scaled_scores,
         metric=statistics.fmean(last) if last else None,
+        metric_runs=len(last),
         times_to_target=times,
         gradient_evaluations=statistics.median(run.cost.gradient_evaluations for run in runs),
         seconds=statistics.median(run.cost.seconds for run in runs),
@@ -205,7 +212,7 @@ def task_table(
             "metric": entry.metric,
             "time_to_target": entry.time_to_target,
             "reached": entry.reached,
-            "runs": len(entry.times_to_target),
+            "runs": entry.runs,
             "gradient_evaluations": entry.gradient_evaluations,
             "seconds": entry.seconds,
             "default": entry.default.validation_score,

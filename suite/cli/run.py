@@ -242,7 +242,8 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
     from suite.progress import make_view
     from suite.running import run_studies, worker_log
 
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     places = [plan.result_path() for plan in plans]
     todo = [p for p, (_, there) in zip(plans, places, strict=True) if force or there is None]
     for plan, (path, there) in zip(plans, places, strict=True):

@@ -58,6 +58,10 @@ def visible(page):
     return " ".join(html.unescape(re.sub("<[^>]*>", " ", page.read_text("utf-8"))).split())
 
 
+def index_of(site):
+    return (site / "index.html").read_text("utf-8")
+
+
 class Links(HTMLParser):
     """Every address and id of a page, and its elements."""
 
@@ -190,6 +194,33 @@ def test_the_pages_state_the_rule_of_ranks_and_what_intervals_hold(made):
         "it holds the true mean 75% of the time with 3 seeds and 84% of the time with 5 seeds, "
         "so read a small gap at quick as a hint" in pages["protocol.html"]
     )
+
+
+def test_runs_that_are_missing_from_a_number_or_a_line_are_said(tmp_path):
+    some = ["completed", "diverged", "completed"]
+    results = [
+        make_result("permuted_digits", "sgd", status=some),
+        make_result("permuted_digits", "lion"),
+        make_result("permuted_digits", "mezo", status="failed"),
+    ]
+    write_results(tmp_path / "results", results)
+    _, site = built(tmp_path / "results", tmp_path)
+    page = site / "tasks" / "permuted_digits.html"
+    cells = re.findall(r"<small>over [^<]*</small>", page.read_text("utf-8"))
+    assert cells == ["<small>over 2 of 3 runs</small>"]
+    text = visible(page)
+    assert "at the end: sgd over 2 of 3 runs, mezo over 0 of 3 runs." in text
+    assert re.search(r"sgd ends at 0\.\d+ over 2 of 3 runs[;.]", text)
+    assert re.search(r"lion ends at 0\.\d+[;.]", text)
+
+
+def test_methods_that_failed_are_not_unbeaten(tmp_path):
+    failed = [make_result(method=method, status="failed") for method in ("adamw", "sgd")]
+    write_results(tmp_path / "results", failed)
+    _, site = built(tmp_path / "results", tmp_path)
+    (row,) = re.findall(r'<tr>\s*<th[^>]*><a href="tasks/digits.*?</tr>', index_of(site), re.DOTALL)
+    assert "methods/" not in row
+    assert "–" in row
 
 
 def test_the_index_says_how_much_is_compared(made):

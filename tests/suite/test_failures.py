@@ -187,6 +187,25 @@ def test_an_interrupt_keeps_finished_trials_and_says_how_to_go_on(tmp_path, numb
     assert "trials are kept" in done.stderr
 
 
+def test_sigterm_stops_a_run_that_a_script_started_in_the_background(tmp_path):
+    """A shell without job control starts `suite run … &` with SIGINT ignored."""
+    slow = write_method(tmp_path, "slow", "time.sleep(0.02)")
+    arguments = ("run", "--optimizer", slow, "--task", TINY, "--results", str(tmp_path / "r"))
+    process = subprocess.Popen(
+        ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command(*arguments)],
+        env=environment(tmp_path / "home"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert any("[1/9]" in line for line in process.stdout)
+    process.terminate()
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode == 130, output
+    assert "the same command goes on" in output
+    assert "Traceback" not in output
+
+
 def test_two_processes_on_one_study_are_refused(tmp_path):
     slow = write_method(tmp_path, "slow", "time.sleep(0.5)")
     arguments = ("run", "--optimizer", slow, "--task", TINY, "--results", str(tmp_path / "r"))
