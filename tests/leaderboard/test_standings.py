@@ -89,6 +89,17 @@ def test_all_failed_ranks_last_even_behind_the_worst_score():
     assert failed.time_to_target == math.inf
 
 
+def test_the_final_metric_says_over_how_many_runs_it_is():
+    result = make_result(
+        method="sgd", scores=[0.8, 0.0, 0.8], status=["completed", "diverged", "completed"]
+    )
+    entry = standing_of(result).ranked[0]
+    # The score counts the failed run with the worst value, the metric cannot.
+    assert entry.raw.value == pytest.approx(1.6 / 3)
+    assert entry.metric == pytest.approx(0.8, abs=0.05)
+    assert (entry.metric_runs, entry.runs) == (2, 3)
+
+
 def test_a_study_that_never_got_its_data_is_ranked_last_too():
     standing = standing_of(
         make_result(method="mezo", status="failed", data=None), make_result(method="lion")
