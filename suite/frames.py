@@ -2,6 +2,9 @@
 
 >>> runs, curves = suite.load_results("results")
 >>> runs[runs.purpose == "evaluation"].groupby(["task", "method"]).test_score.mean()
+>>> curves.merge(runs[[*RUN_KEY, "status", "device"]], on=RUN_KEY)
+
+Two files may hold results of one method, as of two seeds: `path` tells them apart.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ class Invalid(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """`runs` has a row a run, `curves` a row an evaluation point, split and metric."""
+    """`runs` has a row a run, `curves` a row an evaluation point, split and metric.
+
+    `RUN_KEY` (path, purpose, number) names one run in both.
+    """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
@@ -96,10 +102,10 @@ def curves_frame(stored: Iterable[Stored]) -> pd.DataFrame:
     import pandas as pd
 
     parts: dict[str, list[Any]] = {name: [] for name in _CURVE_COLUMNS}
-    for _, result in stored:
-        for purpose, runs in _purposes(result):
+    for item in stored:
+        for purpose, runs in _purposes(item.result):
             for run in runs:
-                _add_curve(parts, result, purpose, run)
+                _add_curve(parts, item, purpose, run)
     return pd.DataFrame(parts)
 
 
@@ -111,10 +117,15 @@ RUN_COLUMNS = (
     *("time_to_target", "seconds_to_target", *Cost.model_fields),
     *("canonical", "data_fingerprint", "finished", "path"),
 )
+#: the columns that name one run in both frames: what to join them on
+RUN_KEY = ["path", "purpose", "number"]
 _CURVE_COLUMNS = (
+    "path",
     "task",
+    "task_version",
     "method",
     "protocol",
+    "result_seed",
     "purpose",
     "number",
     "gradient_evaluations",
@@ -165,13 +176,22 @@ def _run_row(item: Stored, purpose: str, run: Run) -> dict[str, Any]:
     return row
 
 
-def _add_curve(parts: dict[str, list[Any]], result: Result, purpose: str, run: Run) -> None:
-    curve = run.curve
+def _add_curve(parts: dict[str, list[Any]], item: Stored, purpose: str, run: Run) -> None:
+    result, curve = item.result, run.curve
+    constants = {
+        "path": str(item.path),
+        "task": result.task.name,
+        "task_version": result.task.version,
+        "method": result.method.name,
+        "protocol": result.protocol.name,
+        "result_seed": result.seed,
+        "purpose": purpose,
+        "number": run.number,
+    }
     for split, metrics in (("validation", curve.validation), ("test", curve.test)):
         for metric, values in metrics.items():
             n = len(values)
-            constants = (result.task.name, result.method.name, result.protocol.name, purpose)
-            for name, value in zip(_CURVE_COLUMNS, (*constants, run.number), strict=False):
+            for name, value in constants.items():
                 parts[name].extend([value] * n)
             parts["gradient_evaluations"].extend(curve.gradient_evaluations)
             parts["seconds"].extend(curve.seconds)

@@ -6,7 +6,7 @@ import pytest
 
 import suite
 from suite.errors import InvalidResult, UsageError
-from suite.frames import load_results
+from suite.frames import RUN_KEY, load_results
 from tests.samples import make_result, write_results
 
 
@@ -57,6 +57,19 @@ def test_a_row_an_evaluation_point(folder):
     assert list(one.gradient_evaluations) == run.curve.gradient_evaluations
     assert list(one.value) == run.curve.test["loss"]
     assert list(one.train_loss) == run.curve.train_loss
+
+
+def test_two_studies_of_one_method_are_told_apart_and_joined(tmp_path):
+    write_results(tmp_path, [make_result("digits", "lion")])
+    write_results(tmp_path, [make_result("digits", "lion", seed=1)], variant="0123abcd")
+    runs, curves = load_results(tmp_path)
+    point = [*RUN_KEY, "split", "metric", "gradient_evaluations"]
+    assert not curves.duplicated(point).any()
+    assert set(curves.result_seed) == {0, 1}
+    joined = curves.merge(runs, on=RUN_KEY, validate="many_to_one", suffixes=("", "_of_run"))
+    assert len(joined) == len(curves)
+    for column in ("task", "task_version", "method", "protocol", "result_seed"):
+        assert (joined[column] == joined[f"{column}_of_run"]).all()
 
 
 def test_an_invalid_file_raises_and_is_named(folder):
