@@ -3,8 +3,9 @@
     python scripts/check_submission.py BASE
 
 Every changed component runs at the smoke protocol on the mini tasks that need no download, every
-changed task with the first optimizer; every changed result file is validated. Exit code 1 if
-anything of it fails.
+mini task of a changed file with the first optimizer; a full task is only loaded and shown, as it
+may need data and a GPU. Every changed result file is validated. Exit code 1 if anything of it
+fails. Whatever else was changed or deleted is listed for review.
 """
 
 from __future__ import annotations
@@ -12,26 +13,40 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from suite import registry
+from suite.errors import SuiteError
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[[list[str]], tuple[int, str]]
 
 
+class Check(NamedTuple):
+    """One run of `suite` on what a file holds."""
+
+    file: str
+    title: str
+    arguments: list[str]
+
+
 def main(base: str) -> int:
     """Print the report on everything that changed since `base`; the exit code."""
-    report, code = check(changed_files(base), run_suite)
+    report, code = check(differing(base, "d"), run_suite, deleted=differing(base, "D"))
     print(report)
     return code
 
 
-def changed_files(base: str) -> list[str]:
-    """Files that were added or changed since the common ancestor with `base`."""
-    command = ["git", "-C", str(ROOT), "diff", "-z", "--name-only", "--diff-filter=d"]
-    done = subprocess.run([*command, f"{base}...HEAD"], check=True, capture_output=True, text=True)
+def differing(base: str, kinds: str) -> list[str]:
+    """Files that differ from the common ancestor with `base`, by git's letters for the kind.
+
+    A capital letter asks for a kind, a small one for all others: "D" deleted, "d" not deleted.
+    """
+    command = ["git", "-C", str(ROOT), "diff", "-z", "--name-only", "--no-renames"]
+    command += [f"--diff-filter={kinds}", f"{base}...HEAD"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
     return sorted(filter(None, done.stdout.split("\0")))
 
 
@@ -47,18 +62,19 @@ def run_suite(arguments: list[str]) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def check(files: list[str], run: Run) -> tuple[str, int]:
+def check(files: list[str], run: Run, deleted: Sequence[str] = ()) -> tuple[str, int]:
     """The report on changed files and the exit code; `run` runs `suite` with arguments."""
     sections, failed = [], False
     planned = checks(files)
-    for title, arguments in planned:
+    for _, title, arguments in planned:
         code, output = run(arguments)
         failed = failed or code != 0
         verdict = "passed" if code == 0 else f"**failed** (exit code {code})"
         transcript = as_block(f"$ suite {' '.join(arguments)}\n{output}")
         sections.append(f"## `{title}`: {verdict}\n\n{transcript}")
-    checked = {title for title, _ in planned}
+    checked = {file for file, _, _ in planned}
     others = [file for file in files if file not in checked]
+    others += [f"{file} (deleted)" for file in deleted]
     if others:
         listed = as_block("\n".join(others))
         sections.append(f"## Changed beside the submission: please review\n\n{listed}")
@@ -67,8 +83,8 @@ def check(files: list[str], run: Run) -> tuple[str, int]:
     return "\n\n".join(["# Submission check", *sections]), int(failed)
 
 
-def checks(files: list[str]) -> list[tuple[str, list[str]]]:
-    """What to run: a title and the arguments of `suite`."""
+def checks(files: list[str]) -> list[Check]:
+    """What to run, file by file."""
     found = []
     with_results = ["--protocol", "smoke", "--results", tempfile.mkdtemp(prefix="submission-")]
     optimizer = registry.names("optimizer")[0]
@@ -79,18 +95,35 @@ def checks(files: list[str]) -> list[tuple[str, list[str]]]:
         folder, _, rest = file.partition("/")
         path = str(ROOT / file)
         if folder == "results" and rest.count("/") == 1 and file.endswith(".json"):
-            found.append((file, ["validate", path]))
+            found.append(Check(file, file, ["validate", path]))
         elif file.endswith(".py") and not Path(file).name.startswith("_"):
             if folder == "tasks":
-                options = ["--optimizer", optimizer, "--task", path]
-                found.append((file, ["run", *options, *with_results]))
+                found += _task_checks(file, optimizer, with_results)
             elif folder == "baselines":
                 kind = rest.split("/")[0].removesuffix("s")
                 options = ["--optimizer", path]
                 if kind != "optimizer":
                     options = ["--optimizer", optimizer, f"--{kind}", path]
-                found.append((file, ["run", *options, *on_free_tasks, *with_results]))
+                found.append(Check(file, file, ["run", *options, *on_free_tasks, *with_results]))
     return found
+
+
+def _task_checks(file: str, optimizer: str, with_results: list[str]) -> list[Check]:
+    path = ROOT / file
+    try:
+        tasks = [entry for entry in registry.load_file(path) if entry.kind == "task"]
+    except SuiteError:  # showing it says why it cannot be used
+        return [Check(file, file, ["show", str(path)])]
+    return [
+        Check(
+            file,
+            f"{file}: {task.name}",
+            ["run", "--optimizer", optimizer, "--task", task.name, *with_results]
+            if task.track == "mini"
+            else ["show", task.name],
+        )
+        for task in tasks
+    ]
 
 
 def as_block(text: str) -> str:

@@ -104,19 +104,40 @@ def test_submission_check_plans(submission) -> None:
     files = [
         "baselines/optimizers/lion.py",
         "baselines/regularizers/sam.py",
-        "tasks/digits.py",
+        "tasks/operations.py",
+        "tasks/cifar.py",
         "results/digits/lion.quick.json",
         "results/schema.json",
         "suite/training.py",
     ]
-    planned = dict(submission.checks(files))
-    assert list(planned) == files[:4]
-    assert planned[files[0]][:3] == ["run", "--optimizer", str(ROOT / files[0])]
-    assert "--regularizer" in planned[files[1]]
-    assert str(ROOT / files[2]) in planned[files[2]]
-    assert planned[files[3]] == ["validate", str(ROOT / files[3])]
-    assert all("smoke" in arguments for arguments in list(planned.values())[:3])
-    assert "cifar10" not in planned[files[0]]
+    planned = submission.checks(files)
+    assert sorted({check.file for check in planned}) == sorted(files[:5])
+    lion, sam, *tasks, results = planned
+    assert lion.arguments[:3] == ["run", "--optimizer", str(ROOT / files[0])]
+    assert "--regularizer" in sam.arguments
+    assert results.arguments == ["validate", str(ROOT / files[4])]
+    assert "cifar10" not in lion.arguments
+    # Every task of a file by its name: mini tasks run, full ones are shown.
+    named = {check.title: check.arguments for check in tasks}
+    assert named["tasks/cifar.py: cifar10"] == ["show", "cifar10"]
+    runs = [check.arguments for check in tasks if check.file == "tasks/operations.py"]
+    assert len(runs) > 1
+    assert {"run", "smoke"} <= set(lion.arguments) & set(sam.arguments) & set(runs[0])
+    _, output = submission.run_suite([*runs[0], "--dry-run"])
+    assert runs[0][4] in output
+
+
+def test_submission_check_shows_a_broken_task_file(submission, tmp_path, monkeypatch) -> None:
+    (tmp_path / "tasks").mkdir()
+    (tmp_path / "tasks" / "broken_one.py").write_text("import nothing_of_that_name\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(submission, "ROOT", tmp_path)
+        (planned,) = submission.checks(["tasks/broken_one.py"])
+    code, output = submission.run_suite(planned.arguments)
+    assert planned.arguments[0] == "show"
+    assert code == 1
+    assert "nothing_of_that_name" in output
+    assert "Traceback" not in output
 
 
 def test_submission_check_reports(submission) -> None:
@@ -132,6 +153,9 @@ def test_submission_check_reports(submission) -> None:
     assert "    refused <b>" in bad
     assert "Changed beside the submission" in bad
     assert submission.check([], run)[1] == 0
+    deleted, code = submission.check([], run, deleted=["results/digits/lion.quick.json"])
+    assert code == 0
+    assert "results/digits/lion.quick.json (deleted)" in deleted
 
 
 def test_nothing_committed_names_a_machine_or_a_registry() -> None:
