@@ -24,7 +24,8 @@ MethodName = Annotated[
 ]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
 Number = Annotated[float, Field(allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=0)]
+#: as large as a column of a table can hold
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Text = Annotated[str, Field(max_length=20_000)]
 Value = bool | int | Number | Annotated[str, Field(max_length=200)]
 
@@ -101,7 +102,7 @@ class SamplerRecord(_Record):
     """Who proposed the configurations."""
 
     name: Text
-    arguments: dict[str, Value]
+    arguments: dict[Text, Value]
     optuna_version: Text
 
 
@@ -197,7 +198,7 @@ class EnvironmentRecord(_Record):
     """Where it ran."""
 
     suite_version: Text
-    packages: dict[str, Text]
+    packages: dict[Text, Text]
     commit: Text | None
     dirty: bool | None
     python: Text

@@ -189,13 +189,16 @@ def _run(
     )
     loss = (score if task["metric"] == "loss" else 0.3) + 2.5 * (1 - rise)
     metrics = {"loss": _rounded(loss + 0.02 * rng.random(n)), "accuracy": _rounded(accuracy)}
+    if task["score"] == "final" and not failed and n:
+        metrics[task["metric"]][-1] = score
     reached = None
     if not failed and (task["score"] == "time_to_target") and score <= budget:
         reached = score
     elif not failed:
         values = np.asarray(metrics[task["metric"]])
         met = values <= task["target"] if task["metric"] == "loss" else values >= task["target"]
-        reached = float(at[met][0]) if met.any() and task["score"] != "time_to_target" else None
+        first = _rounded(at[met][:1])
+        reached = first[0] if first and task["score"] != "time_to_target" else None
     seconds = 0.01 * at * rng.uniform(0.9, 1.2)
     test_score = task["worst"] if failed and test_score is not None else test_score
     return {

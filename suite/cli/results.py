@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 def validate(paths: tuple[Path, ...]) -> int:
     """Check result files, or all below a folder: one line each, exit code 1 if one is refused.
 
-    Checked are the schema, the digest, that numbers are finite and consistent, and that the file
-    lies where its content belongs.
+    Checked are the schema, the digest, that scores follow from their curves and the rules from the
+    protocol's name, and that the file lies where its content belongs.
     """
     from suite.result_file import check_place, read
+    from suite.verification import check_consistency
 
     files = [file for path in paths for file in _files(path)]
     if not files:
@@ -42,7 +43,9 @@ def validate(paths: tuple[Path, ...]) -> int:
     refused = 0
     for file in files:
         try:
-            check_place(read(file), file.absolute())
+            result = read(file)
+            check_consistency(result)
+            check_place(result, file.absolute())
         except InvalidResult as error:
             refused += 1
             reason = str(error).removeprefix(f"{file.absolute()}: ").removeprefix(f"{file}: ")

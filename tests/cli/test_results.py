@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +14,8 @@ from leaderboard.comparison import differences
 from leaderboard.standings import task_standings
 from suite.cli import _exit_code
 from suite.frames import read_folder
+from suite.result import Result
+from suite.result_file import seal
 from tests.samples import make_result, write_results
 
 
@@ -65,6 +69,48 @@ def test_validate_refuses_with_the_reason(capsys, tmp_path: Path, damage, reason
     assert reason in line
     assert line.count(str(bad)) == 1
     assert out.endswith("1 ok, 1 refused\n")
+
+
+def resealed(result: Result, change: Callable[[dict[str, Any]], object]) -> Result:
+    """A result that says something else, with a digest that fits."""
+    content = result.model_dump(mode="json", exclude={"digest", "schema_version"})
+    change(content)
+    return seal(content)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (
+            lambda c: c["evaluation"][1].update(test_score=123.0),
+            "evaluation.1.test_score: the file",
+        ),
+        (lambda c: c["tuning"][0].update(validation_score=-5.0), "tuning.0.validation_score"),
+        (lambda c: c["evaluation"][0].update(time_to_target=1.0), "evaluation.0.time_to_target"),
+        (
+            lambda c: c["protocol"].update(generation=1),
+            "protocol.generation: quick version 1",
+        ),
+        (lambda c: c["protocol"].update(version=2), "protocol.version: this suite knows quick up"),
+        (lambda c: c["protocol"].update(name="fast"), "protocol: 'fast' is unknown"),
+    ],
+)
+def test_validate_recomputes_what_follows_from_the_rest(capsys, tmp_path, change, reason) -> None:
+    write_results(tmp_path, [resealed(make_result(), change)])
+    code, out, _ = run(capsys, "validate", str(tmp_path))
+    assert code == 1
+    assert reason in out
+
+
+def test_a_failed_run_scores_the_worst(capsys, tmp_path: Path) -> None:
+    status = ["completed", "diverged", "completed"]
+    write_results(tmp_path, [make_result(status=status)])
+    assert run(capsys, "validate", str(tmp_path))[0] == 0
+    better = resealed(make_result(status=status), lambda c: c["evaluation"][1].update(test_score=1))
+    write_results(tmp_path, [better])
+    code, out, _ = run(capsys, "validate", str(tmp_path))
+    assert code == 1
+    assert "evaluation.1.test_score" in out
 
 
 @pytest.mark.parametrize("place", ["lm_markov/adamw.quick.json", "digits/other.quick.json"])

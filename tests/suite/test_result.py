@@ -107,6 +107,23 @@ def test_refuses_huge_exponents(good):
         results.parse(text)
 
 
+def test_refuses_counts_that_no_table_can_hold(good):
+    content = json.loads(results.text_of(good))
+    content["evaluation"][0]["cost"]["steps"] = 10**30
+    with pytest.raises(InvalidResult, match=r"evaluation\.0\.cost\.steps"):
+        results.parse(json.dumps(content))
+
+
+@pytest.mark.parametrize("where", ["packages", "finished"])
+def test_refuses_text_that_cannot_be_written(good, where):
+    """Half of a pair of code units: legal in JSON's escapes, not in any file."""
+    content = json.loads(results.text_of(good))
+    half = {"\ud800": "1.0"} if where == "packages" else "\ud800"
+    content["environment"][where] = half
+    with pytest.raises(InvalidResult, match=rf"environment\.{where}"):
+        results.parse(json.dumps(content))
+
+
 def test_refuses_duplicate_keys(good):
     text = results.text_of(good).replace('"seed": 0', '"seed": 0, "seed": 0', 1)
     with pytest.raises(InvalidResult, match="duplicate key 'seed'"):
@@ -157,6 +174,6 @@ def test_comparable_leaves_out_times_and_environment_only(good):
 def test_the_committed_schema_is_the_models():
     assert SCHEMA.read_text() == results.json_schema(), (
         "results/schema.json and suite/result.py differ; write it with "
-        'python -c "import suite.result as r; print(r.json_schema(), end=str())" > '
+        'python -c "import suite.result_file as r; print(r.json_schema(), end=str())" > '
         "results/schema.json"
     )
