@@ -3,7 +3,8 @@
 For a task, a method and a protocol one file stands: the newest task version, then the newest
 protocol version, then the last finished. The others are superseded and only listed. Of those that
 stand, a rank goes to those that answer the same question: the newest task version and code, the
-same protocol version, the same data.
+same protocol version, the same data. A frozen reference decides which data that is, unless it was
+measured on other than the task's canonical data: then canonical data counts where there is any.
 """
 
 from __future__ import annotations
@@ -75,10 +76,13 @@ def _group(items: list[Stored], references: References) -> Group:
     same_rules = [item for item in items if _differs(item.result, task, protocol) is None]
     code = _usual(same_rules, lambda result: result.task.fingerprint)
     reference = references.get(task.name)
+    frozen = None
     if reference is not None and reference.task_version == task.version:
-        data: str | None = reference.data_fingerprint
+        frozen = reference.data_fingerprint
+    if reference is not None and frozen is not None and reference.canonical:
+        data: str | None = frozen
     else:
-        data = _usual(same_rules, lambda result: result.data.fingerprint if result.data else None)
+        data = _usual(same_rules, _data_fingerprint, before_others=frozen)
     comparable, apart = [], []
     for item in items:
         reason = _differs(item.result, task, protocol) or _strays(item.result, code, data)
@@ -107,8 +111,19 @@ def _strays(result: Result, code: str | None, data: str | None) -> str | None:
     return None
 
 
-def _usual(items: Iterable[Stored], read: Callable[[Result], str | None]) -> str | None:
-    """The most common value, canonical data first; ties go to the first by name."""
+def _data_fingerprint(result: Result) -> str | None:
+    return result.data.fingerprint if result.data else None
+
+
+def _usual(
+    items: Iterable[Stored],
+    read: Callable[[Result], str | None],
+    before_others: str | None = None,
+) -> str | None:
+    """The most common value, canonical data first; ties go to the first by name.
+
+    What comes `before_others` is preferred among canonical data, and among the rest.
+    """
     counts: Counter[str] = Counter()
     canonical: dict[str, bool] = {}
     for _, result in items:
@@ -117,4 +132,8 @@ def _usual(items: Iterable[Stored], read: Callable[[Result], str | None]) -> str
             counts[value] += 1
             good = result.data is None or result.data.canonical
             canonical[value] = canonical.get(value, False) or good
-    return min(counts, key=lambda v: (not canonical[v], -counts[v], v), default=None)
+    return min(
+        counts,
+        key=lambda v: (not canonical[v], v != before_others, -counts[v], v),
+        default=None,
+    )

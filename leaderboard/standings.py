@@ -114,7 +114,7 @@ class TaskStanding:
 def task_standing(group: Group, references: References) -> TaskStanding:
     """Rank the comparable results of a group."""
     task, protocol = group.task, group.protocol
-    reference, note = _reference(task, references)
+    reference, note = _reference(group, references)
     apart = [replace(entry_of(item, reference), note=reason) for item, reason in group.apart]
     entries = [entry_of(item, reference) for item in group.comparable]
     if not protocol.ranked:
@@ -128,7 +128,8 @@ def task_standing(group: Group, references: References) -> TaskStanding:
     return TaskStanding(task, protocol, reference, note, ranked, apart)
 
 
-def _reference(task: TaskRecord, references: References) -> tuple[Reference | None, str]:
+def _reference(group: Group, references: References) -> tuple[Reference | None, str]:
+    task = group.task
     reference = references.get(task.name)
     if reference is None:
         return None, "no reference is frozen for this task: raw scores only"
@@ -137,7 +138,13 @@ def _reference(task: TaskRecord, references: References) -> tuple[Reference | No
             f"the frozen reference is of task version {reference.task_version}, these results "
             f"are of version {task.version}: raw scores only"
         )
+    if not all(_on_data_of(reference, item.result) for item in group.comparable):
+        return None, "the frozen reference is on other data than these results: raw scores only"
     return reference, ""
+
+
+def _on_data_of(reference: Reference, result: Result) -> bool:
+    return result.data is None or result.data.fingerprint == reference.data_fingerprint
 
 
 def entry_of(stored: Stored, reference: Reference | None) -> Entry:
@@ -147,7 +154,8 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
     name = (result.task.name, result.method.name, result.protocol.name)
     raw = mean_interval(scores, generator("score", *name))
     scaled, scaled_scores = None, None
-    if reference is not None and reference.task_version == result.task.version:
+    same_version = reference is not None and reference.task_version == result.task.version
+    if reference is not None and same_version and _on_data_of(reference, result):
         scaled_scores = [frozen.scaled(reference, score) for score in scores]
         ends = sorted(frozen.scaled(reference, end) for end in (raw.low, raw.high))
         scaled = Interval(frozen.scaled(reference, raw.value), ends[0], ends[1])

@@ -13,8 +13,9 @@ For each task it runs
 
 AdamW and SGD get 8 seeds, the contrast's methods 5. All of it goes into
 `leaderboard/references.json`. Ends of a scale that are frozen already stay as they are, and only
-the rest of the record is measured anew; --replace replaces them, too, which changes every
-published score of the task. Calibrate on canonical data where that can be had.
+the rest of the record is measured anew, with the same hyperparameters on the same data, or it is
+refused; --replace replaces the ends, too, which changes every published score of the task.
+Calibrate on canonical data where that can be had.
 """
 
 from __future__ import annotations
@@ -97,10 +98,11 @@ def calibrate(
         count = jobs or default_jobs(plan.device)
         executor = LocalExecutor(count, 1, worker_log())
         known = (load(references) if references.exists() else {}).get(task.name)
-        if known is not None and known.task_version != task.version:
+        core = known is not None and known.core
+        if known is not None and (replacing or known.task_version != task.version):
             known = None
         try:
-            reference = _measure(plan, executor, count, known, replacing)
+            reference = _measure(plan, executor, count, known)
         except SuiteError as error:  # the other tasks are still measured
             failed.append(str(error))
             click.echo(f"calibrate: {error}", err=True)
@@ -108,15 +110,14 @@ def calibrate(
         finally:
             executor.close()
         others = load(references) if references.exists() else {}
+        reference = reference.model_copy(update={"core": core})
         save({**others, task.name: reference}, references)
         click.echo(_summary(task.name, reference))
     if failed:
         raise SuiteError(f"{len(failed)} of {len(tasks)} tasks were not calibrated")
 
 
-def _measure(
-    plan: Plan, executor: Executor, jobs: int, known: Reference | None, replacing: bool
-) -> Reference:
+def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None) -> Reference:
     task = plan.task
     better, worse = contrast_of(task)
     names = dict.fromkeys((TUNED, better, worse))
@@ -138,9 +139,9 @@ def _measure(
     adamw = runs[TUNED]
     if any(run.status != "completed" for run in adamw):
         raise SuiteError(f"{task.name}: a run of tuned {TUNED} did not complete")
-    if known is None or replacing:
-        core = known is not None and known.core
-        known = _new_reference(tuned[0], untuned, adamw).model_copy(update={"core": core})
+    if known is None:
+        known = _new_reference(tuned[0], untuned, adamw)
+    _check_same(known, tuned[0])
     contrast = Contrast(
         better=better,
         worse=worse,
@@ -167,6 +168,20 @@ def _measure(
             )
         }
     )
+
+
+def _check_same(known: Reference, tuned: Result) -> None:
+    """Raise SuiteError unless the frozen 1 is this AdamW, on this data."""
+    name, again = tuned.task.name, "Give --replace to freeze the ends anew."
+    if tuned.data is None or tuned.data.fingerprint != known.data_fingerprint:
+        raise SuiteError(f"{name}: its ends are frozen on other data. {again}")
+    chosen = tuned.tuning[tuned.chosen].hyperparameters
+    if chosen != known.tuned.hyperparameters:
+        raise SuiteError(
+            f"{name}: its 1 is frozen with {known.tuned.hyperparameters}, and {tuned.protocol.name} "
+            f"chose {chosen}: spread and target would be another AdamW's. Give the protocol of "
+            f"'{known.command}'. {again}"
+        )
 
 
 def contrast_of(task: Task) -> tuple[str, str]:

@@ -40,6 +40,8 @@ def test_every_mini_task_is_calibrated(task):
     assert (contrast.better, contrast.worse) == contrast_of(task)
     sign = 1 if task.score.higher_is_better else -1
     assert sign * contrast.errors_apart >= APART
+    # Spread and target are those of the AdamW that is the scale's 1.
+    assert measured.scores == reference.tuned.scores
     ends = errors_apart(reference.tuned.scores, reference.untuned.scores)
     assert sign * ends >= APART
 
@@ -87,6 +89,20 @@ def test_the_script_measures_a_task(tmp_path):
         reference.untuned,
         reference.frozen,
     )
+
+    # Spread and target of one AdamW beside the ends of another would be a muddle.
+    other = reference.tuned.model_copy(update={"hyperparameters": {"adamw": {"lr": 1.0}}})
+    references.save({"wide_blobs": reference.model_copy(update={"tuned": other})}, path)
+    refused = run(command, tmp_path / "home")
+    assert refused.returncode == 1
+    assert "spread and target would be another AdamW's" in refused.stderr
+    elsewhere = reference.model_copy(update={"data_fingerprint": "ab" * 8, "core": True})
+    references.save({"wide_blobs": elsewhere}, path)
+    assert "frozen on other data" in run(command, tmp_path / "home").stderr
+    replaced = run([*command, "--replace"], tmp_path / "home")
+    assert replaced.returncode == 0, replaced.stderr
+    assert references.load(path)["wide_blobs"].core
+    assert references.load(path)["wide_blobs"].tuned == reference.tuned
 
 
 def test_the_page_of_tasks_is_current():

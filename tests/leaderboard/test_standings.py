@@ -178,6 +178,34 @@ def test_canonical_data_counts_before_the_majority_without_a_reference():
     assert ranks(standing) == {"adamw": 1}
 
 
+def test_a_reference_on_other_than_canonical_data_does_not_keep_canonical_results_out():
+    copy = {"fingerprint": "ab" * 8, "canonical": False}
+    fields = make_reference("digits", 0.2, 0.7, data_fingerprint="ab" * 8, canonical=False)
+    references = {"digits": Reference(**fields)}
+    alone = standing_of(make_result(method="lion", data=copy), references=references)
+    assert ranks(alone) == {"lion": 1}
+    assert alone.ranked[0].scaled is not None
+    both = standing_of(
+        make_result(method="lion", data=copy), make_result(method="adamw"), references=references
+    )
+    assert ranks(both) == {"adamw": 1}
+    assert both.ranked[0].scaled is None
+    assert "on other data than these results" in both.reference_note
+    assert "not the task's canonical data" in both.unranked[0].note
+
+
+def test_without_canonical_data_that_of_the_reference_counts():
+    copy, other = ({"fingerprint": two * 8, "canonical": False} for two in ("ab", "cd"))
+    fields = make_reference("digits", 0.2, 0.7, data_fingerprint="ab" * 8, canonical=False)
+    standing = standing_of(
+        make_result(method="lion", data=copy),
+        make_result(method="sgd", data=other),
+        make_result(method="muon", data=other),
+        references={"digits": Reference(**fields)},
+    )
+    assert ranks(standing) == {"lion": 1}
+
+
 def test_other_task_code_under_the_same_version_is_not_ranked():
     standing = standing_of(
         make_result(method="lion"),
