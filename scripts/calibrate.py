@@ -178,9 +178,9 @@ def _check_same(known: Reference, tuned: Result) -> None:
     chosen = tuned.tuning[tuned.chosen].hyperparameters
     if chosen != known.tuned.hyperparameters:
         raise SuiteError(
-            f"{name}: its 1 is frozen with {known.tuned.hyperparameters}, and {tuned.protocol.name} "
-            f"chose {chosen}: spread and target would be another AdamW's. Give the protocol of "
-            f"'{known.command}'. {again}"
+            f"{name}: its 1 is frozen with {known.tuned.hyperparameters}, and "
+            f"{tuned.protocol.name} chose {chosen}: spread and target would be another AdamW's. "
+            f"Give the protocol of '{known.command}'. {again}"
         )
 
 
