@@ -78,9 +78,11 @@ class ReDo(Regularizer):
         p[entries] = values
         for part in getattr(optimizer, "optimizers", [optimizer]):
             for name, state in part.state.get(p, {}).items():
-                if isinstance(state, Tensor) and state.shape == p.shape:
+                if isinstance(state, Tensor) and state.numel() == p.numel() > 1:
+                    # Muon keeps the momentum of a filter as a row of a matrix.
+                    shaped = state.view(p.shape)
                     # "z" is schedule-free's second copy of the weights; all others are statistics.
-                    state[entries] = p[entries] if name == "z" else 0.0
+                    shaped[entries] = p[entries] if name == "z" else 0.0
 
 
 @dataclass

@@ -145,6 +145,18 @@ def test_moments_of_an_active_unit_that_is_recycled():
     assert (state[:, ALIVE] != 0).all()
 
 
+def test_momentum_kept_as_a_matrix_is_reset_for_a_filter():
+    """Muon flattens a filter: its momentum has another shape than the weights."""
+    weight = nn.Parameter(torch.randn(4, 1, 3, 3))
+    optimizer = still(nn.ParameterList([weight]))
+    momentum = torch.ones(4, 9)
+    optimizer.state[weight]["momentum_buffer"] = momentum
+    with torch.no_grad():
+        ReDo._set(weight, torch.tensor([1, 3]), 0.0, optimizer)
+    assert momentum.sum(1).tolist() == [9.0, 0.0, 9.0, 0.0]
+    assert (weight[[1, 3]] == 0).all()
+
+
 def test_schedule_free_weights_start_where_the_weights_do():
     model = mlp()
     optimizer = still(model)
