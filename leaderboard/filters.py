@@ -31,6 +31,10 @@ class Bar(NamedTuple):
     low: float
     high: float
     at: float
+    #: the side on which the interval goes beyond the scale: left, right, both; or empty
+    cut: str = ""
+    #: the estimate itself lies beyond the scale
+    off: bool = False
 
 
 def slug(name: str) -> str:
@@ -126,7 +130,9 @@ def tally(counts: Counter[str]) -> str:
 def task_scale(standing: TaskStanding) -> Scale:
     """The scale of a task's interval bars: from the worst to the best of those not failed."""
     shown = [entry for entry in standing.ranked if not entry.failed]
-    return _scale([entry.scaled or entry.raw for entry in shown])
+    # Scaled scores are higher if better, whatever the task's own are.
+    higher_is_better = standing.reference is not None or standing.task.higher_is_better
+    return _scale([entry.scaled or entry.raw for entry in shown], higher_is_better)
 
 
 def track_scale(entries: Iterable[TrackEntry]) -> Scale:
@@ -134,10 +140,13 @@ def track_scale(entries: Iterable[TrackEntry]) -> Scale:
     return _scale([entry.iqm for entry in entries])
 
 
-def _scale(intervals: list[Interval]) -> Scale:
+def _scale(intervals: list[Interval], higher_is_better: bool = True) -> Scale:
     """From the lowest to the highest end; outliers on the worse side do not stretch it."""
     if not intervals:
         return Scale(0.0, 1.0)
+    if not higher_is_better:
+        mirrored = _scale([Interval(-at, -high, -low) for at, low, high in intervals])
+        return Scale(-mirrored.high, -mirrored.low)
     lows = sorted(interval.low for interval in intervals)
     highs = sorted(interval.high for interval in intervals)
     middle = (len(lows) - 1) // 2  # of two, the worse one: it is no outlier
@@ -146,12 +155,15 @@ def _scale(intervals: list[Interval]) -> Scale:
 
 
 def on_scale(interval: Interval, scale: Scale) -> Bar:
-    """Where an interval lies on a scale, cut off at its ends."""
+    """Where an interval lies on a scale, and on which sides it is cut off there."""
     width = scale.high - scale.low
-    shares = (
-        (number - scale.low) / width * 100 for number in (interval.low, interval.high, interval[0])
+    low, high, at = (
+        round(max(0.0, min(100.0, (number - scale.low) / width * 100)), 1)
+        for number in (interval.low, interval.high, interval.value)
     )
-    return Bar(*(round(max(0.0, min(100.0, share)), 1) for share in shares))
+    beyond = (interval.low < scale.low, interval.high > scale.high)
+    cut = {(True, False): "left", (False, True): "right", (True, True): "both"}.get(beyond, "")
+    return Bar(low, high, at, cut, not scale.low <= interval.value <= scale.high)
 
 
 def leaders(standing: TaskStanding, most: int = 3) -> list[Entry]:

@@ -45,7 +45,10 @@ def site(tmp_path_factory):
         "run": {"reason": HOSTILE, "traceback": HOSTILE + "t" * 9000, "status": "failed"},
     }
     long_name = "optimizer" + "x" * 51
-    results += [make_result("digits", "evil", **evil), make_result("digits", long_name)]
+    results += [
+        make_result("digits", "evil", scores=[0.0] * 3, **evil),
+        make_result("digits", long_name),
+    ]
     results += [make_result("digits", "adamw", "smoke")]
     write_results(folder / "results", results)
     (folder / "results" / "digits" / "<img src=x onerror=window.hacked=1>.json").write_text("{")
@@ -150,6 +153,20 @@ def test_typing_filters_the_rows(site, opened):
     assert rows.locator("visible=true").count() == 0
     box.fill("")
     assert rows.locator("visible=true").count() == len(METHODS)
+
+
+def test_a_bar_that_is_cut_off_says_so_and_shows_it(site, opened):
+    page = opened(page_of(site, "digits.html"))
+    cut = page.get_by_role("img", name="cut off on the left")
+    assert cut.count() == 1
+    row = page.locator("tr", has=cut)
+    assert row.locator("th").inner_text() == "evil"
+    whole = page.locator(".bar[aria-hidden]").first
+    pictures = [
+        bar.evaluate("bar => getComputedStyle(bar).backgroundImage") for bar in (cut, whole)
+    ]
+    assert "conic-gradient" in pictures[0]
+    assert pictures[1] == "none"
 
 
 def background(page):

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from leaderboard.filters import _scale, on_scale
+from pathlib import Path
+
+from leaderboard.filters import _scale, on_scale, task_scale
+from leaderboard.standings import task_standings
 from leaderboard.statistics import Interval
+from suite.frames import Stored
+from tests.samples import make_result
 
 
 def test_of_two_methods_both_bars_are_whole():
     worse, better = Interval(1.02, 0.99, 1.08), Interval(1.19, 1.17, 1.20)
     scale = _scale([better, worse])
     assert scale == (0.99, 1.20)
-    low, high, at = on_scale(worse, scale)
-    assert low == 0.0
-    assert 0.0 < at < high < 50.0
+    bar = on_scale(worse, scale)
+    assert bar.low == 0.0
+    assert 0.0 < bar.at < bar.high < 50.0
+    assert (bar.cut, bar.off) == ("", False)
 
 
 def test_an_outlier_on_the_worse_side_is_cut_off():
@@ -20,4 +26,28 @@ def test_an_outlier_on_the_worse_side_is_cut_off():
     outlier = Interval(-50.0, -51.0, -49.0)
     scale = _scale([*good, outlier])
     assert scale.low > 0.5
-    assert on_scale(outlier, scale) == (0.0, 0.0, 0.0)
+    assert on_scale(outlier, scale) == (0.0, 0.0, 0.0, "left", True)
+    long = Interval(0.9, -20.0, 0.92)
+    assert on_scale(long, scale)[3:] == ("left", False)
+
+
+def test_where_lower_is_better_the_worse_side_is_the_upper_one():
+    good = [Interval(1 + n / 10, 0.9 + n / 10, 1.1 + n / 10) for n in range(3)]
+    outlier = Interval(50.0, 49.0, 51.0)
+    scale = _scale([*good, outlier], higher_is_better=False)
+    assert scale.low == 0.9
+    assert scale.high < 3.0
+    assert on_scale(outlier, scale) == (100.0, 100.0, 100.0, "right", True)
+    # With the better side above, the same values are no outlier but a leader.
+    assert _scale([*good, outlier]).high == 51.0
+    assert on_scale(Interval(1.0, 0.0, 99.0), scale).cut == "both"
+
+
+def test_a_raw_task_whose_lower_scores_are_better_is_drawn_so():
+    results = [
+        make_result("lm_markov", method, scores=[loss] * 3)
+        for method, loss in {"adamw": 1.5, "lion": 1.6, "muon": 1.7, "sgd": 9.0}.items()
+    ]
+    stored = [Stored(Path(f"{i}.json"), result) for i, result in enumerate(results)]
+    (standing,) = task_standings(stored, {})
+    assert task_scale(standing).high < 3.0
