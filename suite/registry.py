@@ -15,13 +15,14 @@ import hashlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from suite.errors import SuiteError, UsageError, unknown_name
-from suite.search import SearchSpace
+from suite.search import Distribution, SearchSpace
 from suite.sources import source_hash
 
 if TYPE_CHECKING:
@@ -33,7 +34,10 @@ COMPONENT_KINDS = KINDS[1:]
 ENTRY_POINT_GROUP = "suite.components"
 _ROOT = Path(__file__).resolve().parent.parent
 _FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules")
-_NAME_RULE = "lower-case letters, digits and single underscores, starting with a letter"
+_NAME_RULE = (
+    "lower-case letters, digits and single underscores, starting with a letter, at most 60 "
+    "characters"
+)
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ def _register_component(
 ) -> None:
     path = Path(sys._getframe(2).f_code.co_filename)
     text = summary or _first_sentence(build)
+    _check_declaration(f"{path}: {kind} {name!r}", version, search or {}, (paper, url, text))
     add(
         Component(
             kind=kind,
@@ -106,6 +111,30 @@ def _register_component(
             source_hash=source_hash(path),
         )
     )
+
+
+def _check_declaration(
+    who: str, version: object, search: object, texts: tuple[object, ...]
+) -> None:
+    """Raise UsageError for what no result file could hold: at once, not after the first study."""
+    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+        raise UsageError(f"{who}: version is a whole number from 1, not {version!r}.")
+    if not all(isinstance(text, str) for text in texts):
+        raise UsageError(f"{who}: paper, url and summary are texts.")
+    if not isinstance(search, Mapping):
+        raise UsageError(f"{who}: search is a dict of hyperparameter names to distributions.")
+    for hyperparameter, distribution in search.items():
+        if not _is_name(hyperparameter):
+            raise UsageError(
+                f"{who}: the hyperparameter {hyperparameter!r} is not a name: use {_NAME_RULE}. If "
+                "a class calls its argument so, register a function that passes it on: "
+                f"def build(..., other_name): return Class(..., {hyperparameter}=other_name)"
+            )
+        if not isinstance(distribution, Distribution):
+            raise UsageError(
+                f"{who}: the hyperparameter {hyperparameter!r} needs a distribution such as "
+                f"search.log_uniform(...), not {distribution!r}."
+            )
 
 
 def optimizer(name: str, build: Callable[..., Any], **about: Any) -> None:
@@ -146,11 +175,17 @@ def add(entry: Any) -> None:
 
 def check_name(name: str) -> str:
     """The name itself, if it may name a component, task or file; raises UsageError otherwise."""
-    words = name.split("_") if isinstance(name, str) else [""]
-    plain = all(word.isascii() and word.isalnum() and word == word.lower() for word in words)
-    if not plain or not name[0].isalpha() or len(name) > 60:
-        raise UsageError(f"{name!r} is not a name: use {_NAME_RULE}, at most 60 characters.")
+    if not _is_name(name):
+        raise UsageError(f"{name!r} is not a name: use {_NAME_RULE}.")
     return name
+
+
+def _is_name(name: object) -> bool:
+    if not isinstance(name, str) or len(name) > 60:
+        return False
+    words = name.split("_")
+    plain = all(word.isascii() and word.isalnum() and word == word.lower() for word in words)
+    return plain and name[0].isalpha()
 
 
 # -- discovery ------------------------------------------------------------------------------------
@@ -319,7 +354,9 @@ def _file_of(place: Path | EntryPoint) -> Path | None:
 def _import(path: Path) -> None:
     package = _package_of(path)
     name = f"{package}.{path.stem}" if package else f"suite_file_{source_hash(path)}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    # A person's own file may have any ending, and is edited and run again within a second.
+    loader = None if package else _FreshLoader(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -329,6 +366,18 @@ def _import(path: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+
+
+class _FreshLoader(SourceFileLoader):
+    """Compiles the text as it is now.
+
+    Python's cached bytecode stands for every text of the same size and second: after a quick edit
+    the old code would run under the new source hash.
+    """
+
+    def path_stats(self, path: Any) -> Mapping[str, Any]:
+        """None: the cache is neither read nor written."""
+        raise OSError
 
 
 def _package_of(path: Path) -> str | None:

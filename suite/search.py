@@ -31,6 +31,8 @@ class Distribution:
         if self.kind == "choice":
             if not self.choices or self.default not in self.choices:
                 raise ValueError(f"default {self.default!r} is not among {self.choices!r}")
+            if not all(isinstance(value, (bool, int, float, str)) for value in self.choices):
+                raise ValueError(f"choices are numbers, texts, True or False: {self.choices!r}")
             return
         assert self.low is not None and self.high is not None
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):

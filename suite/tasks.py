@@ -233,6 +233,8 @@ def task(
     """
     if track not in TRACKS:
         raise ValueError(f"{name}: track is one of {TRACKS}, not {track!r}")
+    if version < 1:
+        raise ValueError(f"{name}: versions are whole numbers from 1, not {version!r}")
     if budget < batch_size or evaluations < 1:
         raise ValueError(f"{name}: needs a budget of at least one batch and one evaluation")
     # The caller's file, not the one being loaded: a task file may import from another one.

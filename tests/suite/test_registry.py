@@ -181,6 +181,55 @@ def test_a_users_file_with_a_mistake(clean, tmp_path):
         registry.load_file(write(tmp_path / "syntax.py", "def\n"))
 
 
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        ('search={"lambda_": search.uniform(0, 1, default=0)}', r"'lambda_' is not a name.*passes"),
+        ('search={"T_max": search.uniform(0, 1, default=0)}', "'T_max' is not a name"),
+        ('search={"a.b": search.uniform(0, 1, default=0)}', "'a.b' is not a name"),
+        ('search={"lr": 0.1}', r"'lr' needs a distribution such as search.log_uniform"),
+        ('search=["lr"]', "search is a dict"),
+        ('search={"lr": search.choice(1, None, default=1)}', "choices are numbers, texts"),
+        ("version=0", "version is a whole number from 1, not 0"),
+        ('version="1"', "version is a whole number from 1, not '1'"),
+        ("summary=3", "paper, url and summary are texts"),
+    ],
+)
+def test_what_no_result_could_hold_is_refused_when_it_is_declared(
+    clean, tmp_path, declared, reason
+):
+    path = write(
+        tmp_path / "mine.py",
+        f"""
+        from torch.optim import SGD
+        from suite import optimizer, search
+        optimizer("mine", SGD, paper="-", url="", {declared})
+        """,
+    )
+    with pytest.raises(SuiteError, match=reason) as caught:
+        registry.load_file(path)
+    assert str(path) in str(caught.value)
+    assert "mine" not in registry.names("optimizer")
+
+
+@pytest.mark.parametrize("name", ["method", "method.txt", "method.v2"])
+def test_a_users_file_may_have_any_ending(clean, tmp_path, name):
+    (entry,) = registry.load_file(write_optimizer(tmp_path / name, "mine"))
+    assert entry.name == "mine"
+
+
+def test_a_quick_edit_of_equal_size_is_not_answered_with_cached_bytecode(
+    clean, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "mine.py"
+    for paper in ("old", "new"):
+        write_optimizer(path, "mine", paper)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        (entry,) = registry.load_file(path)
+        assert entry.paper == paper
+
+
 @pytest.mark.parametrize("name", ["Upper", "a b", "../x", "", "1st", "a__b", "a-b", "x" * 61])
 def test_names_that_would_not_do_as_file_names(name):
     with pytest.raises(UsageError, match="is not a name"):

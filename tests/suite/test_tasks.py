@@ -85,6 +85,8 @@ def test_a_wrong_track_or_budget_is_refused():
         task("wrong", None, track="huge", batch_size=1, budget=1, **ABOUT)
     with pytest.raises(ValueError, match="at least one batch"):
         task("wrong", None, track="mini", batch_size=8, budget=7, **ABOUT)
+    with pytest.raises(ValueError, match="whole numbers from 1, not 0"):
+        task("wrong", None, track="mini", batch_size=1, budget=1, **{**ABOUT, "version": 0})
     assert "wrong" not in registry.names("task")
 
 
