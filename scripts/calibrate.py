@@ -129,8 +129,9 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
         rules=untuned_rules,
         results=home() / "references",
     )
-    with make_view(len(plans) + 1) as view:
-        *tuned, untuned = run_studies([*plans, untuned_plan], executor, jobs, view)
+    studies = [*plans, untuned_plan]
+    with make_view([p for p in studies if p.result_path()[1] is None]) as view:
+        *tuned, untuned = run_studies(studies, executor, jobs, view)
     runs = {}
     for its_plan, result in zip(plans, tuned, strict=True):
         seeds = REFERENCE_SEEDS if its_plan.method.name == TUNED else CONTRAST_SEEDS

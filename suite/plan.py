@@ -58,6 +58,11 @@ class Plan:
         return self.task.budget * self.rules.budget_fraction
 
     @property
+    def trials(self) -> int:
+        """Trials of the whole study, tuning and evaluation."""
+        return self.rules.trials + self.rules.seeds
+
+    @property
     def direction(self) -> Direction:
         """Where better scores lie, in Optuna's words."""
         return "maximize" if self.task.score.higher_is_better else "minimize"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 import time
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from suite.execution import Event
+from suite.plan import Plan
 from suite.study import Study
 
 if TYPE_CHECKING:
@@ -41,9 +44,11 @@ def sparkline(values: list[float], width: int = 24) -> str:
 
 @dataclass
 class _Watched:
-    """What is known of a study that runs."""
+    """What is known of a study that runs. Read by the thread that renews the live view, too."""
 
     study: Study
+    #: what one of its trials should take, in whatever unit all studies of a view share
+    trial_cost: float
     progress: dict[tuple[str, str, int], float] = field(default_factory=dict)
     curves: dict[tuple[str, str, int], list[float]] = field(default_factory=dict)
 
@@ -59,24 +64,40 @@ class _Watched:
     @property
     def trials_done(self) -> float:
         """Trials that ended plus the parts of those that run."""
-        return self.study.done + sum(self.progress.values())
+        return self.study.done + sum(list(self.progress.values()))
+
+    @property
+    def trials_made(self) -> float:
+        """Those of them that ran since the view began."""
+        return self.trials_done - self.study.resumed
 
 
 class _View(AbstractContextManager["_View"]):
     """Keeps count; how it is shown is up to the two below."""
 
-    def __init__(self, studies: int) -> None:
-        self._studies = studies
+    def __init__(self, plans: Sequence[Plan], seconds: Mapping[str, float]) -> None:
+        self._studies = len(plans)
         self._closed = 0
         self._watched: dict[str, _Watched] = {}
         self._began = time.monotonic()
+        #: study name to the cost of one of its trials: its share of the estimate, else 1
+        self._trial_costs = {
+            plan.name: seconds[plan.name] / plan.trials if plan.name in seconds else 1.0
+            for plan in plans
+        }
+        #: trials made in studies that are closed, and what they should have taken
+        self._closed_trials = self._closed_cost = 0.0
+        #: what the studies should take that are not opened yet
+        self._waiting_cost = sum(plan.trials * self._trial_costs[plan.name] for plan in plans)
 
     def __exit__(self, *error: object) -> None:
         """Nothing to put away."""
 
     def opened(self, study: Study) -> None:
         """A study begins or goes on."""
-        self._watched[study.plan.name] = _Watched(study)
+        watched = _Watched(study, self._trial_costs[study.plan.name])
+        self._waiting_cost -= study.trials * watched.trial_cost
+        self._watched[study.plan.name] = watched
         if study.resumed:
             self._say(
                 f"{study.plan.name}: goes on, {study.resumed} of {study.trials} trials are kept"
@@ -98,17 +119,25 @@ class _View(AbstractContextManager["_View"]):
 
     def closed(self, study: Study) -> None:
         """Its result is written."""
-        del self._watched[study.plan.name]
+        watched = self._watched.pop(study.plan.name)
         self._closed += 1
+        self._closed_trials += watched.trials_made
+        self._closed_cost += watched.trials_made * watched.trial_cost
         self._say(f"{study.plan.name}: wrote {study.path}")
 
     def time_left(self) -> float | None:
-        """Seconds until the running studies end, from how long they took so far."""
-        done = sum(w.trials_done - w.study.resumed for w in self._watched.values())
-        left = sum(w.study.trials - w.trials_done for w in self._watched.values())
-        if done < 0.2:
+        """Seconds until all studies end, from how long what is done of them took so far.
+
+        None until there is something to go by.
+        """
+        watched = list(self._watched.values())
+        if self._closed_trials + sum(w.trials_made for w in watched) < 0.2:
             return None
-        return left * (time.monotonic() - self._began) / done
+        made = self._closed_cost + sum(w.trials_made * w.trial_cost for w in watched)
+        left = self._waiting_cost + sum(
+            (w.study.trials - w.trials_done) * w.trial_cost for w in watched
+        )
+        return left * (time.monotonic() - self._began) / made
 
     @abstractmethod
     def _say(self, line: str) -> None:
@@ -125,8 +154,8 @@ class PlainView(_View):
 class LiveView(_View):
     """A table that renews itself: trial i of n, best so far, curves, time left."""
 
-    def __init__(self, studies: int) -> None:
-        super().__init__(studies)
+    def __init__(self, plans: Sequence[Plan], seconds: Mapping[str, float]) -> None:
+        super().__init__(plans, seconds)
         from rich.console import Console
         from rich.live import Live
 
@@ -163,6 +192,10 @@ class LiveView(_View):
         return table
 
 
-def make_view(studies: int) -> _View:
-    """The live view on a terminal, plain lines otherwise."""
-    return LiveView(studies) if sys.stderr.isatty() else PlainView(studies)
+def make_view(plans: Sequence[Plan], seconds: Mapping[str, float] = MappingProxyType({})) -> _View:
+    """The live view on a terminal, plain lines otherwise.
+
+    `plans` are the studies that will run; `seconds` is the estimate for each by its name, which
+    tells long studies from short ones in the time left.
+    """
+    return LiveView(plans, seconds) if sys.stderr.isatty() else PlainView(plans, seconds)

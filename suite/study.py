@@ -40,7 +40,7 @@ class Study:
     @property
     def trials(self) -> int:
         """Trials of the whole study, tuning and evaluation."""
-        return self.plan.rules.trials + self.plan.rules.seeds
+        return self.plan.trials
 
     @property
     def done(self) -> int:
@@ -50,7 +50,9 @@ class Study:
     @property
     def best_score(self) -> float | None:
         """The best validation score among the tuning trials so far."""
-        scores = [outcome.run.validation_score for outcome in self._finished["tuning"].values()]
+        # The live view asks from a thread of its own: a copy, because trials may end meanwhile.
+        tuned = list(self._finished["tuning"].values())
+        scores = [outcome.run.validation_score for outcome in tuned]
         if not scores:
             return None
         return scores[best(scores, self.plan.task.score.higher_is_better)]

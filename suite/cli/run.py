@@ -249,11 +249,11 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
     for plan, (path, there) in zip(plans, places, strict=True):
         if there is not None and not force:
             click.echo(f"{plan.name}: done already, {path} (--force runs it again)")
-    _say_how_long(todo, jobs)
+    seconds = _say_how_long(todo, jobs)
     log = worker_log()
     executor = LocalExecutor(jobs, plans[0].threads, log)
     try:
-        with make_view(len(todo)) as view:
+        with make_view(todo, seconds) as view:
             results = run_studies(plans, executor, jobs, view, force=force)
     except KeyboardInterrupt:
         click.echo(
@@ -274,19 +274,22 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
     return 1 if any(run.status != "completed" for r in results for run in r.evaluation) else 0
 
 
-def _say_how_long(plans: list[Plan], jobs: int) -> None:
+def _say_how_long(plans: list[Plan], jobs: int) -> dict[str, float]:
+    """Print it; returns the seconds of each study by its name."""
     if not plans:
-        return
+        return {}
     from suite.estimate import study_seconds
     from suite.progress import duration
 
-    trials = sum(plan.rules.trials + plan.rules.seeds for plan in plans)
+    trials = sum(plan.trials for plan in plans)
+    estimates = study_seconds(plans, jobs)
     # A worker takes about as long to start as this process took so far.
-    seconds = sum(study_seconds(plans, jobs).values()) + time.process_time()
+    seconds = sum(estimates.values()) + time.process_time()
     studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
     click.echo(
         f"{studies}, {trials} trials, {jobs} at a time: about {duration(seconds)} on this machine."
     )
+    return estimates
 
 
 def _print_result(plan: Plan, path: Path, result: Result) -> None:
