@@ -48,6 +48,8 @@ class Index:
     limit: int | None
     documents: int = 0
     tokens: int = 0
+    #: of the corpus, by the hub's name: a stream goes on in the revision that it began with
+    revision: str = ""
     #: of the file up to here
     sha256: str = hashlib.sha256().hexdigest()
     complete: bool = False
@@ -116,11 +118,19 @@ class TokenSet(Dataset):
     #: the index is written after so many documents
     stride: int = 1000
 
-    def documents(self) -> IterableDataset:
+    def newest_revision(self) -> str:
+        """The corpus's newest revision on the hub."""
+        from huggingface_hub import HfApi
+
+        return HfApi().dataset_info(self.corpus).sha or ""
+
+    def documents(self, revision: str) -> IterableDataset:
         """The documents, in the corpus's order, each a dictionary with a "text"."""
         from datasets import load_dataset
 
-        return load_dataset(self.corpus, self.subset, split="train", streaming=True)
+        return load_dataset(
+            self.corpus, self.subset, split="train", streaming=True, revision=revision
+        )
 
     def tokenizer(self) -> tuple[Tokenizer, int]:
         """The tokenizer, and the token that goes before every document."""
@@ -134,6 +144,8 @@ class TokenSet(Dataset):
         return (folder / self.name / _TOKENS).is_file()
 
     def fetch(self, folder: Path) -> None:
+        if self.is_there(folder):
+            return  # without the lock: the folder may be one that can only be read
         target = folder / self.name / _TOKENS
         with locked(target):
             if self.is_there(folder):
@@ -200,7 +212,9 @@ class TokenSet(Dataset):
         os.replace(part, place / _TOKENS)
 
     def _append(self, index: Index, index_file: Path, part: Path) -> Index:
-        documents = self.documents()
+        if not index.revision:
+            index = replace(index, revision=self.newest_revision())
+        documents = self.documents(index.revision)
         tokenizer, separator = self.tokenizer()
         if index.state:
             documents.load_state_dict(index.state)

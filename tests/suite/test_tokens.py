@@ -7,7 +7,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -103,7 +106,7 @@ def test_a_limit_ends_the_file_within_a_document(place, copy):
 
 
 def test_what_is_there_is_not_made_again(place):
-    def refuse():
+    def refuse(revision):
         raise AssertionError("it must not be read again")
 
     again = local_tokens(place)
@@ -158,7 +161,7 @@ def test_a_part_that_changed_or_has_other_settings_is_not_continued(copy):
     local_tokens(copy, limit=5000).fetch(copy / "data")
     made = index(copy)
     (local / "tokens.bin").rename(local / "tokens.part")
-    begun = Index(made.corpus, made.tokenizer, made.limit, 1, 100, "0" * 64, False, made.state)
+    begun = replace(made, documents=1, tokens=100, sha256="0" * 64, complete=False)
     begun.write(local / "index.json")
     with pytest.raises(DamagedData, match="has changed since it was written"):
         local_tokens(copy, limit=5000).fetch(copy / "data")
@@ -168,6 +171,9 @@ def test_a_part_that_changed_or_has_other_settings_is_not_continued(copy):
 
 def test_a_stream_that_breaks_off_says_how_to_go_on(place, copy):
     class Breaking:
+        def __init__(self, revision):
+            assert revision == "first"
+
         def __iter__(self):
             yield from ({"text": "abc"} for _ in range(30))
             raise ConnectionResetError("the other side hung up")
@@ -180,6 +186,82 @@ def test_a_stream_that_breaks_off_says_how_to_go_on(place, copy):
     with pytest.raises(MissingData, match=r"hung up. Run it again: it goes on where"):
         broken.fetch(copy / "data")
     assert index(copy).documents == 20
+    assert index(copy).revision == "first"
+
+
+def test_a_stream_goes_on_in_the_revision_it_began_with(copy):
+    """The corpus may have changed meanwhile; two revisions in one file would be neither."""
+    asked = []
+
+    class Recording:
+        def __init__(self, revision):
+            asked.append(revision)
+
+        def __iter__(self):
+            yield from ({"text": "abc"} for _ in range(30))
+            if len(asked) == 1:
+                raise ConnectionResetError("the other side hung up")
+
+        def state_dict(self):
+            return {"at": "somewhere"}
+
+        def load_state_dict(self, state):
+            assert state == {"at": "somewhere"}
+
+    for newest in ("first", "second"):
+        local = local_tokens(copy, revision=newest)
+        object.__setattr__(local, "documents", Recording)
+        if newest == "first":
+            with pytest.raises(MissingData, match="hung up"):
+                local.fetch(copy / "data")
+        else:
+            local.fetch(copy / "data")
+    assert asked == ["first", "first"]
+    assert index(copy).revision == "first"
+
+
+def test_the_hub_is_asked_for_the_revision(tmp_path):
+    said = {"id": "roneneldan/TinyStories", "sha": "0123abc"}
+
+    class Hub(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps(said).encode()
+            self.send_response(200 if self.path.endswith(said["id"]) else 404)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        code = "from suite.data import catalog; print(catalog.get('tinystories').newest_revision())"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=ROOT,
+            env={
+                **{k: v for k, v in os.environ.items() if k != "HF_HUB_OFFLINE"},
+                "HF_ENDPOINT": f"http://127.0.0.1:{server.server_port}",
+                "HF_HOME": str(tmp_path),
+                "NO_PROXY": "127.0.0.1",
+            },
+            capture_output=True,
+            text=True,
+        )
+        server.shutdown()
+    assert done.stdout.strip() == said["sha"], done.stderr
+
+
+def test_tokens_in_a_folder_that_can_only_be_read_are_used(place, copy):
+    (copy / "data").symlink_to(place / "data")
+    local = local_tokens(copy)
+    # As root no folder refuses to be written: the lock that may not be taken is what counts.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("suite.data.tokens.locked", None)
+        local.fetch(copy / "data")
+    assert local.is_there(copy / "data")
 
 
 def test_a_damaged_index_says_what_to_delete(tmp_path):
