@@ -18,7 +18,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from suite.errors import InvalidResult
+from suite.errors import InvalidResult, UsageError
 from suite.result import SCHEMA_VERSION, Result
 
 MAX_BYTES = 5_000_000
@@ -49,6 +49,16 @@ def write(result: Result, path: Path) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for results and try to write there; raises UsageError if that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageError(f"no result can be written to {folder}: {error.strerror}") from None
 
 
 def read(path: Path) -> Result:

@@ -22,12 +22,17 @@ PURPOSES = ("tuning", "evaluation")
 
 
 class Study:
-    """The state of one study: hands out trials, takes outcomes, and ends in a result file."""
+    """The state of one study: hands out trials, takes outcomes, and ends in a result file.
+
+    Raises UsageError if the file's folder cannot be written to.
+    """
 
     def __init__(self, plan: Plan, storage: StudyStorage, path: Path) -> None:
         self.plan = plan
         self.path = path
         self.result: Result | None = None
+        # Said now, not when the first trials have been paid for.
+        results.make_folder(path.parent)
         self._storage = storage
         self._started = environment.now()
         self._finished = {purpose: storage.finished(purpose) for purpose in PURPOSES}

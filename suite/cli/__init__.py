@@ -111,4 +111,12 @@ def _exit_code(arguments: list[str] | None) -> int:
     except BrokenPipeError:  # the reader of our output went away, as `| head` does
         sys.stderr.close()
         return 0
+    except OSError as error:  # a folder that is not there, a full disk: nothing of ours is wrong
+        click.echo(f"suite: {_what_and_where(error)}", err=True)
+        return 1
     return code if isinstance(code, int) else 0
+
+
+def _what_and_where(error: OSError) -> str:
+    places = [str(place) for place in (error.filename, error.filename2) if place is not None]
+    return f"{' to '.join(places)}: {error.strerror}" if places else str(error)
