@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from suite import registry
 from suite.errors import SuiteError
+from suite.result_file import read
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[[list[str]], tuple[int, str]]
@@ -68,6 +69,8 @@ def check(files: list[str], run: Run, deleted: Sequence[str] = ()) -> tuple[str,
     planned = checks(files)
     for _, title, arguments in planned:
         code, output = run(arguments)
+        if code == 0 and arguments[0] == "validate":
+            code, output = of_this_checkout(Path(arguments[1]), output)
         failed = failed or code != 0
         verdict = "passed" if code == 0 else f"**failed** (exit code {code})"
         transcript = as_block(f"$ suite {' '.join(arguments)}\n{output}")
@@ -81,6 +84,25 @@ def check(files: list[str], run: Run, deleted: Sequence[str] = ()) -> tuple[str,
     if not sections:
         sections.append("Nothing to check.")
     return "\n\n".join(["# Submission check", *sections]), int(failed)
+
+
+def of_this_checkout(path: Path, output: str) -> tuple[int, str]:
+    """Whether a valid result is of the task as it is here; the exit code and what to print.
+
+    A file that claims a version to come would push all others out of the standings.
+    """
+    record = read(path).task
+    try:
+        task = registry.get("task", record.name)
+    except SuiteError as error:
+        return 1, f"{output}{error}\n"
+    if (record.version, record.fingerprint) == (task.version, task.fingerprint):
+        return 0, output
+    return 1, (
+        f"{output}made for version {record.version} of {record.name} with the code "
+        f"{record.fingerprint}; here it is version {task.version} with the code "
+        f"{task.fingerprint}. Run it again.\n"
+    )
 
 
 def checks(files: list[str]) -> list[Check]:

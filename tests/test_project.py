@@ -14,6 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from suite import registry
+from suite.result_file import read, seal, write
 from tests.commands import ROOT
 from tests.test_architecture import FOLDERS, imports, sources
 
@@ -125,6 +126,22 @@ def test_submission_check_plans(submission) -> None:
     assert {"run", "smoke"} <= set(lion.arguments) & set(sam.arguments) & set(runs[0])
     _, output = submission.run_suite([*runs[0], "--dry-run"])
     assert runs[0][4] in output
+
+
+def test_submission_check_refuses_a_result_of_another_version(submission, tmp_path) -> None:
+    name = "results/xor_cluster/adamw.quick.json"
+    assert submission.of_this_checkout(ROOT / name, "ok\n") == (0, "ok\n")
+    content = read(ROOT / name).model_dump(mode="json", exclude={"digest", "schema_version"})
+    content["task"]["version"] = 99
+    write(seal(content), tmp_path / "adamw.quick.json")
+    code, said = submission.of_this_checkout(tmp_path / "adamw.quick.json", "ok\n")
+    assert code == 1
+    assert "made for version 99 of xor_cluster" in said
+    content["task"]["name"] = "xor_clusters"
+    write(seal(content), tmp_path / "adamw.quick.json")
+    code, said = submission.of_this_checkout(tmp_path / "adamw.quick.json", "ok\n")
+    assert code == 1
+    assert "xor_cluster" in said
 
 
 def test_submission_check_shows_a_broken_task_file(submission, tmp_path, monkeypatch) -> None:
