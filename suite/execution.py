@@ -1,6 +1,7 @@
 """Execution: trials in worker processes. An executor has three methods: submit, next_event, close.
 
-A worker that dies costs its trial one retry, not the study; a trial that hangs is killed.
+A worker that dies costs its trial one retry, not the study; a trial that hangs is killed, with all
+processes that it started.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +27,8 @@ from suite.training import Outcome, Trial
 ATTEMPTS = 2
 #: what a worker may take to start on a busy machine, before its trial's own time limit counts
 START_UP_SECONDS = 300.0
+#: how long what a worker said, and nobody has read yet, may still count
+LISTENING_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -86,15 +90,13 @@ class LocalExecutor:
         """Wait up to `timeout` seconds for something to happen."""
         until = time.monotonic() + timeout
         while not self._events:
+            while not self._messages.empty():
+                self._handle_message(0.0)
             self._stop_hanging()
             left = until - time.monotonic()
             if left <= 0:
                 return None
-            try:
-                worker, message = self._messages.get(timeout=min(left, 0.5))
-            except queue.Empty:
-                continue
-            self._handle(worker, *message)
+            self._handle_message(min(left, 0.5))
         return self._events.popleft()
 
     def close(self) -> None:
@@ -103,15 +105,24 @@ class LocalExecutor:
         for worker in filter(None, self._slots):
             worker.kill()
 
+    def _handle_message(self, timeout: float) -> None:
+        """Handle the next message of any worker, if there is one within `timeout` seconds."""
+        try:
+            worker, message = self._messages.get(timeout=timeout)
+        except queue.Empty:
+            return
+        self._handle(worker, *message)
+
     def _handle(self, worker: _Worker, kind: str, content: Any) -> None:
         job = worker.job
         if kind == "died":
             self._slots[self._slots.index(worker)] = None
+            worker.job = None
             if job is not None:
                 self._after_death(worker, job)
         elif job is not None:
             if kind == "began":
-                worker.deadline = time.monotonic() + job.time_limit
+                worker.deadline, worker.late_since = time.monotonic() + job.time_limit, None
                 return
             if kind == "report":
                 worker.progress = content[0]
@@ -138,15 +149,24 @@ class LocalExecutor:
                 return
             if worker is None:
                 worker = self._slots[index] = _Worker(self._threads, self._log, self._messages)
-            if worker.job is None:
+            if worker.job is None and not worker.timed_out:
                 job, attempt = self._waiting.popleft()
                 worker.run(job, attempt)
                 self._events.append(Event("started", job))
 
     def _stop_hanging(self) -> None:
+        """Kill the workers that are past their deadline, unless they turn out to have answered.
+
+        They get a moment after they were first seen late: this process may have been stopped
+        (Ctrl-Z) or blocked, and an answer that came in time may still lie in the pipe.
+        """
         now = time.monotonic()
         for worker in filter(None, self._slots):
-            if worker.job is not None and now > worker.deadline:
+            if worker.job is None or worker.timed_out or now <= worker.deadline:
+                continue
+            if worker.late_since is None:
+                worker.late_since = now
+            elif now > worker.late_since + LISTENING_SECONDS:
                 worker.timed_out = True
                 worker.kill()
 
@@ -159,6 +179,9 @@ class _Worker:
         self.attempt = 0
         self.deadline = 0.0
         self.progress = 0.0
+        #: when the present trial was first seen to be past its deadline
+        self.late_since: float | None = None
+        #: its trial took too long: it has been killed, or is about to be
         self.timed_out = False
         self._messages = messages
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -171,11 +194,13 @@ class _Worker:
                 env=_environment(threads),
                 start_new_session=True,
             )
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
+        threading.Thread(target=self._announce_death, daemon=True).start()
 
     def run(self, job: Job, attempt: int) -> None:
         """Hand the worker its next trial."""
-        self.job, self.attempt = job, attempt
+        self.job, self.attempt, self.late_since = job, attempt, None
         self.deadline, self.progress = time.monotonic() + START_UP_SECONDS, 0.0
         assert self._process.stdin is not None
         try:
@@ -185,8 +210,9 @@ class _Worker:
             pass  # it died meanwhile: the listener says so, and the trial is tried again
 
     def kill(self) -> None:
-        """End the process at once."""
-        self._process.kill()
+        """End the process and all that it started, at once."""
+        if self._process.poll() is None:
+            self._kill_group()
 
     def cause_of_death(self) -> str:
         """How the process ended, in words."""
@@ -196,14 +222,27 @@ class _Worker:
         name = signal.Signals(-code).name
         return name + (", perhaps for want of memory" if name == "SIGKILL" else "")
 
+    def _kill_group(self) -> None:
+        """Kill the worker's session: it, and the processes that a method forked."""
+        # Nobody is left in it, or, as macOS says it, only the dead.
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        try:
+        with suppress(EOFError, pickle.UnpicklingError):
             while True:
                 self._messages.put((self, pickle.load(self._process.stdout)))
-        except (EOFError, pickle.UnpicklingError):
-            self._process.wait()
-            self._messages.put((self, ("died", None)))
+
+    def _announce_death(self) -> None:
+        """Wait for the process rather than for the end of its pipe, which its children hold open.
+
+        "died" comes last: what the worker said before is heard first.
+        """
+        self._process.wait()
+        self._kill_group()
+        self._listener.join(LISTENING_SECONDS)  # a child in a session of its own lives on
+        self._messages.put((self, ("died", None)))
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -11,31 +11,7 @@ import pytest
 
 from suite import result_file as results
 from tests.commands import TINY, command, environment, suite
-
-HEADER = """
-import os, signal, sys, time
-from pathlib import Path
-
-import torch
-from suite import optimizer, search
-
-
-class Method(torch.optim.SGD):
-    def step(self, closure):
-{body}
-        return super().step(closure)
-
-
-optimizer("{name}", Method, paper="none", url="", summary="Misbehaves.",
-          search={{"lr": search.log_uniform(1e-3, 1e-1, default=1e-2)}})
-"""
-
-
-def write_method(folder: Path, name: str, *body: str) -> str:
-    path = folder / f"{name}.py"
-    lines = "\n".join(" " * 8 + line for line in body)
-    path.write_text(HEADER.format(name=name, body=lines))
-    return str(path)
+from tests.methods import write_method
 
 
 def run(method: str, folder: Path, *more: str) -> tuple[results.Result, str, int]:
