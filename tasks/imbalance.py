@@ -9,7 +9,7 @@ epochs of batch 128 are the setting of Cao et al. 2019, "Learning Imbalanced Dat
 Label-Distribution-Aware Margin Loss"; they tune on the test set, here 500 images a class are held
 out for it, so that the largest class has 4,500.
 
-Contrast: digits_longtail: adamw over mezo
+Contrast: digits_longtail: muon over lion
 """
 
 from __future__ import annotations

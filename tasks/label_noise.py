@@ -12,7 +12,7 @@ a network of accuracy a has the noisy accuracy (1 - q) a + q (1 - a) / (K - 1), 
 Two defects of common practice are not copied: tuning on clean labels or on the test set, and noise
 that keeps a tenth of the "wrong" labels true.
 
-Contrast: noisy_labels_mini: adamw over mezo
+Contrast: noisy_labels_mini: muon over sgd
 """
 
 from __future__ import annotations

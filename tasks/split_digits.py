@@ -7,12 +7,12 @@ the same five pairs of classes. Unlike there, tuning never sees test data, every
 follows the seed, and forward transfer is measured against the accuracy at initialization
 (mammoth's compares two evaluations of the same weights, so that it is about 0).
 
-Contrast: split_digits: adamw over mezo
-Contrast: split_digits_task: adamw over mezo
-Contrast: permuted_digits_domains: adamw over mezo
+Contrast: split_digits: muon over lion
+Contrast: split_digits_task: adamw over lion
+Contrast: permuted_digits_domains: adamw over lion
 Contrast: rotated_digits: adamw over mezo
 Contrast: stability_gap_digits: adamw+iterate_ema over adamw
-Contrast: class_incremental_growth: adamw over mezo
+Contrast: class_incremental_growth: sgd over muon
 
 Mezo against AdamW is the question of Feng et al. 2025, "ZeroFlow: Overcoming Catastrophic
 Forgetting is Easier than You Think": do forward passes alone forget less?
