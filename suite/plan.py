@@ -28,7 +28,7 @@ from suite.result import (
 from suite.score import Direction
 from suite.seeds import derive
 from suite.tasks import Task
-from suite.training import Trial
+from suite.training import Trial, sources
 from suite.tuning import sampler_record
 
 
@@ -172,6 +172,7 @@ class Plan:
             threads=self.threads,
             data_folder=str(self.data),
             files=tuple(str(path) for path in registry.extra_files()),
+            sources=sources(self.task, self.method.components),
         )
 
 

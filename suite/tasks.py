@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import sys
@@ -200,14 +201,18 @@ class Task:
         It changes exactly when the task may mean something else; a test then asks for a new
         version. Comments and docstrings do not count.
         """
+        text = json.dumps([self.settings, self.code], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @functools.cached_property
+    def code(self) -> list[str]:
+        """Hashes of the files that define the problem, read once: they may change on disk later."""
         files = {self.path}
         for parent in type(self.problem).__mro__:
             module = sys.modules.get(parent.__module__)
             if module is not None and module.__name__.startswith("suite_tasks"):
                 files.add(Path(str(module.__file__)))
-        code = sorted(source_hash(path) for path in files)
-        text = json.dumps([self.settings, code], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return sorted(source_hash(path) for path in files)
 
 
 def task(

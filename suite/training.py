@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,11 @@ from torch import Tensor
 
 from suite import registry
 from suite.clock import Clock, calibrate, peak_memory_bytes, reset_peak_memory
-from suite.errors import MissingData, NotApplicable
+from suite.errors import MissingData, NotApplicable, SuiteError
 from suite.evaluation import Diverged, Evaluator, Recorder, rounded, switch_mode
 from suite.method import Hyperparameters, Parts, build
 from suite.objective import Ledger, Objective, meter
+from suite.registry import Component
 from suite.regularizers import TaskInfo
 from suite.result import Cost, DataRecord, Run, Status
 from suite.seeds import derive
@@ -52,6 +53,8 @@ class Trial:
     data_folder: str = ""
     #: files outside the repo that register components
     files: tuple[str, ...] = ()
+    #: what `sources` said of task and components when the study was planned; empty: not checked
+    sources: tuple[tuple[str, str], ...] = ()
 
     @property
     def splits(self) -> tuple[str, ...]:
@@ -74,11 +77,12 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
     """Run one trial to its end and return its record, whatever happens in the method.
 
     `report(progress, metric)` is called after every evaluation. Only errors that the user can mend
-    (missing data, a component file that cannot be loaded) are raised.
+    (missing data, a component file that cannot be loaded or was edited meanwhile) are raised.
     """
     for path in trial.files:
         registry.load_file(path)
     task: Task = registry.get("task", trial.task)
+    _refuse_changed_sources(trial, task)
     make_repeatable(trial.threads, trial.device)
     reset_peak_memory(trial.device)
     session = _Session(trial, task, report)
@@ -98,6 +102,25 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
         reason = f"{type(error).__name__}: {error}"[:2000]
         trace = _trace_without_folders()
     return Outcome(session.record(status, reason, trace), session.data)
+
+
+def sources(task: Task, components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
+    """The code of a trial as it was loaded here: each part and a hash of its source."""
+    parts = ((f"{c.kind} '{c.name}'", c.source_hash) for c in components)
+    return (f"task '{task.name}'", " ".join(task.code)), *parts
+
+
+def _refuse_changed_sources(trial: Trial, task: Task) -> None:
+    """The result will name the code that was planned with: no other may make its trials."""
+    if not trial.sources:
+        return
+    found = dict(sources(task, [registry.get(kind, name) for kind, name in trial.components]))
+    for part, planned in trial.sources:
+        if found[part] != planned:
+            raise SuiteError(
+                f"the source of {part} was changed while the study ran: run the command again. "
+                "That is another study; finished trials of this one are kept with the old source."
+            )
 
 
 def make_repeatable(threads: int, device: str = "cpu") -> None:
