@@ -55,11 +55,24 @@ def built(results, tmp_path, references=REFERENCES):
 
 def visible(page):
     """The text of a page, without its tags, with one space between words."""
-    return " ".join(html.unescape(re.sub("<[^>]*>", " ", page.read_text("utf-8"))).split())
+    return visible_text(page.read_text("utf-8"))
+
+
+def visible_text(markup):
+    return " ".join(html.unescape(re.sub("<[^>]*>", " ", markup)).split())
 
 
 def index_of(site):
     return (site / "index.html").read_text("utf-8")
+
+
+def rows_of(page):
+    """The rows of all tables of a page: the visible text of each cell."""
+    rows = re.findall(r"<tr[ >].*?</tr>", page.read_text("utf-8"), re.DOTALL)
+    return [
+        [visible_text(cell) for cell in re.findall(r"<t[hd][ >].*?</t[hd]>", row, re.DOTALL)]
+        for row in rows
+    ]
 
 
 class Links(HTMLParser):
@@ -194,6 +207,28 @@ def test_the_pages_state_the_rule_of_ranks_and_what_intervals_hold(made):
         "it holds the true mean 75% of the time with 3 seeds and 84% of the time with 5 seeds, "
         "so read a small gap at quick as a hint" in pages["protocol.html"]
     )
+
+
+def test_a_command_that_froze_references_is_shown_once(results, tmp_path):
+    many = "python scripts/calibrate.py --protocol standard " + " ".join(
+        f"task_{i}" for i in range(40)
+    )
+    references = {
+        f"task_{i}": Reference(**make_reference("digits", 0.3, 0.8, command=many))
+        for i in range(40)
+    }
+    fields = make_reference("digits", 0.3, 0.8, command="freeze digits", canonical=False)
+    references["digits"] = Reference(**fields)
+    _, site = built(results, tmp_path, references)
+    page = site / "protocol.html"
+    text = page.read_text("utf-8")
+    assert text.count(many) == 1
+    assert text.count('<a href="#command-1">') == 40
+    rows = {cells[0]: " ".join(cells) for cells in rows_of(page) if len(cells) == 8}
+    assert "adamw under standard" in rows["task 7"]
+    assert "canonical" not in rows["task 7"]
+    assert "adamw under quick" in rows["digits"]
+    assert "2026-11-22 on other than the canonical data" in rows["digits"]
 
 
 def test_runs_that_are_missing_from_a_number_or_a_line_are_said(tmp_path):
