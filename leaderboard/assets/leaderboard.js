@@ -68,7 +68,8 @@
     const count = tools.querySelector(".count");
     const rows = [...tools.nextElementSibling.querySelectorAll("tbody tr")];
     if (rows.length < 5) return;
-    const texts = rows.map((row) => row.querySelector(".name").textContent.toLowerCase());
+    const texts = rows.map((row) =>
+      [...row.querySelectorAll(".name, .searched")].map((cell) => cell.textContent.toLowerCase()).join(" "));
     input.hidden = false;
     input.addEventListener("input", () => {
       const words = input.value.toLowerCase().split(/\s+/).filter(Boolean);

@@ -8,7 +8,7 @@ from playwright.sync_api import sync_playwright
 from leaderboard.references import Reference
 from leaderboard.site import build
 from tests.leaderboard.test_site import HOSTILE
-from tests.samples import make_reference, make_result, write_results
+from tests.samples import TASKS, make_reference, make_result, write_results
 from tests.system_packages import find_chromium
 
 FLAGS = (
@@ -49,10 +49,14 @@ def site(tmp_path_factory):
         make_result("digits", "evil", scores=[0.0] * 3, **evil),
         make_result("digits", long_name),
     ]
-    results += [make_result("digits", "adamw", "smoke")]
+    results += [make_result("digits", method, "smoke") for method in METHODS]
+    results += [make_result(task, "adamw") for task in sorted(TASKS.keys() - ENDS.keys())]
     write_results(folder / "results", results)
     (folder / "results" / "digits" / "<img src=x onerror=window.hacked=1>.json").write_text("{")
     references = {task: Reference(**make_reference(task, *ends)) for task, ends in ENDS.items()}
+    for number in range(6):
+        fields = make_reference("digits", 0.3 + 0.01 * number, 0.9, command=f"freeze {number % 2}")
+        references[f"other_{number}"] = Reference(**fields)
     return build(folder / "results", folder / "out", references)
 
 
@@ -153,6 +157,41 @@ def test_typing_filters_the_rows(site, opened):
     assert rows.locator("visible=true").count() == 0
     box.fill("")
     assert rows.locator("visible=true").count() == len(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("name", "box", "words", "shown", "column"),
+    [
+        ("index.html", "tasks", "digits smoke", 1, "Methods"),
+        ("adamw.html", "tasks of the results", "lm quick", 1, "Test score"),
+        ("adamw.html", "tasks of the hyperparameters", "permuted", 1, "adamw.lr"),
+        ("adamw.html", "files", "digits/adamw", 3, "Finished"),
+        ("digits.html", "methods that are not ranked", "sgd", 2, "Test score"),
+        ("protocol.html", "references", "other 3", 1, "Raw"),
+    ],
+)
+def test_every_long_table_filters_and_sorts(site, opened, name, box, words, shown, column):
+    page = opened(page_of(site, name))
+    search = page.get_by_role("searchbox", name=f"Filter {box}", exact=True)
+    table = page.locator(".tools", has=search).locator("xpath=following-sibling::*[1]//table")
+    rows = table.locator("tbody tr")
+    total = rows.count()
+    search.fill(words)
+    assert rows.locator("visible=true").count() == shown < total
+    search.fill("")
+    assert rows.locator("visible=true").count() == total
+    header = table.locator("thead th", has_text=column).first
+    index = header.evaluate("cell => cell.cellIndex")
+    read = """(table, index) => [...table.tBodies[0].rows].map(row =>
+              row.cells[index].dataset.value ?? row.cells[index].textContent.trim())"""
+    orders = []
+    for state in ("ascending", "descending"):
+        header.locator("button").click()
+        assert header.get_attribute("aria-sort") == state
+        cells = table.evaluate(read, index)
+        orders.append([float(cell) for cell in cells] if column != "Finished" else cells)
+    assert orders[0] == sorted(orders[0])
+    assert orders[1] == sorted(orders[1], reverse=True)
 
 
 def test_a_bar_that_is_cut_off_says_so_and_shows_it(site, opened):

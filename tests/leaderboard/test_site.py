@@ -15,7 +15,7 @@ from leaderboard.references import Reference
 from leaderboard.site import build
 from suite.errors import UsageError
 from suite.frames import runs_frame
-from tests.samples import make_reference, make_result, write_results
+from tests.samples import TASKS, make_reference, make_result, write_results
 
 REFERENCES = {"digits": Reference(**make_reference("digits", 0.3, 0.8))}
 HOSTILE = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\"'{{ 7 * 7 }}"
@@ -229,6 +229,28 @@ def test_a_command_that_froze_references_is_shown_once(results, tmp_path):
     assert "canonical" not in rows["task 7"]
     assert "adamw under quick" in rows["digits"]
     assert "2026-11-22 on other than the canonical data" in rows["digits"]
+
+
+def test_hyperparameters_have_a_row_a_task(tmp_path):
+    results = [make_result(task, "sgd+sam") for task in TASKS]
+    older = {"search_space": {"lr": {"kind": "choice", "default": "slow", "choices": ["slow"]}}}
+    run = {"hyperparameters": {"sgd": {"lr": "slow"}}}
+    date = {"finished": "2026-01-01T00:00:00+00:00"}
+    results.append(
+        make_result("digits", "sgd+sam", "smoke", component=older, run=run, environment=date)
+    )
+    write_results(tmp_path / "results", results)
+    _, site = built(tmp_path / "results", tmp_path)
+    rows = [cells for cells in rows_of(site / "methods" / "sgd-sam.html") if len(cells) == 6]
+    header = next(cells for cells in rows if cells[1] == "Protocol" and "sgd" in cells[2])
+    assert header[2] == "sgd. lr log-uniform, 1e-05 to 0.1; default 0.001"
+    assert header[5].startswith("sam. weight_ decay log-uniform, 1e-05 to 1; default 0.01")
+    found = {tuple(cells[:2]): cells[2:] for cells in rows}
+    assert {task for task, _ in found} >= {task.replace("_", " ") for task in TASKS}
+    chosen = results[0].tuning[results[0].chosen].hyperparameters
+    assert found["modular addition", "quick"][0] == f"{chosen['sgd']['lr']:.4g}"
+    # an older version that had one other hyperparameter
+    assert found["digits", "smoke"] == ["slow"] + ["\N{EN DASH}"] * 3
 
 
 def test_runs_that_are_missing_from_a_number_or_a_line_are_said(tmp_path):
