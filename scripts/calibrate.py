@@ -130,7 +130,7 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
         results=home() / "references",
     )
     studies = [*plans, untuned_plan]
-    with make_view([p for p in studies if p.result_path()[1] is None]) as view:
+    with make_view([p for p in studies if p.finished() is None]) as view:
         *tuned, untuned = run_studies(studies, executor, jobs, view)
     runs = {}
     for its_plan, result in zip(plans, tuned, strict=True):

@@ -27,6 +27,7 @@ from suite.result import (
 )
 from suite.score import Direction
 from suite.seeds import derive
+from suite.storage import set_aside
 from suite.tasks import Task
 from suite.training import Trial, sources
 from suite.tuning import sampler_record
@@ -156,6 +157,36 @@ class Plan:
             if self.identity == _identity(there.task, there.method, there.protocol, settings):
                 return path, there
         raise UsageError(f"{path} holds the result of another study. Move it away first.")
+
+    def finished(self) -> Result | None:
+        """The result that is there, unless a run with --force has begun to replace it."""
+        there = self.result_path()[1]
+        return None if self._begun_anew() else there
+
+    def begin_anew(self) -> None:
+        """Set aside what was run so far; the study is unfinished until its result is written.
+
+        That is remembered on disk, so that a later run can go on with it. Raises UsageError while
+        another process works on the study.
+        """
+        set_aside(self.journal)
+        self._anew.write_text(str(self.results.resolve()), encoding="utf-8")
+
+    def end(self) -> None:
+        """Remember that the result is written."""
+        if self._begun_anew():
+            self._anew.unlink(missing_ok=True)
+
+    @property
+    def _anew(self) -> Path:
+        """Lies beside the journal and names the results folder whose file is to be replaced."""
+        return self.journal.with_suffix(".anew")
+
+    def _begun_anew(self) -> bool:
+        try:
+            return self._anew.read_text(encoding="utf-8") == str(self.results.resolve())
+        except FileNotFoundError:
+            return False
 
     def trial(self, purpose: str, number: int, hyperparameters: dict[str, Any]) -> Trial:
         """One trial of the study. All tuning trials share one seed; evaluations have fresh ones."""

@@ -15,7 +15,7 @@ from suite.method import make_method
 from suite.plan import Plan, find_task, make_plan
 from suite.protocol import get_protocol
 from suite.result import Result
-from suite.storage import StudyStorage, set_aside
+from suite.storage import StudyStorage
 from suite.study import Study
 
 
@@ -51,8 +51,12 @@ def run_studies(
     """Run several studies, `jobs` trials at a time, and return their results in order.
 
     A later study starts when the earlier ones have no trial left that could run, so that no core
-    rests at the end of a generation. Results that are there already are returned as they are.
+    rests at the end of a generation. Results that are there already are returned as they are,
+    unless `force`: then all studies begin anew, and a later run without it goes on with them.
     """
+    if force:
+        for plan in plans:
+            plan.begin_anew()
     finished: dict[int, Result] = {}
     waiting = deque(enumerate(plans))
     active: dict[str, tuple[int, Study]] = {}
@@ -66,12 +70,11 @@ def run_studies(
                     running += 1
                 elif waiting:
                     index, plan = waiting.popleft()
-                    path, there = plan.result_path()
-                    if there is not None and not force:
+                    there = plan.finished()
+                    if there is not None:
                         finished[index] = there
                         continue
-                    if force:
-                        set_aside(plan.journal)
+                    path, _ = plan.result_path()
                     study = Study(plan, owned.enter_context(_storage(plan)), path)
                     view.opened(study)
                     active[plan.name] = (index, study)
@@ -127,7 +130,8 @@ def run(
     """Tune and evaluate one method on one task; returns the result, which is also a file.
 
     Names may be paths to files that are not in the repo. A study that was interrupted goes on; one
-    that is done is read and returned, unless `force`. `jobs` defaults to the cores, `device` to
+    that is done is read and returned, unless `force`, which begins anew: interrupted, that goes on
+    without `force`. `jobs` defaults to the cores, `device` to
     "cuda" for full tasks where there is one. Raises `suite.SuiteError` with what to do.
     """
     plan = make_plan(

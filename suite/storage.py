@@ -33,17 +33,10 @@ class StudyStorage:
     def __init__(self, path: Path, direction: Direction) -> None:
         self.path = path
         self._direction = direction
-        self._owner = filelock.FileLock(f"{path}.owner", blocking=False)
         self._studies: dict[str, optuna.Study] = {}
 
     def __enter__(self) -> StudyStorage:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            self._owner.acquire()
-        except filelock.Timeout:
-            raise UsageError(
-                f"another process is working on this study ({self.path}). Wait for it, or stop it."
-            ) from None
+        self._owner = _own(self.path)
         try:
             self._mend()
             optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -113,11 +106,31 @@ class StudyStorage:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a study's journal so that the study starts anew; nothing is deleted."""
-    if not path.exists():
-        return None
-    number = 1
-    while (kept := path.with_name(f"{path.name}.{number}")).exists():
-        number += 1
-    path.rename(kept)
-    return kept
+    """Rename a study's journal so that the study starts anew; nothing is deleted.
+
+    Raises UsageError while another process works on the study: its trials would be lost.
+    """
+    owner = _own(path)
+    try:
+        if not path.exists():
+            return None
+        number = 1
+        while (kept := path.with_name(f"{path.name}.{number}")).exists():
+            number += 1
+        path.rename(kept)
+        return kept
+    finally:
+        owner.release()
+
+
+def _own(path: Path) -> filelock.BaseFileLock:
+    """Take the lock on the study of a journal; raises UsageError while another process has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    owner = filelock.FileLock(f"{path}.owner", blocking=False)
+    try:
+        owner.acquire()
+    except filelock.Timeout:
+        raise UsageError(
+            f"another process is working on this study ({path}). Wait for it, or stop it."
+        ) from None
+    return owner

@@ -83,6 +83,7 @@ class Study:
             if batch is None:
                 self.result = self._conclude()
                 results.write(self.result, self.path)
+                self.plan.end()
             else:
                 self._ready.extend(batch)
                 self._open = len(batch)

@@ -207,7 +207,7 @@ def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
     from suite.estimate import study_seconds
     from suite.progress import duration
 
-    todo = [plan for plan in plans if force or plan.result_path()[1] is None]
+    todo = [plan for plan in plans if force or plan.finished() is None]
     seconds: dict[str, float] = {}
     without: dict[str, MissingData] = {}
     for name in dict.fromkeys(plan.task.name for plan in todo):
@@ -244,11 +244,12 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
 
     # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    places = [plan.result_path() for plan in plans]
-    todo = [p for p, (_, there) in zip(plans, places, strict=True) if force or there is None]
-    for plan, (path, there) in zip(plans, places, strict=True):
-        if there is not None and not force:
-            click.echo(f"{plan.name}: done already, {path} (--force runs it again)")
+    todo = [plan for plan in plans if plan.finished() is None or force]
+    for plan in plans:
+        if plan not in todo:
+            click.echo(
+                f"{plan.name}: done already, {plan.result_path()[0]} (--force runs it again)"
+            )
     seconds = _say_how_long(todo, jobs)
     log = worker_log()
     executor = LocalExecutor(jobs, plans[0].threads, log)
@@ -257,8 +258,9 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
             results = run_studies(plans, executor, jobs, view, force=force)
     except KeyboardInterrupt:
         click.echo(
-            "\nInterrupted. Every finished trial is kept; the same command goes on where it "
-            "stopped.",
+            f"\nInterrupted. Every finished trial is kept; the same command{without} goes on where "
+            "it stopped.",
+        without = " without --force" if force else ""
             err=True,
         )
         return 130
@@ -268,8 +270,8 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
             log.unlink()
     if log.exists():
         click.echo(f"What the trials printed: {log}", err=True)
-    for plan, (path, _), result in zip(plans, places, results, strict=True):
-        _print_result(plan, path, result)
+    for plan, result in zip(plans, results, strict=True):
+        _print_result(plan, plan.result_path()[0], result)
     _print_standings(plans)
     return 1 if any(run.status != "completed" for r in results for run in r.evaluation) else 0
 

@@ -100,3 +100,9 @@ def test_set_aside_deletes_nothing(path):
     assert kept.read_bytes() == content
     assert not path.exists()
     assert set_aside(path) is None
+
+
+def test_a_journal_that_is_being_written_is_not_set_aside(path):
+    with StudyStorage(path, "minimize"), pytest.raises(UsageError, match="another process"):
+        set_aside(path)
+    assert path.exists()
