@@ -257,10 +257,10 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
         with make_view(todo, seconds) as view:
             results = run_studies(plans, executor, jobs, view, force=force)
     except KeyboardInterrupt:
+        without = " without --force" if force else ""
         click.echo(
             f"\nInterrupted. Every finished trial is kept; the same command{without} goes on where "
             "it stopped.",
-        without = " without --force" if force else ""
             err=True,
         )
         return 130
