@@ -1,4 +1,4 @@
-"""Grokking from large or lazy initializations: a kernel's answer first, the features' much later.
+"""Grokking from large or lazy initializations: a kernel's answer first, the features' later.
 
 Lyu et al. 2024, "Dichotomy of Early and Late Phase Implicit Biases Can Provably Induce Grokking";
 Liu et al. 2023, "Omnigrok: Grokking Beyond Algorithmic Data"; Kumar et al. 2024, "Grokking as the
@@ -30,22 +30,36 @@ def one_hot_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
     return (outputs - one_hot).square().sum(-1).mean()
 
 
+class Multiplied(nn.Module):
+    """Its input times a constant."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.factor * x
+
+
 class LargeInitialization(Problem):
     """Few handwritten digits and a homogeneous network whose initial weights are `scale` as large.
 
-    A network of L layers without biases then starts with outputs `scale`**L as large: training
-    follows its initial kernel, fits the training digits at once and tests badly. Small weight
-    decay, which the method brings, lets the norm fall until features are learned, and test accuracy
-    jumps long after training accuracy (after a time of about log(scale) / (rate * decay)). Loss and
-    scaling are those of Omnigrok's experiment on MNIST, but that its loss is averaged over the
-    classes, too, and so ten times smaller, and that its layers have biases.
+    A network of three layers without biases then starts with outputs `scale`^3 as large, and `gain`
+    multiplies them: training follows its initial kernel, fits the training digits early and tests
+    badly. Weight decay, which the method brings, lets the norm fall until features are learned, and
+    test accuracy climbs long after training accuracy. Loss and scaling are those of Omnigrok's
+    experiment on MNIST, but that its loss is averaged over the classes, too, and so ten times
+    smaller, and that its layers have biases. It has no gain; here the gain keeps the weights small
+    beside the steps of large learning rates, which otherwise decay so fast that the test digits
+    are learned no later than the training digits, which the steps keep the network from fitting.
     """
 
     classes = CLASSES
     criterion = staticmethod(one_hot_squared_error)
 
-    def __init__(self, scale: float, width: int, train: int) -> None:
+    def __init__(self, scale: float, gain: float, width: int, train: int) -> None:
         self.scale = scale
+        self.gain = gain
         self.width = width
         self.train = train
 
@@ -62,7 +76,7 @@ class LargeInitialization(Problem):
     def model(self) -> nn.Module:
         layers = [nn.Linear(PIXELS, self.width, bias=False), nn.ReLU()]
         layers += [nn.Linear(self.width, self.width, bias=False), nn.ReLU()]
-        layers += [mark_head(nn.Linear(self.width, CLASSES, bias=False))]
+        layers += [mark_head(nn.Linear(self.width, CLASSES, bias=False)), Multiplied(self.gain)]
         network = nn.Sequential(*layers)
         with torch.no_grad():
             for p in network.parameters():
@@ -111,6 +125,12 @@ class LazyToRich(Problem):
     The network's first features are nearly linear and therefore misaligned with the target: they
     can fit the training data only by memorizing; the weights must turn to the direction. The target
     is (x . beta)^2 / 2 for normal x and a unit vector beta that is drawn with the data.
+
+    With tuned AdamW what is held out follows closely what is trained on: no plateau lies between,
+    as Kumar et al. see one under gradient descent. (From a start lazy enough, or with few enough
+    examples, for AdamW to fit them first, it did not reach the target in 1000 steps.) So the task
+    measures the way from lazy to rich, and not a delay; it is evaluated after every step, since
+    AdamW takes about 25.
     """
 
     criterion = staticmethod(mean_squared_error)
@@ -160,28 +180,28 @@ class LazyToRich(Problem):
 
 task(
     "large_init_grok",
-    LargeInitialization(scale=3.0, width=64, train=200),
-    version=1,
+    LargeInitialization(scale=2.5, gain=4.0, width=256, train=100),
+    version=2,
     track="mini",
-    summary="200 digits from an initialization 3 times too large: gradient evaluations to 88 %.",
+    summary="100 digits, outputs 60 times too large at first: gradient evaluations to 84 %.",
     source="Liu et al. 2023 (Omnigrok), MNIST, and Lyu et al. 2024; scaled down to 8 x 8 digits",
-    batch_size=200,
-    budget=200 * 1000,
+    batch_size=100,
+    budget=100 * 1000,
     evaluations=100,
     score=score.time_to_target("accuracy", hold=3),
-    target=0.88,
+    target=0.84,
 )
 
 task(
     "lazy_to_rich_grok",
     LazyToRich(inputs=30, width=64, alpha=2.0, curvature=0.5, train=400, held_out=500),
-    version=1,
+    version=2,
     track="mini",
     summary="Polynomial regression from a lazy start: gradient evaluations to 90 % of variance.",
     source="Kumar et al. 2024, polynomial regression; scaled down",
     batch_size=400,
-    budget=400 * 500,
-    evaluations=100,
-    score=score.time_to_target("explained_variance", hold=3),
+    budget=400 * 250,
+    evaluations=250,
+    score=score.time_to_target("explained_variance", hold=5),
     target=0.9,
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim import AdamW
 
 from suite import registry
 
@@ -17,7 +18,7 @@ def load(name):
     return task.problem, task.problem.data(Path("unused"), torch.Generator().manual_seed(0))
 
 
-def test_outputs_start_as_large_as_the_cube_of_the_scale():
+def test_outputs_start_as_large_as_the_gain_and_the_cube_of_the_scale():
     problem, data = load("large_init_grok")
     torch.manual_seed(0)
     large = problem.model()
@@ -25,7 +26,35 @@ def test_outputs_start_as_large_as_the_cube_of_the_scale():
         before = large(data.test.inputs)
         for p in large.parameters():
             p /= problem.scale
-        assert torch.allclose(before, problem.scale**3 * large(data.test.inputs), atol=1e-4)
+        large[-1].factor = 1.0
+        usual = large(data.test.inputs)
+        assert torch.allclose(before, problem.gain * problem.scale**3 * usual, atol=1e-3)
+
+
+def test_training_digits_are_known_long_before_test_digits():
+    """AdamW as it is tuned: the delay is what the task is about."""
+    task = registry.get("task", "large_init_grok")
+    problem, data = load("large_init_grok")
+    torch.manual_seed(0)
+    model = problem.model()
+    optimizer = AdamW(model.parameters(), lr=0.0037, weight_decay=0.316, fused=True)
+    curves = []
+    for step in range(1, int(task.gradient_evaluations) + 1):
+        optimizer.zero_grad()
+        problem.criterion(model(data.train.inputs), data.train.targets).backward()
+        optimizer.step()
+        if step % 10 == 0:
+            with torch.no_grad():
+                splits = (data.train, data.test)
+                found = [problem.evaluate(model, split)["accuracy"] for split in splits]
+            curves.append((step, *found))
+            if found[1] >= task.target:
+                break
+    fitted, _, then = next(point for point in curves if point[1] >= 0.99)
+    generalized, _, reached = curves[-1]
+    assert then < task.target - 0.2
+    assert reached >= task.target
+    assert generalized >= 5 * fitted
 
 
 def test_one_hot_error_by_hand():
