@@ -24,9 +24,10 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def record(started: str, device: str) -> EnvironmentRecord:
-    """The environment of a study that ran from `started` until now."""
+def record(device: str) -> EnvironmentRecord:
+    """The environment of a study that begins now; `finished` is the beginning, too, until then."""
     commit, dirty = _commit()
+    time = now()
     return EnvironmentRecord(
         suite_version=suite.__version__,
         packages=versions(),
@@ -37,8 +38,8 @@ def record(started: str, device: str) -> EnvironmentRecord:
         cpu=cpu_name(),
         cores=os.cpu_count() or 1,
         gpu=torch.cuda.get_device_name() if device == "cuda" else None,
-        started=started,
-        finished=now(),
+        started=time,
+        finished=time,
     )
 
 
@@ -55,7 +56,10 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def _commit() -> tuple[str | None, bool | None]:
-    """The checkout's commit and whether its code was changed; None outside a checkout."""
+    """The checkout's commit and whether its code was changed; None outside a checkout.
+
+    Read once, when the first study begins: later commits are not the code that was loaded.
+    """
     if not (_ROOT / ".git").exists():
         return None, None
     code = ["suite", "tasks", "baselines", "pyproject.toml"]

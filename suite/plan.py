@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import optuna
 import torch
 
-from suite import registry
+from suite import environment, registry
 from suite import result_file as results
 from suite.errors import InvalidResult, UsageError
 from suite.home import home
@@ -27,6 +26,7 @@ from suite.result import (
 )
 from suite.score import Direction
 from suite.seeds import derive
+from suite.sources import suite_hash
 from suite.storage import set_aside
 from suite.tasks import Task
 from suite.training import Trial, sources
@@ -45,7 +45,8 @@ class Plan:
     threads: int
     results: Path
     data: Path
-    #: seconds after which a trial counts as hanging; None for the task's own limit
+    #: seconds after which a trial counts as hanging; None for the task's own limit. Another one
+    #: may end other trials, so that its result has a file of its own
     time_limit: float | None = None
 
     @property
@@ -122,19 +123,25 @@ class Plan:
     @property
     def identity(self) -> str:
         """A hash of all that makes another study of this one; file names carry its start."""
-        return _identity(
-            self.task_record(), self.method_record(), self.protocol_record(), self._run_settings
-        )
+        return self._identity_with([*self._run_settings, *self._own_time_limit])
+
+    def _identity_with(self, settings: list[Any]) -> str:
+        return _identity(self.task_record(), self.method_record(), self.protocol_record(), settings)
 
     @property
     def _run_settings(self) -> list[Any]:
         return [self.seed, self.device, self.threads]
 
     @property
+    def _own_time_limit(self) -> list[float]:
+        """The time limit, unless it is the task's. A result does not hold it: its name tells."""
+        return [] if self.time_limit in (None, self.task.time_limit) else [float(self.time_limit)]
+
+    @property
     def journal(self) -> Path:
-        """The study's storage: only the same code of task, torch and Optuna goes on with it."""
-        versions = [self.identity, self.task.fingerprint, torch.__version__, optuna.__version__]
-        key = hashlib.sha256(json.dumps(versions).encode()).hexdigest()[:12]
+        """The study's storage: only the same code of suite, task and packages goes on with it."""
+        code = [self.identity, self.task.fingerprint, suite_hash(), environment.versions()]
+        key = hashlib.sha256(json.dumps(code).encode()).hexdigest()[:12]
         name = f"{self.method.name}.{self.rules.name}.{key}.journal"
         return home() / "studies" / self.task.name / name
 
@@ -142,10 +149,13 @@ class Plan:
         """Where the result goes, and the result that is there already.
 
         A result of another task version, method source, seed or thread count keeps its file; this
-        one then gets a name of its own. Raises InvalidResult if a file there cannot be read.
+        one then gets a name of its own. A time limit that is not the task's always has a name of
+        its own. Raises InvalidResult if a file there cannot be read.
         """
         folder = self.results / self.task.name
-        for variant in ("", self.identity[:8]):
+        content = self._identity_with(self._run_settings)
+        variants = [self.identity[:8]] if self._own_time_limit else ["", self.identity[:8]]
+        for variant in variants:
             path = folder / results.file_name(self.method.name, self.rules.name, variant)
             if not path.exists():
                 return path, None
@@ -154,7 +164,7 @@ class Plan:
             except InvalidResult as error:
                 raise InvalidResult(f"{error}\nMend, move or delete that file first.") from None
             settings = [there.seed, there.device, there.threads]
-            if self.identity == _identity(there.task, there.method, there.protocol, settings):
+            if content == _identity(there.task, there.method, there.protocol, settings):
                 return path, there
         raise UsageError(f"{path} holds the result of another study. Move it away first.")
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+
+#: parts of the suite that only show, estimate or check: no number of a result comes from them
+_LOOKING = ("cli", "estimate.py", "frames.py", "progress.py", "verification.py")
 
 
 def source_hash(path: Path) -> str:
@@ -19,6 +23,18 @@ def source_hash(path: Path) -> str:
         tree = ast.parse(source.read_text(encoding="utf-8"))
         digest.update("\n".join(_meaning(tree)).encode())
     return digest.hexdigest()[:16]
+
+
+@functools.cache
+def suite_hash() -> str:
+    """A hash of what the suite's own code does, as far as it may decide a number of a result.
+
+    Read once: the files may change on disk later.
+    """
+    folder = Path(__file__).parent
+    files = sorted(folder.rglob("*.py"), key=lambda path: path.relative_to(folder).as_posix())
+    deciding = [path for path in files if path.relative_to(folder).parts[0] not in _LOOKING]
+    return hashlib.sha256(" ".join(map(source_hash, deciding)).encode()).hexdigest()[:16]
 
 
 def source_files(path: Path) -> list[Path]:

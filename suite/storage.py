@@ -19,6 +19,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
+from suite import environment
 from suite.errors import UsageError
 from suite.result import DataRecord, Run
 from suite.score import Direction
@@ -87,12 +88,30 @@ class StudyStorage:
         content = {
             "run": run.model_dump(mode="json"),
             "data": None if data is None else data.model_dump(mode="json"),
+            "ended": environment.now(),
         }
         study = self._studies[purpose]
         trial = study.get_trials(deepcopy=False)[run.number]
         # The outcome first: a trial that has it is finished, even if a kill comes in between.
         study._storage.set_trial_user_attr(trial._trial_id, _OUTCOME, json.dumps(content))
         study.tell(run.number, score, skip_if_finished=True)
+
+    def last_end(self) -> str:
+        """When the last of the finished trials ended: UTC, ISO 8601."""
+        ends: list[str] = [
+            json.loads(trial.user_attrs[_OUTCOME])["ended"]
+            for study in self._studies.values()
+            for trial in study.get_trials(deepcopy=False)
+            if _OUTCOME in trial.user_attrs
+        ]
+        return max(ends)
+
+    def keep(self, name: str, value: Any) -> Any:
+        """What was kept under this name when the study began; `value`, if nothing was."""
+        study = self._studies["tuning"]
+        if name not in study.user_attrs:
+            study.set_user_attr(name, value)
+        return study.user_attrs[name]
 
     def _mend(self) -> None:
         """Undo what a kill can leave: half a line at the end, and Optuna's lock on the file."""

@@ -13,7 +13,7 @@ from suite import result_file as results
 from suite.errors import SuiteError
 from suite.execution import Job
 from suite.plan import Plan
-from suite.result import DataRecord, Result, Run
+from suite.result import DataRecord, EnvironmentRecord, Result, Run
 from suite.storage import StudyStorage
 from suite.training import Outcome
 from suite.tuning import best, propose
@@ -34,7 +34,9 @@ class Study:
         # Said now, not when the first trials have been paid for.
         results.make_folder(path.parent)
         self._storage = storage
-        self._started = environment.now()
+        # As it began: what is concluded later, perhaps elsewhere, was not all made there.
+        began = environment.record(plan.device).model_dump(mode="json")
+        self._environment = EnvironmentRecord.model_validate(storage.keep("environment", began))
         self._finished = {purpose: storage.finished(purpose) for purpose in PURPOSES}
         self._batches = self._plan_batches()
         self._ready: deque[Job] = deque()
@@ -154,7 +156,9 @@ class Study:
                 "tuning": [outcome.run for outcome in outcomes[: plan.rules.trials]],
                 "chosen": self._choose(),
                 "evaluation": [outcome.run for outcome in outcomes[plan.rules.trials :]],
-                "environment": environment.record(self._started, plan.device),
+                "environment": self._environment.model_copy(
+                    update={"finished": self._storage.last_end()}
+                ),
             }
         )
 

@@ -82,7 +82,10 @@ _PROTOCOLS = ("smoke", "quick", "standard")
     help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
 )
 @click.option(
-    "--trial-timeout", type=click.FloatRange(min=1), help="Seconds after which a trial is stopped."
+    "--trial-timeout",
+    type=click.FloatRange(min=1),
+    help="Seconds after which a trial is stopped, instead of the task's limit. The result then has "
+    "a file name of its own.",
 )
 @click.option(
     "--force", is_flag=True, help="Run again what is done; start unfinished studies anew."

@@ -1,4 +1,4 @@
-"""Files that are edited while their study runs: no trial is ever made by other code than it says."""
+"""Files edited while their study runs: no trial is made by other code than its result says."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ optimizer("slow", Slow, paper="-", url="", summary="-",
 
 
 def edited_meanwhile(path: Path, text: str, task: str, folder: Path) -> tuple[list[str], str, int]:
-    """Run a study and write `text` to `path` after its first trial: arguments, output, exit code."""
+    """Run a study, write `text` to `path` after a trial: arguments, output and exit code."""
     method = folder / "slow.py"
     if not method.exists():
         method.write_text(METHOD)
