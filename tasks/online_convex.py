@@ -86,6 +86,9 @@ class RareLargeGradient(Problem):
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         def draw() -> Split:
             phases = torch.randint(self.period, (self.coordinates,), generator=generator)
+            # Any coordinate's large gradient is the first: seeds differ from the first round on.
+            first = torch.randint(self.coordinates, (), generator=generator)
+            phases = (phases - phases[first]) % self.period
             slopes = torch.full((self.period, self.coordinates), -1.0 / self.ratio)
             slopes[phases, torch.arange(self.coordinates)] = 1.0
             return Split(slopes, -slopes.sum(1))
