@@ -35,8 +35,11 @@ def text_of(result: Result) -> str:
     return _format(result.model_dump(mode="json"), 0) + "\n"
 
 
-def write(result: Result, path: Path) -> None:
-    """Write atomically: the file is either the old one or the whole new one."""
+def write(result: Result, path: Path, *, replace: bool = True) -> None:
+    """Write atomically: the file is either the old one or the whole new one.
+
+    Without `replace`, raises FileExistsError rather than take the place of a file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
@@ -45,10 +48,26 @@ def write(result: Result, path: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        if replace:
+            os.replace(temporary, path)
+        else:
+            _rename_to_free_name(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _rename_to_free_name(temporary: str, path: Path) -> None:
+    """Rename a file; raises FileExistsError if somebody has the name, or takes it meanwhile."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: there the file is empty for a moment
+        path.touch(exist_ok=False)
+        os.replace(temporary, path)
+    else:
+        os.unlink(temporary)
 
 
 def make_folder(folder: Path) -> None:

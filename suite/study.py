@@ -84,11 +84,26 @@ class Study:
             batch = next(self._batches, None)
             if batch is None:
                 self.result = self._conclude()
-                results.write(self.result, self.path)
-                self.plan.end()
+                self._write(self.result)
             else:
                 self._ready.extend(batch)
                 self._open = len(batch)
+
+    def _write(self, result: Result) -> None:
+        """Write the result, under the name that is its own now.
+
+        Another seed, source or device has another journal, so that it may have run beside this
+        study, have ended first and have taken the name that was free when this one began.
+        """
+        for last_try in (False, False, True):  # either of two names may be taken just now
+            self.path, there = self.plan.result_path()
+            try:
+                results.write(result, self.path, replace=there is not None)
+                break
+            except FileExistsError:
+                if last_try:
+                    raise
+        self.plan.end()
 
     def _plan_batches(self) -> Iterator[list[Job]]:
         """The study in batches: generations of tuning trials, then the evaluation."""

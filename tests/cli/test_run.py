@@ -14,6 +14,7 @@ from leaderboard import references
 from suite import registry
 from suite import result_file as results
 from tests.commands import TINY, command, environment, suite
+from tests.methods import write_method
 
 SMOKE = ("--protocol", "smoke", "--jobs", "1")
 
@@ -79,6 +80,37 @@ def test_another_source_or_seed_never_overwrites(tmp_path):
     assert len(list(folder.glob("mine.smoke.*.json"))) == 2
     checked = suite("validate", str(tmp_path / "r"), home=tmp_path / "home")
     assert checked.returncode == 0, checked.stdout
+
+
+def test_studies_side_by_side_do_not_overwrite_each_other(tmp_path):
+    """The first began when no file was there; the second has taken the name when it ends."""
+    hold = tmp_path / "hold"
+    method = write_method(
+        tmp_path,
+        "waits",
+        "while os.environ.get('HOLD') and Path(os.environ['HOLD']).exists():",
+        "    time.sleep(0.05)",
+    )
+    arguments = ("--optimizer", method, "--task", TINY, *SMOKE)
+    hold.touch()
+    first = subprocess.Popen(
+        command("run", *arguments, "--results", str(tmp_path / "r")),
+        env={**environment(tmp_path / "home"), "HOLD": str(hold)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    first.stdout.readline()  # "1 study, ..." is printed just before it begins
+    assert run(tmp_path, *arguments, "--seed", "1").returncode == 0
+    hold.unlink()
+    output = first.communicate(timeout=120)[0]
+    assert first.returncode == 0, output
+    folder = tmp_path / "r" / "tiny_blobs"
+    assert results.read(folder / "waits.smoke.json").seed == 1
+    (other,) = folder.glob("waits.smoke.*.json")
+    assert results.read(other).seed == 0
+    assert f"waits on tiny_blobs: wrote {other}" in output
+    assert f"waits on tiny_blobs: {other}" in output
 
 
 def test_a_broken_result_file_is_not_overwritten(tmp_path):

@@ -54,6 +54,22 @@ def test_write_is_atomic_and_readable(good, tmp_path, monkeypatch):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.parametrize("hard_links", [True, False])
+def test_a_new_file_takes_nobodys_place(good, tmp_path, monkeypatch, hard_links):
+    def refuse(*_):
+        raise PermissionError("hard links are not known here")
+
+    if not hard_links:
+        monkeypatch.setattr(os, "link", refuse)
+    path = tmp_path / "digits" / "adamw+sam@cosine.quick.json"
+    results.write(good, path, replace=False)
+    assert results.read(path) == good
+    with pytest.raises(FileExistsError):
+        results.write(make_result("digits", "adamw+sam@cosine", seed=1), path, replace=False)
+    assert results.read(path) == good
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
 def test_a_changed_number_breaks_the_digest(good):
     text = results.text_of(good).replace('"seed": 0', '"seed": 1', 1)
     with pytest.raises(InvalidResult, match="digest: the content was changed"):
