@@ -272,11 +272,13 @@ def test_runs_that_are_missing_from_a_number_or_a_line_are_said(tmp_path):
 
 
 def test_methods_that_failed_are_not_unbeaten(tmp_path):
-    failed = [make_result(method=method, status="failed") for method in ("adamw", "sgd")]
+    methods = ("adamw", "lion", "mezo", "muon", "sgd")
+    failed = [make_result(method=method, status="failed") for method in methods]
     write_results(tmp_path / "results", failed)
     _, site = built(tmp_path / "results", tmp_path)
     (row,) = re.findall(r'<tr>\s*<th[^>]*><a href="tasks/digits.*?</tr>', index_of(site), re.DOTALL)
     assert "methods/" not in row
+    assert "more" not in row
     assert "\N{EN DASH}" in row
 
 
