@@ -89,7 +89,7 @@ def compare(
     """Compare two or more methods on a task by their results.
 
     Methods are written as in the results: lion, adamw+grokfast_ema, sgd+sam@sgdr. Differences are
-    to the first one, seed by seed, with a 95% bootstrap interval.
+    to the first one, seed by seed, with a bootstrap interval.
     """
     if len(set(methods)) < 2:
         raise UsageError("compare takes two or more different methods.")
@@ -111,7 +111,7 @@ def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None
     task = standing.task
     better = "higher" if task.higher_is_better else "lower"
     click.echo(f"{task.name}, protocol {standing.protocol.name}; {better} scores are better")
-    columns = ["rank", "method", "score", "95% interval", "scaled", task.metric, "reached"]
+    columns = ["rank", "method", "score", "bootstrap interval", "scaled", task.metric, "reached"]
     columns += ["evaluations", "seconds", "default", "tuned", "failed", "note"]
     rows = [
         [
