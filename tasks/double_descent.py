@@ -10,7 +10,7 @@ One model holds networks of all widths, trained side by side. The score is the m
 the widths, and not the peak's height, which learning nothing brings to zero; height, highest error
 and the error at every width stand beside it.
 
-Contrast: double_descent_mini: adamw over lion
+Contrast: double_descent_mini: adamw over mezo
 Contrast: double_descent_rf: adamw over mezo
 """
 

@@ -180,10 +180,10 @@ class LazyToRich(Problem):
 
 task(
     "large_init_grok",
-    LargeInitialization(scale=2.5, gain=4.0, width=256, train=100),
+    LargeInitialization(scale=2.5, gain=6.0, width=256, train=100),
     version=2,
     track="mini",
-    summary="100 digits, outputs 60 times too large at first: gradient evaluations to 84 %.",
+    summary="100 digits, outputs 90 times too large at first: gradient evaluations to 84 %.",
     source="Liu et al. 2023 (Omnigrok), MNIST, and Lyu et al. 2024; scaled down to 8 x 8 digits",
     batch_size=100,
     budget=100 * 1000,

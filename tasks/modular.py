@@ -2,7 +2,7 @@
 
 Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorithmic Datasets".
 
-Contrast: modular_addition: adamw+weight_norm over adamw
+Contrast: modular_addition: adamw over sgd
 """
 
 from __future__ import annotations

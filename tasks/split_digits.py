@@ -8,7 +8,7 @@ follows the seed, and forward transfer is measured against the accuracy at initi
 (mammoth's compares two evaluations of the same weights, so that it is about 0).
 
 Contrast: split_digits: muon over lion
-Contrast: split_digits_task: adamw over lion
+Contrast: split_digits_task: adamw over mezo
 Contrast: permuted_digits_domains: adamw over lion
 Contrast: rotated_digits: adamw over mezo
 Contrast: stability_gap_digits: adamw+iterate_ema over adamw
