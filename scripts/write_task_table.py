@@ -26,8 +26,8 @@ tuned AdamW's score from seed to seed; *reached* says how many of these runs rea
 target; *seconds* is one trial with its evaluations on the machine that measured it, two slow cores
 that other work shared at times, so that an idle one takes less. The *contrast* is a pair of tuned
 methods that the task tells apart, and by how many standard errors at five seeds. Tasks in bold are
-core: they count for their track's standing. What has no figures has not been calibrated yet. A dagger
-marks figures that were measured on other than the task's canonical data.
+core: they count for their track's standing. What has no figures has not been calibrated yet. A
+dagger marks figures that were measured on other than the task's canonical data.
 """
 _COLUMNS = [
     *("task", "what", "score", "untuned", "tuned"),
