@@ -80,7 +80,7 @@ def two_methods():
 def test_data_weights_and_batches_are_the_same_for_every_method(task, two_methods):
     records, batches = [], BATCHES[task.track]
     for name, build in two_methods.items():
-        for learning_rate in (0.01, 0.02):
+        for learning_rate in (1e-4, 2e-4):
             build.record, build.batches = [], batches
             # With the whole budget in view: a stream's tasks are shares of it.
             hyperparameters = {name: {"lr": learning_rate}}
