@@ -33,3 +33,14 @@ def suite(*arguments: str, home: Path, cwd: Path | None = None) -> subprocess.Co
         text=True,
         timeout=300,
     )
+
+
+def start(*arguments: str, home: Path) -> subprocess.Popen[str]:
+    """Start `suite` with arguments; what it prints and its errors can be read line by line."""
+    return subprocess.Popen(
+        command(*arguments),
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from suite import result_file as results
 from suite.errors import SuiteError
 from suite.sources import source_hash
 from suite.training import Trial, run_trial, sources
-from tests.commands import TINY, command, environment, suite
+from tests.commands import TINY, start, suite
 
 METHOD = """
 import time
@@ -37,13 +36,7 @@ def edited_meanwhile(path: Path, text: str, task: str, folder: Path) -> tuple[li
         method.write_text(METHOD)
     arguments = ["run", "--optimizer", str(method), "--task", task, "--jobs", "1"]
     arguments += ["--results", str(folder / "r")]
-    process = subprocess.Popen(
-        command(*arguments),
-        env=environment(folder / "home"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = start(*arguments, home=folder / "home")
     output = ""
     for line in process.stdout:
         output += line

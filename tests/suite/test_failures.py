@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from suite import result_file as results
-from tests.commands import TINY, command, environment, suite
+from tests.commands import TINY, command, environment, start, suite
 from tests.methods import write_method
 
 
@@ -143,13 +143,7 @@ def test_an_interrupt_keeps_finished_trials_and_says_how_to_go_on(tmp_path, numb
     # Slow enough that the signal comes before the end.
     slow = write_method(tmp_path, "slow", "time.sleep(0.02)")
     arguments = ("run", "--optimizer", slow, "--task", TINY, "--results", str(tmp_path / "r"))
-    process = subprocess.Popen(
-        command(*arguments),
-        env=environment(tmp_path / "home"),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = start(*arguments, home=tmp_path / "home")
     output = ""
     for line in process.stdout:
         output += line
