@@ -21,7 +21,7 @@ def timed_study(jobs: int, folder: Path, monkeypatch) -> tuple[float, Result]:
     monkeypatch.setenv("SUITE_HOME", str(folder / "home"))
     began = time.perf_counter()
     result = suite.run(
-        "adamw", "permuted_digits", protocol="standard", jobs=jobs, results=folder / "results"
+        "lion", "modular_addition", protocol="standard", jobs=jobs, results=folder / "results"
     )
     return time.perf_counter() - began, result
 

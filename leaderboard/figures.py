@@ -139,14 +139,14 @@ def track_intervals(track: TrackStanding, most: int = 25) -> Drawing | None:
 def time_profile(track: TrackStanding) -> Drawing | None:
     """Performance profile of time-to-target over the tasks that every complete method ran.
 
-    None if no run reached a target.
+    Streams, which have no such time, are left out. None if no run reached a target.
     """
-    tasks = [*track.tasks, *track.raw]
+    tasks = [standing for standing in (*track.tasks, *track.raw) if not standing.stream]
     by_task = [{entry.method: entry for entry in standing.ranked} for standing in tasks]
     methods = [entry.method for entry in track.complete]
-    if not methods:
-        return None
     by_task = [found for found in by_task if all(method in found for method in methods)]
+    if not methods or not by_task:
+        return None
     times = [[found[method].times_to_target for method in methods] for found in by_task]
     shares = performance_profile(times, _RATIOS)
     if not shares.any():

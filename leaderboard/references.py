@@ -83,6 +83,9 @@ class Reference(_Record):
 
     #: whether the task counts for its track's standing
     core: bool = True
+    #: whether its batches change over time: a stream has no time to target, as its first, easy part
+    #: alone would meet it
+    stream: bool = False
     task_version: Annotated[int, Field(ge=1)]
     data_fingerprint: Digest
     canonical: bool

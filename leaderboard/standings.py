@@ -43,6 +43,8 @@ class Entry:
     metric_runs: int
     #: gradient evaluations, one a run; infinite where the target was missed
     times_to_target: list[float]
+    #: whether the task is a stream, where these times say nothing
+    stream: bool
     #: medians
     gradient_evaluations: float
     seconds: float
@@ -104,6 +106,11 @@ class TaskStanding:
     ranked: list[Entry] = field(default_factory=list)
     #: each with its note
     unranked: list[Entry] = field(default_factory=list)
+
+    @property
+    def stream(self) -> bool:
+        """Whether the task is known to be a stream, which has no time to target."""
+        return self.reference is not None and self.reference.stream
 
     @property
     def entries(self) -> list[Entry]:
@@ -172,6 +179,7 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
         metric=statistics.fmean(last) if last else None,
         metric_runs=len(last),
         times_to_target=times,
+        stream=reference is not None and reference.stream,
         gradient_evaluations=statistics.median(run.cost.gradient_evaluations for run in runs),
         seconds=statistics.median(run.cost.seconds for run in runs),
         failures=Counter(run.status for run in result.failed),

@@ -32,6 +32,7 @@ from pathlib import Path
 from statistics import fmean, median
 
 import click
+import torch
 
 from leaderboard.references import (
     PATH,
@@ -54,6 +55,7 @@ from suite.progress import make_view
 from suite.protocol import Protocol, get_protocol
 from suite.result import Result, Run
 from suite.running import default_jobs, run_studies, worker_log
+from suite.streams import TaskStream
 from suite.tasks import Task
 
 TUNED = "adamw"
@@ -141,7 +143,7 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
     if any(run.status != "completed" for run in adamw):
         raise SuiteError(f"{task.name}: a run of tuned {TUNED} did not complete")
     if known is None:
-        known = _new_reference(tuned[0], untuned, adamw)
+        known = _new_reference(tuned[0], untuned, adamw, stream=is_stream(plan.task, plan.data))
     _check_same(known, tuned[0])
     contrast = Contrast(
         better=better,
@@ -213,7 +215,14 @@ def _more_seeds(plan: Plan, result: Result, seeds: int, executor: Executor) -> l
     return sorted(runs, key=lambda run: run.number)
 
 
-def _new_reference(tuned: Result, untuned: Result, adamw: list[Run]) -> Reference:
+def is_stream(task: Task, folder: Path) -> bool:
+    """Whether a task's batches change over time, given its data in `folder`."""
+    train = task.problem.data(folder, torch.Generator()).train
+    batches = task.problem.batches(train, task.batch_size, torch.Generator())
+    return isinstance(iter(batches), TaskStream)
+
+
+def _new_reference(tuned: Result, untuned: Result, adamw: list[Run], *, stream: bool) -> Reference:
     task = tuned.task
     assert tuned.data is not None
     zero = _scores(untuned.evaluation)
@@ -225,6 +234,7 @@ def _new_reference(tuned: Result, untuned: Result, adamw: list[Run]) -> Referenc
             "be changed."
         )
     return Reference(
+        stream=stream,
         task_version=task.version,
         data_fingerprint=tuned.data.fingerprint,
         canonical=tuned.data.canonical,

@@ -23,11 +23,12 @@ _HEAD = """# The tasks
 `suite show NAME` says all about one. *Untuned* and *tuned* are the ends of its scale: the mean test
 score of SGD with torch's own defaults, and of tuned AdamW. *Spread* is the standard deviation of
 tuned AdamW's score from seed to seed; *reached* says how many of these runs reached the task's
-target; *seconds* is one trial with its evaluations on the machine that measured it, two slow cores
-that other work shared at times, so that an idle one takes less. The *contrast* is a pair of tuned
-methods that the task tells apart, and by how many standard errors at five seeds. Tasks in bold are
-core: they count for their track's standing. What has no figures has not been calibrated yet. A
-dagger marks figures that were measured on other than the task's canonical data.
+target (streams meet it in their first part, so there it would say nothing); *seconds* is one trial
+with its evaluations on the machine that measured it, two slow cores that other work shared at
+times, so that an idle one takes less. The *contrast* is a pair of tuned methods that the task tells
+apart, and by how many standard errors at five seeds. Tasks in bold are core: they count for their
+track's standing. What has no figures has not been calibrated yet. A dagger marks figures that were
+measured on other than the task's canonical data.
 """
 _COLUMNS = [
     *("task", "what", "score", "untuned", "tuned"),
@@ -72,7 +73,7 @@ def _row(task: Task, reference: Reference | None) -> str:
         [
             *cells,
             f"{measured.deviation:.2g}",
-            f"{measured.reached} of {len(measured.scores)}",
+            "\N{EN DASH}" if reference.stream else f"{measured.reached} of {len(measured.scores)}",
             f"{measured.trial_seconds:.2g}",
             f"{contrast.better} over {contrast.worse}, {apart}",
         ]

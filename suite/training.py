@@ -130,6 +130,9 @@ def make_repeatable(threads: int, device: str = "cpu") -> None:
     torch warns in the log instead of refusing the model.
     """
     torch.set_num_threads(threads)
+    # Numbers below 1e-38 take a CPU many times as long as others, so that a method would look slow
+    # for bringing the loss to nothing: they are zero here, as in many kernels of a GPU.
+    torch.set_flush_denormal(True)
     torch.set_default_dtype(torch.float32)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
     # Filling costs time and hides nothing here. torch makes this setting when it is imported.

@@ -111,7 +111,8 @@ def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None
     task = standing.task
     better = "higher" if task.higher_is_better else "lower"
     click.echo(f"{task.name}, protocol {standing.protocol.name}; {better} scores are better")
-    columns = ["rank", "method", "score", "bootstrap interval", "scaled", task.metric, "reached"]
+    columns = ["rank", "method", "score", "bootstrap interval", "scaled", task.metric]
+    columns += [] if standing.stream else ["reached"]
     columns += ["evaluations", "seconds", "default", "tuned", "failed", "note"]
     rows = [
         [
@@ -122,7 +123,7 @@ def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None
             f"{entry.raw.low:.4g} to {entry.raw.high:.4g}",
             "-" if entry.scaled is None else f"{entry.scaled.value:.2f}",
             "-" if entry.metric is None else f"{entry.metric:.4g}",
-            f"{entry.reached} of {len(entry.times_to_target)}",
+            *([] if standing.stream else [f"{entry.reached} of {len(entry.times_to_target)}"]),
             f"{entry.gradient_evaluations:.0f}",
             f"{entry.seconds:.3g}",
             f"{entry.default.validation_score:.4g}",

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 
 from leaderboard.comparison import differences
+from leaderboard.references import Reference
 from leaderboard.standings import task_standings
 from suite.cli import _exit_code
+from suite.cli.results import print_standing
 from suite.frames import read_folder
 from suite.result import Result
 from suite.result_file import seal
-from tests.samples import make_result, write_results
+from tests.samples import make_reference, make_result, write_results
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -158,6 +160,15 @@ def test_compare_is_about_the_methods_asked_for(capsys, results: Path) -> None:
     assert code == 0
     assert "sgd" not in out
     assert "adamw - lion: +0.1 (+0.1 to +0.1, paired over 3 seeds): better" in out
+
+
+def test_a_stream_shows_no_time_to_target(capsys, results: Path) -> None:
+    stored, _ = read_folder(results)
+    for stream in (False, True):
+        reference = Reference(**make_reference("digits", 0.2, 0.7), stream=stream)
+        (standing,) = task_standings(stored, {"digits": reference})
+        print_standing(standing)
+        assert (" reached " in capsys.readouterr().out) != stream
 
 
 def test_runs_of_other_seeds_are_not_paired(results: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from leaderboard import references
 from leaderboard.references import errors_apart
-from scripts.calibrate import APART, contrast_of
+from scripts.calibrate import APART, contrast_of, is_stream
 from scripts.write_task_table import PAGE, page
 from suite import registry
 from suite.errors import SuiteError
@@ -31,8 +31,9 @@ def test_standard_errors_between_two_means():
 
 
 @pytest.mark.parametrize("task", MINI, ids=lambda task: task.name)
-def test_every_mini_task_is_calibrated(task):
+def test_every_mini_task_is_calibrated(task, tmp_path):
     reference = references.load()[task.name]
+    assert reference.stream == is_stream(task, tmp_path)
     assert reference.task_version == task.version
     measured = reference.calibration
     assert measured.target == task.target

@@ -191,6 +191,21 @@ def test_a_task_page_says_that_its_data_is_not_canonical(tmp_path):
     assert "fingerprint abababab" in page
 
 
+def test_a_stream_has_no_time_to_target(made, tmp_path):
+    _, site = made
+    assert "Time to target" in visible(site / "tasks" / "digits.html")
+    stream = {"digits": REFERENCES["digits"].model_copy(update={"stream": True})}
+    write_samples(tmp_path / "results")
+    _, site = built(tmp_path / "results", tmp_path, stream)
+    assert "Time to target" not in visible(site / "tasks" / "digits.html")
+    rows = rows_of(site / "methods" / "adamw.html")
+    head = next(row for row in rows if "Rank" in row)
+    at = head.index("Time to target gradient evaluations")
+    times = {row[0]: row[at] for row in rows if len(row) == len(head)}
+    assert times["digits"] == "\N{EN DASH}"
+    assert times["modular addition"].endswith("of 3")
+
+
 def test_the_pages_state_the_rule_of_ranks_and_what_intervals_hold(made):
     report, site = made
     pages = {path.relative_to(site).as_posix(): visible(path) for path in report.pages}

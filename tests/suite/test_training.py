@@ -110,6 +110,17 @@ class Dicing(torch.optim.SGD):
         return super().step(closure)
 
 
+class Shrinking(torch.optim.SGD):
+    """Every weight becomes 1e-20 of itself at every step."""
+
+    @torch.no_grad()
+    def step(self, closure):
+        closure()
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.mul_(1e-20)
+
+
 PROBLEMS = {
     "delayed": Delayed(),
     "bounded": Bounded(),
@@ -125,6 +136,7 @@ def run():
     optimizer("plain_steps", torch.optim.SGD, **about)
     optimizer("peeking_steps", Peeking, **about)
     optimizer("dicing_steps", Dicing, **about)
+    optimizer("shrinking_steps", Shrinking, **about)
     regularizer("listener", Listener, **about)
     for name, problem in PROBLEMS.items():
         settings = {"batch_size": 4, "budget": 4 * 8, "evaluations": 8, "target": 0.0}
@@ -144,7 +156,7 @@ def run():
     Listener.heard = []
     yield trial
     mine = {("task", name) for name in PROBLEMS} | {("regularizer", "listener")}
-    for name in ("plain_steps", "peeking_steps", "dicing_steps"):
+    for name in ("plain_steps", "peeking_steps", "dicing_steps", "shrinking_steps"):
         mine.add(("optimizer", name))
     for key in mine:
         del registry._registry.found[key]
@@ -203,3 +215,9 @@ def test_a_seed_decides_every_global_generator(run):
     assert first.status == "completed", first.reason
     assert first.curve.validation == second.curve.validation
     assert run("bounded", "dicing_steps", seed=2).curve.validation != first.curve.validation
+
+
+def test_numbers_too_small_for_fast_arithmetic_are_zero(run):
+    """On a CPU they take many times as long, and a method would look slow for small gradients."""
+    weights = run("delayed", "shrinking_steps").curve.validation["weight"]
+    assert weights == [pytest.approx(1e-20, rel=1e-5, abs=0), *[0.0] * 7]
