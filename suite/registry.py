@@ -8,19 +8,18 @@ and "did you mean" answer at once; `get()` then imports just the one file that i
 
 from __future__ import annotations
 
-import ast
 import copy
-import functools
 import hashlib
-import importlib.util
+import importlib
 import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from suite.discovery import KINDS as KINDS
+from suite.discovery import BrokenFile, declarations, file_of, import_file, line_in
 from suite.errors import SuiteError, UsageError, unknown_name
 from suite.search import Distribution, SearchSpace
 from suite.sources import source_hash
@@ -29,11 +28,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 ComponentKind = Literal["optimizer", "regularizer", "schedule"]
-KINDS = ("task", "optimizer", "regularizer", "schedule")
 COMPONENT_KINDS = KINDS[1:]
-ENTRY_POINT_GROUP = "suite.components"
-_ROOT = Path(__file__).resolve().parent.parent
-_FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules")
 _NAME_RULE = (
     "lower-case letters, digits and single underscores, starting with a letter, at most 60 "
     "characters"
@@ -59,14 +54,6 @@ class Component:
     def defaults(self) -> dict[str, Any]:
         """Hyperparameter name to the declared default."""
         return {name: distribution.default for name, distribution in self.search.items()}
-
-
-@dataclass(frozen=True)
-class BrokenFile:
-    """A file that could not be used, and why: reported, while everything else goes on."""
-
-    path: str
-    reason: str
 
 
 @dataclass
@@ -188,13 +175,13 @@ def _is_name(name: object) -> bool:
     return plain and name[0].isalpha()
 
 
-# -- discovery ------------------------------------------------------------------------------------
+# -- what others ask ------------------------------------------------------------------------------
 
 
 def names(kind: str) -> list[str]:
     """Every name of a kind, sorted: by parsing, without importing anything."""
     found = {name for (k, name) in _registry.found if k == kind}
-    found.update(name for (k, name) in _index()[0] if k == kind)
+    found.update(name for (k, name) in declarations()[0] if k == kind)
     return sorted(found)
 
 
@@ -207,7 +194,7 @@ def get(kind: str, name: str) -> Any:
         entry = _registry.found.get((kind, name))
         if entry is not None:
             return entry
-        index, problems = _index()
+        index, problems = declarations()
         places = index.get((kind, name), [])
         if len(places) > 1:
             raise _clash(kind, name, *places)
@@ -223,7 +210,7 @@ def get(kind: str, name: str) -> Any:
 
 def load_all(kind: str) -> tuple[list[Any], list[BrokenFile]]:
     """Every component or task of a kind, and the files that could not be used."""
-    index, problems = _index()
+    index, problems = declarations()
     problems = list(problems)
     entries = []
     for name in names(kind):
@@ -260,8 +247,8 @@ def load_file(path: str | Path) -> list[Any]:
 
 def _check_unique(entry: Any) -> None:
     """Raise UsageError if a file that is not imported yet registers the same name, too."""
-    for place in _index()[0].get((entry.kind, entry.name), []):
-        if _file_of(place) != entry.path:
+    for place in declarations()[0].get((entry.kind, entry.name), []):
+        if file_of(place) != entry.path:
             del _registry.found[entry.kind, entry.name]
             _registry.loaded.pop(entry.path, None)
             raise _clash(entry.kind, entry.name, place, entry.path)
@@ -277,40 +264,6 @@ def extra_files() -> list[Path]:
     return list(_registry.extra_files)
 
 
-@functools.cache
-def _index() -> tuple[dict[tuple[str, str], list[Any]], list[BrokenFile]]:
-    """Where each name is registered: (kind, name) to files and entry points."""
-    index: dict[tuple[str, str], list[Any]] = {}
-    problems = []
-    for folder in _FOLDERS:
-        for path in sorted((_ROOT / folder).glob("*.py")):
-            if path.name.startswith("_"):
-                continue
-            try:
-                for kind, name in _declared(path):
-                    index.setdefault((kind, name), []).append(path)
-            except (SyntaxError, UnicodeDecodeError, OSError) as error:
-                problems.append(BrokenFile(str(path), f"{type(error).__name__}: {error}"))
-    from importlib.metadata import entry_points  # slow to import, and help does without
-
-    for kind in KINDS:
-        for point in entry_points(group=f"{ENTRY_POINT_GROUP}.{kind}"):
-            index.setdefault((kind, point.name), []).append(point)
-    return index, problems
-
-
-def _declared(path: Path) -> list[tuple[str, str]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
-    found = []
-    for call in calls:
-        function, first = call.func, call.args[0]
-        kind = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-        if kind in KINDS and isinstance(first, ast.Constant) and isinstance(first.value, str):
-            found.append((kind, first.value))
-    return found
-
-
 def _load(place: Path | EntryPoint) -> None:
     """Import one file or entry point; what it registers is kept only if all of it worked."""
     before = copy.copy(_registry.found)
@@ -324,7 +277,7 @@ def _load(place: Path | EntryPoint) -> None:
         if isinstance(error, SuiteError):
             raise
         raise SuiteError(
-            f"{place}{_line_in(error, place)}: importing it failed with "
+            f"{place}{line_in(error, place)}: importing it failed with "
             f"{type(error).__name__}: {error}"
         ) from error
 
@@ -336,76 +289,8 @@ def _load_path(path: Path) -> None:
         return
     for key in [key for key, entry in _registry.found.items() if entry.path == path]:
         del _registry.found[key]
-    _import(path)
+    import_file(path)
     _registry.loaded[path] = text_hash
-
-
-def _file_of(place: Path | EntryPoint) -> Path | None:
-    """The file of a place in the index; None for an entry point whose module is not there."""
-    if isinstance(place, Path):
-        return place
-    try:
-        module = importlib.util.find_spec(place.module)
-    except ImportError:
-        return None
-    return Path(module.origin).resolve() if module and module.origin else None
-
-
-def _import(path: Path) -> None:
-    package = _package_of(path)
-    name = f"{package}.{path.stem}" if package else f"suite_file_{source_hash(path)}"
-    # A person's own file may have any ending, and is edited and run again within a second.
-    loader = None if package else _FreshLoader(name, str(path))
-    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-
-
-class _FreshLoader(SourceFileLoader):
-    """Compiles the text as it is now.
-
-    Python's cached bytecode stands for every text of the same size and second: after a quick edit
-    the old code would run under the new source hash.
-    """
-
-    def path_stats(self, path: Any) -> Mapping[str, Any]:
-        """None: the cache is neither read nor written."""
-        raise OSError
-
-
-def _package_of(path: Path) -> str | None:
-    """The alias package of a repo folder.
-
-    The folders are loaded under names of their own (`suite_tasks`), so that a researcher's own
-    `tasks.py` is never taken for ours, while files in them can still import their neighbours.
-    """
-    for folder in _FOLDERS:
-        location = _ROOT / folder
-        if path.parent == location:
-            alias = "suite_" + folder.replace("/", "_")
-            if alias not in sys.modules:
-                spec = importlib.util.spec_from_loader(alias, loader=None, is_package=True)
-                assert spec is not None
-                spec.submodule_search_locations = [str(location)]
-                sys.modules[alias] = importlib.util.module_from_spec(spec)
-            return alias
-    return None
-
-
-def _line_in(error: BaseException, path: Path | EntryPoint) -> str:
-    line, trace = "", error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return line
 
 
 def _first_sentence(thing: Any) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from suite import registry
 from suite.cli import _exit_code
-from suite.registry import BrokenFile
+from suite.discovery import BrokenFile
 from suite.training import Trial, run_trial
 from tests.commands import TINY, suite
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suite import registry
+from suite import discovery, registry
 from suite.errors import SuiteError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,18 +25,18 @@ optimizer("{name}", SGD, paper="{paper}", url="")
 def clean(monkeypatch):
     """A registry of its own: what a test registers is gone afterwards."""
     monkeypatch.setattr(registry, "_registry", registry._Registry())
-    registry._index.cache_clear()
+    discovery.declarations.cache_clear()
     yield registry
-    registry._index.cache_clear()
+    discovery.declarations.cache_clear()
 
 
 @pytest.fixture
 def checkout(clean, tmp_path, monkeypatch):
     """An empty checkout to put files into."""
-    monkeypatch.setattr(registry, "_ROOT", tmp_path)
-    for folder in registry._FOLDERS:
+    monkeypatch.setattr(discovery, "ROOT", tmp_path)
+    for folder in discovery.FOLDERS:
         (tmp_path / folder).mkdir(parents=True)
-    aliases = ["suite_" + folder.replace("/", "_") for folder in registry._FOLDERS]
+    aliases = ["suite_" + folder.replace("/", "_") for folder in discovery.FOLDERS]
     hidden = [name for name in sys.modules if name.split(".")[0] in aliases]
     for name in hidden:
         monkeypatch.delitem(sys.modules, name)
@@ -284,9 +284,9 @@ def test_installed_packages_contribute_by_entry_points(tmp_path):
     output = python(
         """
         import sys
-        from suite import registry
+        from suite import discovery, registry
         from suite.errors import SuiteError
-        registry._FOLDERS = ()
+        discovery.FOLDERS = ()
         assert registry.names("optimizer") == ["absent", "faulty", "plugged"]
         assert "torch" not in sys.modules
         entry = registry.get("optimizer", "plugged")
