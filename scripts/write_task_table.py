@@ -27,8 +27,9 @@ target (streams meet it in their first part, so there it would say nothing); *se
 with its evaluations on the machine that measured it, two slow cores that other work shared at
 times, so that an idle one takes less. The *contrast* is a pair of tuned methods that the task tells
 apart, and by how many standard errors at five seeds. Tasks in bold are core: they count for their
-track's standing. What has no figures has not been calibrated yet. A dagger marks figures that were
-measured on other than the task's canonical data.
+track's standing. What has no figures has not been calibrated yet; [a few steps of every full
+task](full-tasks.md) say which of them have met real data. A dagger marks figures that were measured
+on other than the task's canonical data.
 """
 _COLUMNS = [
     *("task", "what", "score", "untuned", "tuned"),
