@@ -18,8 +18,10 @@ from torch.nn.functional import cross_entropy
 
 from suite import registry
 from suite.clock import synchronize
+from suite.repeatable import make_repeatable
 from suite.tasks import Task
-from suite.training import Trial, make_repeatable, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HYPERPARAMETERS = {"lr": 1e-3, "weight_decay": 1e-2}

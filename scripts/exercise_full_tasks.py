@@ -33,7 +33,8 @@ from suite.environment import cpu_name
 from suite.errors import MissingData
 from suite.home import data_folder
 from suite.tasks import Task
-from suite.training import Outcome, Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Outcome, Trial
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "full-tasks.md"

@@ -6,8 +6,8 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -27,28 +27,28 @@ class Clock:
         self.evaluation = 0.0
         self._device = device
         self._since: float | None = None
+        self._paused = 0.0
 
     def start(self) -> None:
         """Training begins or goes on."""
         self._since = self._now()
 
     def stop(self) -> None:
-        """Training ends or rests."""
+        """Training ends."""
         if self._since is not None:
             self.training += self._now() - self._since
             self._since = None
 
-    @contextmanager
-    def evaluating(self) -> Iterator[None]:
-        """Inside, the time counts as evaluation."""
-        self.stop()
-        began = self._now()
-        try:
-            yield
-        finally:
-            now = self._now()
-            self.evaluation += now - began
-            self._since = now
+    def pause(self) -> None:
+        """Training rests while the suite evaluates, until `resume`."""
+        self._paused = now = self._now()
+        if self._since is not None:
+            self.training += now - self._since
+
+    def resume(self) -> None:
+        """Evaluation ends and training goes on."""
+        self._since = now = self._now()
+        self.evaluation += now - self._paused
 
     def _now(self) -> float:
         synchronize(self._device)

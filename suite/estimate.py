@@ -8,8 +8,8 @@ import torch
 
 from suite.clock import time_evaluation, time_gradient
 from suite.plan import Plan
+from suite.repeatable import make_repeatable
 from suite.tasks import Split
-from suite.training import make_repeatable
 
 
 def trial_seconds(plan: Plan) -> float:

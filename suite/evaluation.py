@@ -139,10 +139,11 @@ class Recorder:
 
         `loss` is that of the last training batch, None before the first.
         """
-        values = [value for split in metrics.values() for value in split.values()]
-        values += [] if loss is None else [loss]
         at = spent / self._task.batch_size
-        if not all(math.isfinite(value) for value in values):
+        finite = loss is None or math.isfinite(loss)
+        for found in metrics.values():
+            finite = finite and all(map(math.isfinite, found.values()))
+        if not finite:
             raise Diverged(f"loss or metric not finite after {at:.0f} gradient evaluations")
         self._at.append(rounded(at))
         self._seconds.append(rounded(seconds))

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from suite.result import Cost, Curve, Run, Status
 from suite.tasks import Task
-from suite.training import Outcome, Trial
+from suite.trial import Outcome, Trial
 
 ATTEMPTS = 2
 #: what a worker may take to start on a busy machine, before its trial's own time limit counts

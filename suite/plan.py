@@ -29,7 +29,7 @@ from suite.seeds import derive
 from suite.sources import suite_hash
 from suite.storage import set_aside
 from suite.tasks import Task
-from suite.training import Trial, sources
+from suite.trial import Trial, sources
 from suite.tuning import sampler_record
 
 

@@ -23,7 +23,7 @@ from suite import environment
 from suite.errors import UsageError
 from suite.result import DataRecord, Run
 from suite.score import Direction
-from suite.training import Outcome
+from suite.trial import Outcome
 
 _OUTCOME = "outcome"
 

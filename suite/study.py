@@ -15,7 +15,7 @@ from suite.execution import Job
 from suite.plan import Plan
 from suite.result import DataRecord, EnvironmentRecord, Result, Run
 from suite.storage import StudyStorage
-from suite.training import Outcome
+from suite.trial import Outcome
 from suite.tuning import best, propose
 
 PURPOSES = ("tuning", "evaluation")

@@ -7,67 +7,30 @@ method owns everything between two batches, and sees only the model, the batch a
 from __future__ import annotations
 
 import os
-import random
 import sys
 import traceback
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from suite import registry
 from suite.clock import Clock, calibrate, peak_memory_bytes, reset_peak_memory
-from suite.errors import MissingData, NotApplicable, SuiteError
+from suite.errors import MissingData, NotApplicable
 from suite.evaluation import Diverged, Evaluator, Recorder, rounded, switch_mode
-from suite.method import Hyperparameters, Parts, build
-from suite.objective import Ledger, Objective, meter
-from suite.registry import Component
+from suite.method import Parts, build
+from suite.objective import Ledger, Objective, meter, unmeter
 from suite.regularizers import TaskInfo
+from suite.repeatable import make_repeatable, seed_everything
 from suite.result import Cost, DataRecord, Run, Status
 from suite.seeds import derive
 from suite.streams import TaskStream
 from suite.tasks import Split, Task
+from suite.trial import Outcome, Trial, refuse_changed_sources
 
 _ROOT = Path(__file__).resolve().parent.parent
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What a worker needs to run one trial; plain values only, so that it can be sent anywhere."""
-
-    task: str
-    #: component kind and name, in the order of the method's name
-    components: tuple[tuple[str, str], ...]
-    hyperparameters: Hyperparameters
-    number: int
-    seed: int
-    #: "tuning" runs never touch test data, "evaluation" runs report on it
-    purpose: str
-    budget_fraction: float = 1.0
-    device: str = "cpu"
-    threads: int = 1
-    data_folder: str = ""
-    #: files outside the repo that register components
-    files: tuple[str, ...] = ()
-    #: what `sources` said of task and components when the study was planned; empty: not checked
-    sources: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def splits(self) -> tuple[str, ...]:
-        """The held-out splits that this trial may be measured on."""
-        return ("validation",) if self.purpose == "tuning" else ("validation", "test")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """A finished trial, and the data it really used (None if it did not get that far)."""
-
-    run: Run
-    data: DataRecord | None
 
 
 Report = Callable[[float, float], None]
@@ -82,15 +45,14 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
     for path in trial.files:
         registry.load_file(path)
     task: Task = registry.get("task", trial.task)
-    _refuse_changed_sources(trial, task)
+    refuse_changed_sources(trial, task)
     make_repeatable(trial.threads, trial.device)
     reset_peak_memory(trial.device)
     session = _Session(trial, task, report)
     status: Status = "completed"
     reason, trace = None, None
     try:
-        session.prepare()
-        session.train()
+        session.run()
     except MissingData:
         raise
     except Diverged as error:
@@ -104,42 +66,6 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
     return Outcome(session.record(status, reason, trace), session.data)
 
 
-def sources(task: Task, components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
-    """The code of a trial as it was loaded here: each part and a hash of its source."""
-    parts = ((f"{c.kind} '{c.name}'", c.source_hash) for c in components)
-    return (f"task '{task.name}'", " ".join(task.code)), *parts
-
-
-def _refuse_changed_sources(trial: Trial, task: Task) -> None:
-    """The result will name the code that was planned with: no other may make its trials."""
-    if not trial.sources:
-        return
-    found = dict(sources(task, [registry.get(kind, name) for kind, name in trial.components]))
-    for part, planned in trial.sources:
-        if found[part] != planned:
-            raise SuiteError(
-                f"the source of {part} was changed while the study ran: run the command again. "
-                "That is another study; finished trials of this one are kept with the old source."
-            )
-
-
-def make_repeatable(threads: int, device: str = "cpu") -> None:
-    """The process-wide settings under which the same seed gives the same bits.
-
-    A GPU has no repeatable kernel for some operators (adaptive max pooling backward is one): there
-    torch warns in the log instead of refusing the model.
-    """
-    torch.set_num_threads(threads)
-    # Numbers below 1e-38 take a CPU many times as long as others, so that a method would look slow
-    # for bringing the loss to nothing: they are zero here, as in many kernels of a GPU.
-    torch.set_flush_denormal(True)
-    torch.set_default_dtype(torch.float32)
-    torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-    # Filling costs time and hides nothing here. torch makes this setting when it is imported.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
-
-
 class _Session:
     """The state of one trial."""
 
@@ -150,58 +76,75 @@ class _Session:
         self._budget = task.budget * trial.budget_fraction
         self._ledger = Ledger(self._budget, slack=4 * task.batch_size)
         self._clock = Clock(trial.device)
+        self._aside = _Aside(self._clock, self._ledger)
         self._recorder = Recorder(task, trial.splits, self._budget, report)
         self._steps = 0
         self._losses: list[float] = []
         self._unread: list[Tensor | float] = []
         self._calibration: float | None = None
 
-    def prepare(self) -> None:
-        """Data, model and method, each from its own random stream."""
+    def run(self) -> None:
+        """The whole trial; raises whatever ends it early."""
+        self._prepare()
+        meter(self._model, self._ledger)
+        try:
+            self._build()
+            try:
+                self._train()
+            finally:
+                self._objective.close()
+        finally:
+            # Nothing refers to itself any more: the model's memory is free when the session is,
+            # not when Python next looks for circles, which may be some trials later.
+            unmeter(self._model)
+
+    def _prepare(self) -> None:
+        """Data, model and batches, each from its own random stream."""
         trial, task, problem = self._trial, self._task, self._task.problem
         data = problem.data(Path(trial.data_folder), self._generator("split"))
         self.data = DataRecord(
             fingerprint=data.fingerprint, canonical=data.canonical, source=data.source
         )
         train = data.train.to(trial.device)
+        held_out = {} if problem.online else {"validation": data.validation, "test": data.test}
+        self._splits = {name: _present(held_out.get(name), trial.device) for name in trial.splits}
         self._calibration = rounded(calibrate(task, train, trial.device))
 
-        _seed_everything(derive(trial.seed, "initialization"))
-        model = problem.model().to(trial.device)
-        problem.initialize(model, train)
-        problem.accelerate(model, trial.device)
-        batches = iter(problem.batches(train, task.batch_size, self._generator("batches")))
-        self._stream = batches if isinstance(batches, TaskStream) else None
+        seed_everything(derive(trial.seed, "initialization"), trial.device)
+        self._model = problem.model().to(trial.device)
+        problem.initialize(self._model, train)
+        problem.accelerate(self._model, trial.device)
+        self._batches = iter(problem.batches(train, task.batch_size, self._generator("batches")))
+        self._stream = self._batches if isinstance(self._batches, TaskStream) else None
 
-        _seed_everything(derive(trial.seed, "method"))
+    def _build(self) -> None:
+        """The method, and what the loop asks of it."""
+        trial, task, problem, model = self._trial, self._task, self._task.problem, self._model
+        seed_everything(derive(trial.seed, "method"), trial.device)
         info = TaskInfo(
             batch_size=task.batch_size,
             steps=int(self._budget // task.batch_size),
             classes=problem.classes,
             generator=self._generator("method"),
         )
-        meter(model, self._ledger)
-        self._model = model
         self._parts: Parts = build(trial.components, trial.hyperparameters, model, info)
-        regularizers = self._parts.regularizers
+        optimizer, regularizers = self._parts.optimizer, self._parts.regularizers
         self._objective = Objective(
             model,
             problem.criterion,
-            batches,
+            self._batches,
             self._ledger,
             regularizers,
             gradient_delay=problem.gradient_delay,
         )
-        held_out = {} if problem.online else {"validation": data.validation, "test": data.test}
-        splits = {name: _present(held_out.get(name), trial.device) for name in trial.splits}
-        self._evaluator = Evaluator(problem, model, self._parts.optimizer, regularizers, splits)
+        self._evaluator = Evaluator(problem, model, optimizer, regularizers, self._splits)
 
-    def train(self) -> None:
+    def _train(self) -> None:
         """Steps until the budget is spent or the score is settled."""
         model, optimizer, schedule = self._model, self._parts.optimizer, self._parts.schedule
         regularizers = self._parts.regularizers
         after_step = [r.after_step for r in regularizers if r.overrides("after_step")]
-        objective, ledger = self._objective, self._ledger
+        objective, ledger, aside = self._objective, self._ledger, self._aside
         step: Callable[[Any], Any] = optimizer.step
         problem, budget = self._task.problem, self._budget
         online, every_step = problem.online, problem.every_step
@@ -224,7 +167,7 @@ class _Session:
                 regularizer.progress = progress
             self._next_batch(progress)
             if online:
-                with self._clock.evaluating(), ledger.pause():
+                with aside:
                     self._evaluator.measure_batch(objective)
             step(objective)
             if after_step:
@@ -235,7 +178,7 @@ class _Session:
                 with torch.no_grad():
                     problem.constrain(model)
             if problem.measures_plasticity:
-                with self._clock.evaluating(), ledger.pause():
+                with aside:
                     self._evaluator.measure_again(objective)
             if follows_losses:
                 self._unread.append(objective.last_loss)
@@ -252,7 +195,7 @@ class _Session:
                     break
                 next_evaluation = (spent * (1 + 1e-9) // interval + 1) * interval
             elif every_step:
-                with self._clock.evaluating(), ledger.pause():
+                with aside:
                     self._evaluator.observe(spent / budget)
         self._clock.stop()
         self._refuse_idle_regularizers()
@@ -319,7 +262,7 @@ class _Session:
 
     def _evaluate(self) -> None:
         spent = self._ledger.spent
-        with self._clock.evaluating(), self._ledger.pause():
+        with self._aside:
             metrics = self._evaluator.measure(spent / self._budget)
             loss = float(self._objective.last_loss) if self._steps else None
             if self._task.problem.overrides("training_metrics"):
@@ -338,11 +281,23 @@ class _Session:
         return torch.Generator().manual_seed(derive(self._trial.seed, purpose))
 
 
-def _seed_everything(seed: int) -> None:
-    """Seed every global generator that a method may draw from."""
-    torch.manual_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed % 2**32)  # numpy takes 32 bits
+class _Aside:
+    """Inside, the suite measures: the time counts as evaluation and nothing is charged.
+
+    Entered at every step of a stream, so not a generator, which takes twice as long.
+    """
+
+    def __init__(self, clock: Clock, ledger: Ledger) -> None:
+        self._clock = clock
+        self._ledger = ledger
+
+    def __enter__(self) -> None:
+        self._clock.pause()
+        self._ledger.price = 0.0
+
+    def __exit__(self, *error: object) -> None:
+        self._ledger.price = None
+        self._clock.resume()
 
 
 def _present(split: Split | None, device: str) -> Split | None:

@@ -10,7 +10,8 @@ from suite import registry, training
 from suite.evaluation import switch_mode
 from suite.method import build, make_method
 from suite.schedules import LearningRateSchedule
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.objectives import make_info, make_objective, small_model, snapshot
 
 NAMES = registry.names("optimizer")

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from suite import Combined, NotApplicable, TaskInfo, registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 ReDo = registry.get("regularizer", "redo").build
 DEAD = [1, 4]

@@ -9,7 +9,8 @@ import pytest
 
 from suite import Regularizer, registry
 from suite.result import Run
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 NAMES = registry.names("regularizer")
 

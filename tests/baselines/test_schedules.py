@@ -10,7 +10,8 @@ import re
 import pytest
 
 from suite import registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 NAMES = registry.names("schedule")
 EDGE = math.nextafter(1.0, 0.0)

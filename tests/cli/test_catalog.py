@@ -12,7 +12,8 @@ import pytest
 from suite import registry
 from suite.cli import _exit_code
 from suite.discovery import BrokenFile
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.commands import TINY, suite
 
 

@@ -11,7 +11,8 @@ from suite import registry
 from suite import result_file as results
 from suite.errors import SuiteError
 from suite.sources import source_hash
-from suite.training import Trial, run_trial, sources
+from suite.training import run_trial
+from suite.trial import Trial, sources
 from tests.commands import TINY, start, suite
 
 METHOD = """

@@ -16,7 +16,7 @@ import pytest
 from suite import registry
 from suite import result_file as results
 from suite.execution import Event, Job, LocalExecutor
-from suite.training import Trial
+from suite.trial import Trial
 from tests.commands import TINY, command, environment
 from tests.methods import write_method
 

@@ -17,7 +17,8 @@ from suite.evaluation import Evaluator, Recorder
 from suite.regularizers import Regularizer
 from suite.seeds import derive
 from suite.tasks import Problem, Split, Task
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.commands import TINY
 
 _IMPORTABLE = (types.ModuleType, type, types.FrameType, types.CodeType)

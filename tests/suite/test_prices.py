@@ -8,7 +8,8 @@ from torch import nn
 
 from suite import Regularizer
 from suite.objective import PRICES, BudgetExhausted, Ledger, meter
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.objectives import EXAMPLES, make_objective, small_batch, small_model, tangent_for
 
 
@@ -58,10 +59,22 @@ def test_a_regularizers_own_forward_passes_are_charged(ask, price):
     assert objective.spent == pytest.approx(PRICES[price] * (EXAMPLES + 5), rel=1e-12)
 
 
-def test_a_copy_of_the_model_is_charged_too():
+def test_a_copy_of_the_model_is_charged_too_and_computes_with_its_own_weights():
     model = small_model()
     objective = make_objective(model)
-    copy.deepcopy(model)(small_batch()[0])
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for p in other.parameters():
+            p.zero_()
+        assert (other(small_batch()[0]) == 0).all()
+        assert not (model(small_batch()[0]) == 0).any()
+    assert objective.spent == pytest.approx(2 * PRICES["forward"] * EXAMPLES)
+
+
+def test_whoever_calls_forward_himself_is_charged_too():
+    model = small_model()
+    objective = make_objective(model)
+    model.forward(small_batch()[0])
     assert objective.spent == EXAMPLES
 
 
@@ -80,13 +93,13 @@ def test_a_step_without_end_is_stopped():
         objective()
 
 
-def test_pausing_nests_and_ends_with_an_error():
+def test_a_price_nests_and_ends_with_an_error():
     ledger = Ledger(100)
     model = nn.Linear(2, 2)
     meter(model, ledger)
 
     def fail_inside():
-        with ledger.pause():
+        with ledger.at_price(0.0):
             with ledger.at_price(2.0):
                 model(torch.ones(3, 2))
             model(torch.ones(5, 2))

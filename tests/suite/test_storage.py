@@ -9,7 +9,7 @@ from suite.errors import UsageError
 from suite.result import DataRecord, Run
 from suite.search import log_uniform
 from suite.storage import StudyStorage, set_aside
-from suite.training import Outcome
+from suite.trial import Outcome
 from tests.samples import make_result
 
 SPACE = {"adamw.lr": log_uniform(1e-5, 1.0, default=1e-3).to_optuna()}

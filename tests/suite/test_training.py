@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from typing import ClassVar
 
 import numpy as np
@@ -11,10 +13,12 @@ import torch
 from torch import nn
 
 from suite import Data, Problem, Split, optimizer, registry, regularizer, score, task
+from suite.clock import warm_up
 from suite.regularizers import Regularizer
 from suite.streams import TaskStream
 from suite.tasks import FullBatch
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 
 def half_square(outputs, targets):
@@ -215,6 +219,29 @@ def test_a_seed_decides_every_global_generator(run):
     assert first.status == "completed", first.reason
     assert first.curve.validation == second.curve.validation
     assert run("bounded", "dicing_steps", seed=2).curve.validation != first.curve.validation
+
+
+@pytest.mark.parametrize(
+    ("method", "status"), [("plain_steps", "completed"), ("peeking_steps", "failed")]
+)
+def test_a_finished_trial_leaves_no_model_in_memory(run, monkeypatch, method, status):
+    """Else those of some trials lie about until Python looks for them, and the next has no room."""
+    models, make = [], PROBLEMS["delayed"].model
+
+    def remembered():
+        models.append(weakref.ref(model := make()))
+        return model
+
+    monkeypatch.setattr(PROBLEMS["delayed"], "model", remembered)
+    warm_up()  # as workers do: what torch imports for its first optimizer keeps that one's weights
+    gc.disable()
+    try:
+        assert run("delayed", method).status == status
+        # One more was made to time a step with.
+        assert models
+        assert all(model() is None for model in models)
+    finally:
+        gc.enable()
 
 
 def test_numbers_too_small_for_fast_arithmetic_are_zero(run):

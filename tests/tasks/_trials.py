@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from suite import optimizer, registry
 from suite.result import Run
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 
 @contextmanager

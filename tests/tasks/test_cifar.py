@@ -10,7 +10,8 @@ import torch
 
 from suite import registry
 from suite.errors import MissingData
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.images import write_image_folders
 
 FRACTION = 2 * 128 / 100_000

@@ -12,7 +12,8 @@ import torch
 from suite import optimizer, registry
 from suite.data import Images
 from suite.tasks import Split
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 #: task, and the sizes of its splits in the test (a class for the long tail); cifar100_resnet18 and
 #: large_batch differ from these in settings only

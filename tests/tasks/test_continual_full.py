@@ -14,7 +14,8 @@ import torch
 from suite import registry
 from suite.data import Images
 from suite.tasks import Split
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 #: image shape and number of classes
 SHAPES = {

@@ -10,7 +10,8 @@ import torch
 from sklearn.datasets import load_digits
 
 from suite import registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 PIXELS = torch.from_numpy(load_digits().data)
 

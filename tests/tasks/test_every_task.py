@@ -14,7 +14,8 @@ from suite import optimizer, registry
 from suite.objective import Objective
 from suite.seeds import derive
 from suite.tasks import Data, Problem, Task
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.suite.test_isolation import reachable
 
 TASKS: list[Task] = registry.load_all("task")[0]

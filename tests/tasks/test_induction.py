@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from suite import registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 
 @pytest.fixture(scope="module")

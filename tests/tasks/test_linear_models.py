@@ -12,7 +12,8 @@ import torch
 from torch.optim import SGD, Adam
 
 from suite import registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.tasks._trials import train
 
 

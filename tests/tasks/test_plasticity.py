@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from suite import registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 
 def stream_of(name: str, batch_size: int):

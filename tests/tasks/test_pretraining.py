@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from suite import registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 from tests.corpora import write_tokens
 
 registry.load_all("task")

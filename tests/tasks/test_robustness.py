@@ -9,7 +9,8 @@ import torch
 
 from suite import Split, registry
 from suite.tasks import Point
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 TASK = registry.get("task", "delayed_robustness_mini")
 MODULE = sys.modules[type(TASK.problem).__module__]

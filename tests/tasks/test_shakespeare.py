@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from suite import registry
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 CHARACTERS = sorted(string.ascii_letters + "\n !$&',-.3:;?")
 

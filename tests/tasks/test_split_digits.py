@@ -11,7 +11,8 @@ import torch
 
 from suite import registry
 from suite.tasks import Split
-from suite.training import Trial, run_trial
+from suite.training import run_trial
+from suite.trial import Trial
 
 SPLIT = registry.get("task", "split_digits")
 MODULE = sys.modules["suite_tasks.split_digits"]

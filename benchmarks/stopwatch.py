@@ -1,0 +1,48 @@
+"""The time of every step of a loop that takes its batches from a task.
+
+Whole loops differ by a tenth on a machine that others share, and the shortest of many still by a
+twentieth. A neighbour slows other steps each time: the sum of each step's shortest time in some
+rounds comes out the same to a few thousandths.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import pytest
+
+from suite.tasks import Problem
+
+
+class Stopwatch:
+    """Reads the time whenever a batch is drawn from a problem; for a CPU, which works at once."""
+
+    def __init__(self, problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+        draw, self._times = problem.batches, (times := [])
+
+        class Timed:
+            def __init__(self, *how) -> None:
+                self._batches = iter(draw(*how))
+
+            def __iter__(self):
+                return self
+
+            def __next__(self):
+                times.append(time.perf_counter())
+                return next(self._batches)
+
+        monkeypatch.setattr(problem, "batches", Timed)
+
+    def time(self, loop: Callable[[], object]) -> list[float]:
+        """Seconds before the first batch, of each step but the last, and from the last batch on."""
+        self._times[:] = [time.perf_counter()]
+        loop()
+        self._times.append(time.perf_counter())
+        return [after - before for before, after in pairwise(self._times)]
+
+
+def shortest(rounds: Sequence[list[float]]) -> float:
+    """The sum of each part's shortest time over rounds of the same loop."""
+    return sum(map(min, zip(*rounds, strict=True)))
