@@ -41,10 +41,8 @@ class Entry:
     #: mean of the metric at the last evaluation on test data, over completed runs, and their number
     metric: float | None
     metric_runs: int
-    #: gradient evaluations, one a run; infinite where the target was missed
+    #: gradient evaluations, one a run; infinite where the target was missed; not shown of a stream
     times_to_target: list[float]
-    #: whether the task is a stream, where these times say nothing
-    stream: bool
     #: medians
     gradient_evaluations: float
     seconds: float
@@ -179,7 +177,6 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
         metric=statistics.fmean(last) if last else None,
         metric_runs=len(last),
         times_to_target=times,
-        stream=reference is not None and reference.stream,
         gradient_evaluations=statistics.median(run.cost.gradient_evaluations for run in runs),
         seconds=statistics.median(run.cost.seconds for run in runs),
         failures=Counter(run.status for run in result.failed),
