@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.stopwatch import Stopwatch, shortest
+from benchmarks.stopwatch import Stopwatch, in_turns
 from suite import registry
 from suite.repeatable import make_repeatable
 from suite.seeds import derive
@@ -60,11 +60,11 @@ def test_a_trial_costs_at_most_3_percent_more_than_by_hand(benchmark, monkeypatc
     make_repeatable(1)
     assert by_suite(name, 0) == pytest.approx(by_hand(name, 0), rel=1e-5)
     watch = Stopwatch(registry.get("task", name).problem, monkeypatch)
-    rounds: dict[str, list[list[float]]] = {"hand": [], "suite": []}
-    for _ in range(ROUNDS[name]):  # in turns, so that a neighbour disturbs both alike
-        rounds["hand"].append(watch.time(lambda: by_hand(name, 1)))
-        rounds["suite"].append(watch.time(lambda: by_suite(name, 1)))
-    seconds = {who: shortest(parts) for who, parts in rounds.items()}
+    seconds = in_turns(
+        ROUNDS[name],
+        hand=lambda: watch.time(lambda: by_hand(name, 1)),
+        suite=lambda: watch.time(lambda: by_suite(name, 1)),
+    )
     ratio = seconds["suite"] / seconds["hand"]
     benchmark.extra_info["ratio_to_hand_written"] = ratio
     benchmark.extra_info["hand_written_seconds"] = seconds["hand"]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from benchmarks.stopwatch import Stopwatch, shortest
+from benchmarks.stopwatch import Stopwatch, in_turns
 from suite import registry
 from suite.clock import synchronize
 from suite.data import Images
@@ -27,7 +27,7 @@ from suite.trial import Trial
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HYPERPARAMETERS = {"lr": 1e-3, "weight_decay": 1e-2}
 #: a machine that others share differs by half from second to second: many short rounds
-ROUNDS = 12
+ROUNDS = 30
 #: batch size and steps of a timed loop, by task; a CPU takes seconds for a ResNet-18's own batch
 LOOPS = (
     {"cifar10": (256, 8), "cifar10_mini": (128, 24), "cifar10_resnet18": (16, 3)}
@@ -107,18 +107,15 @@ def test_vision_images_per_second(benchmark, monkeypatch, name):
     by_hand(task), by_suite(task)  # warm caches and compilers
     watch = Stopwatch(task.problem, monkeypatch)
 
-    def training_seconds(loop: Callable[[Task], float]) -> list[float]:
-        if DEVICE == "cuda":  # steps are not over when the next begins
+    def training(loop: Callable[[Task], float]) -> list[float]:
+        if DEVICE == "cuda":  # a step is not over when the next begins
             return [loop(task)]
         _, *steps, _ = watch.time(lambda: loop(task))
         return steps
 
-    rounds: dict[str, list[list[float]]] = {"hand": [], "suite": []}
-    for _ in range(ROUNDS):  # in turns, so that a neighbour disturbs both alike
-        rounds["hand"].append(training_seconds(by_hand))
-        rounds["suite"].append(training_seconds(by_suite))
-    steps = LOOPS[name][1] - (DEVICE == "cpu")
-    rates = {who: steps * task.batch_size / shortest(parts) for who, parts in rounds.items()}
+    seconds = in_turns(ROUNDS, hand=lambda: training(by_hand), suite=lambda: training(by_suite))
+    images = (LOOPS[name][1] - (DEVICE == "cpu")) * task.batch_size
+    rates = {who: images / of for who, of in seconds.items()}
     ratio = rates["suite"] / rates["hand"]
     benchmark.extra_info.update(ratio_to_hand_written=ratio, **rates)
     benchmark.pedantic(by_suite, args=(task,), rounds=1)

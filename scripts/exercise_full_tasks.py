@@ -19,9 +19,9 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -47,16 +47,37 @@ _HEAD = """# The full tasks, exercised
 
 What a few steps of every full task did, so that a reader knows which of them have met real data.
 AdamW with its defaults; each task has its own network, loss, stream and metrics. Where the data
-comes from files, batches and sets are smaller. Rows with 4 steps were made with `--steps 4`,
-because a step takes long. It is no result: budgets and targets of tasks without a
-[calibration](tasks.md) are those of the literature, and have not been measured here.
+comes from files, batches and sets are smaller, and tasks whose steps take long made few. It is no
+result: budgets and targets of tasks without a [calibration](tasks.md) are those of the literature,
+and have not been measured here.
 
-`{command}`, last on {day}, one core of an
-{machine}; other work ran beside it, so that an idle core takes less.
+`python scripts/exercise_full_tasks.py --data-dir DIR`, some rows with `--steps`, last on {day}, one
+core of an {machine}.
 
 | task | data | batch | steps | training loss | metric on test data | seconds a step | memory, MB |
 |---|---|---|---|---|---|---|---|
 """
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """How much smaller a task is made: none of these grows."""
+
+    steps: int
+    batch_size: int
+    sequences: int
+    held_out: int
+
+
+@dataclass(frozen=True)
+class Exercised:
+    """What came of a reduced task."""
+
+    outcome: Outcome
+    metric: str
+    batch_size: int
+    #: what the data is, of a text with its size, as it may be a sample of what the task asks for
+    data: str
 
 
 @click.command()
@@ -77,12 +98,13 @@ def exercise(
     page: Path,
 ) -> None:
     """Train TASKS, by default all full ones, for a few steps each, and write a page."""
-    folder = str(data_folder(data_dir))
+    folder = data_folder(data_dir)
+    reduction = Reduction(steps, batch_size, sequences, held_out)
     full = [task.name for task in registry.load_all("task")[0] if task.track == "full"]
     rows = _rows(page) if tasks and page.exists() else {}
     for name in tasks or full:
         began = time.monotonic()
-        rows[name] = _row_of(name, (folder, steps, batch_size, sequences, held_out))
+        rows[name] = _row_of(name, folder, reduction)
         click.echo(f"{rows[name]} {time.monotonic() - began:.0f} s")
         _write(rows, page)
 
@@ -90,7 +112,6 @@ def exercise(
 def _write(rows: Mapping[str, str], page: Path) -> None:
     """Write the page: after every task, so that a run that is cut off loses one."""
     head = _HEAD.format(
-        command="python scripts/exercise_full_tasks.py --data-dir DIR",
         day=datetime.now(UTC).date().isoformat(),
         machine=cpu_name(),
     )
@@ -105,56 +126,55 @@ def _rows(page: Path) -> dict[str, str]:
     return {line.split()[1]: line for line in table}
 
 
-def _row_of(name: str, settings: tuple[str, int, int, int, int]) -> str:
+def _row_of(name: str, folder: Path, reduction: Reduction) -> str:
     spawn = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:
-            task, outcome = pool.submit(_train, name, *settings).result()
+            found = pool.submit(_train, name, folder, reduction).result()
     except MissingData:
         return _row([name, "not at hand"])
     except BrokenProcessPool:
         return _row([name, "more memory than this machine has"])
-    run = outcome.run
+    run = found.outcome.run
     if run.status != "completed":
-        return _row([name, _data(outcome, task["tokens"]), "", "", f"{run.status}: {run.reason}"])
-    metric = run.curve.test[task["metric"]]
+        return _row([name, found.data, "", "", f"{run.status}: {run.reason}"])
     losses = [loss for loss in run.curve.train_loss if loss is not None]
     return _row(
         [
             name,
-            _data(outcome, task["tokens"]),
-            task["batch_size"],
+            found.data,
+            found.batch_size,
             run.cost.steps,
             _change(losses),
-            f"{task['metric']} {_change(metric)}",
+            f"{found.metric} {_change(run.curve.test[found.metric])}",
             f"{run.cost.seconds / run.cost.steps:.2g}",
             round(run.cost.peak_memory_bytes / 1e6),
         ]
     )
 
 
-def _train(
-    name: str, folder: str, steps: int, batch_size: int, sequences: int, held_out: int
-) -> tuple[dict[str, Any], Outcome]:
-    """In a process of its own: the reduced task's words, and its outcome."""
+def _train(name: str, folder: Path, reduction: Reduction) -> Exercised:
+    """Reduce a task and train it; in a process of its own."""
     task: Task = registry.get("task", name)
-    size, problem, tokens = task.batch_size, copy.copy(task.problem), None
-    if problem.dataset:
-        corpus = catalog.get(problem.dataset)
-        tokens = corpus.load(Path(folder)).count if isinstance(corpus, TokenSet) else None
-        text = tokens is not None
-        size = min(size, sequences if text else batch_size)
-        held_out = HELD_OUT_TOKENS if text else held_out
+    size, problem = task.batch_size, copy.copy(task.problem)
+    corpus = catalog.get(problem.dataset) if problem.dataset else None
+    text = isinstance(corpus, TokenSet)
+    if problem.needs:
+        size = min(size, reduction.sequences if text else reduction.batch_size)
+        held_out = HELD_OUT_TOKENS if text else reduction.held_out
         most = dict.fromkeys(("validation", "test", "held_out"), held_out)
         most["train"] = TRAIN_TOKENS if text else 10 * held_out  # some tasks measure on it, too
         for attribute, value in vars(problem).items():
             if attribute in most and value is not None:
                 setattr(problem, attribute, min(value, most[attribute]))
     # Gradients that are still under way at the end would show nothing.
-    steps = (10 if task.batch_size == 1 else 1) * steps + 2 * problem.gradient_delay
-    budget = size * steps
+    steps = (10 if task.batch_size == 1 else 1) * reduction.steps + 2 * problem.gradient_delay
     reduced = dataclasses.replace(
-        task, problem=problem, batch_size=size, budget=budget, evaluations=min(4, task.evaluations)
+        task,
+        problem=problem,
+        batch_size=size,
+        budget=size * steps,
+        evaluations=min(4, task.evaluations),
     )
     registry._registry.found["task", name] = reduced
     defaults = registry.get("optimizer", METHOD).defaults
@@ -163,19 +183,15 @@ def _train(
         number=0,
         seed=0,
         purpose="evaluation",
-        data_folder=folder,
+        data_folder=str(folder),
     )
-    words = {"metric": task.score.metric, "batch_size": size, "tokens": tokens}
-    return words, run_trial(trial)
-
-
-def _data(outcome: Outcome, tokens: int | None) -> str:
-    """What was used; of a text how much, as it may be a sample of what the task asks for."""
-    data = outcome.data
-    if data is None:
-        return ""
-    size = "" if tokens is None else f"; {tokens:,} tokens"
-    return data.source + size + ("" if data.canonical else " (not canonical)")
+    outcome = run_trial(trial)
+    data = "" if outcome.data is None else outcome.data.source
+    if isinstance(corpus, TokenSet):
+        data = f"{corpus.name}, {corpus.load(folder).count:,} tokens"
+    if outcome.data is not None and not outcome.data.canonical:
+        data += " (not canonical)"
+    return Exercised(outcome, task.score.metric, size, data)
 
 
 def _change(values: Sequence[float]) -> str:
