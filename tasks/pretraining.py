@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from suite import Data, score, task
 from suite.data import GPT2_TOKENS, load_tokens
 
-from ._decoder import Decoder, Shape
+from ._decoder import Shape
 from ._text import NextTextToken, Text
 
 #: GPT-2's tokens, up to a multiple of 64 as in nanoGPT: GPUs multiply such matrices faster
@@ -68,16 +67,6 @@ class Pretraining(NextTextToken):
         self.held_out = held_out
         self.train = train
 
-    def model(self) -> nn.Module:
-        """A decoder whose first scores are near zero, as T5's (Raffel et al. 2020) by this factor.
-
-        Its head is its embeddings, of which each is nearest to itself: unscaled, the model would
-        begin sure that every token repeats, at 15 nats where knowing nothing costs 10.8.
-        """
-        model = Decoder(self.shape)
-        nn.init.constant_(model.norm.weight, self.shape.width**-0.5)
-        return model
-
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         found, size = load_tokens(self.dataset, folder), self.held_out
         stop = found.count if self.train is None else 2 * size + self.train
@@ -89,7 +78,7 @@ class Pretraining(NextTextToken):
 def pretraining(tokens: int) -> dict[str, Any]:
     """What the tasks here have in common; the budget is in tokens."""
     return {
-        "version": 2,
+        "version": 1,
         "track": "full",
         "batch_size": BATCH,
         "budget": BATCH * round(tokens / (BATCH * CONTEXT)),
