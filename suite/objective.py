@@ -77,7 +77,7 @@ def meter(model: nn.Module, ledger: Ledger) -> None:
 
 def unmeter(model: nn.Module) -> None:
     """Give a model its own `forward` back: while it is metered it refers to itself."""
-    del model.forward
+    vars(model).pop("forward", None)  # a method may have taken it off
 
 
 class Objective:

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from suite import Regularizer
-from suite.objective import PRICES, BudgetExhausted, Ledger, meter
+from suite.objective import PRICES, BudgetExhausted, Ledger, meter, unmeter
 from suite.training import run_trial
 from suite.trial import Trial
 from tests.objectives import EXAMPLES, make_objective, small_batch, small_model, tangent_for
@@ -76,6 +76,14 @@ def test_whoever_calls_forward_himself_is_charged_too():
     objective = make_objective(model)
     model.forward(small_batch()[0])
     assert objective.spent == EXAMPLES
+
+
+def test_a_model_that_is_metered_no_more_is_free():
+    model = small_model()
+    objective = make_objective(model)
+    unmeter(model)
+    model(small_batch()[0])
+    assert objective.spent == 0
 
 
 def test_progress_is_the_share_of_the_budget():
