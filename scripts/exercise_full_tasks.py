@@ -52,7 +52,7 @@ result: budgets and targets of tasks without a [calibration](tasks.md) are those
 and have not been measured here.
 
 `python scripts/exercise_full_tasks.py --data-dir DIR`, some rows with `--steps`, last on {day}, one
-core of an {machine}.
+core of an {machine}. Other work may have run beside it, so that an idle core takes less.
 
 | task | data | batch | steps | training loss | metric on test data | seconds a step | memory, MB |
 |---|---|---|---|---|---|---|---|

@@ -30,7 +30,7 @@ class Clock:
         self._paused = 0.0
 
     def start(self) -> None:
-        """Training begins or goes on."""
+        """Training begins."""
         self._since = self._now()
 
     def stop(self) -> None:
