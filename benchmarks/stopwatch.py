@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import pytest
 
-from suite.tasks import Problem
+from suite.problems.problem import Problem
 
 
 class Stopwatch:

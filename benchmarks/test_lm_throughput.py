@@ -18,12 +18,12 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks.stopwatch import Stopwatch, in_turns
-from suite import registry
-from suite.clock import synchronize
-from suite.repeatable import make_repeatable
-from suite.tasks import Task
-from suite.training import run_trial
-from suite.trial import Trial
+from suite.components import registry
+from suite.problems.task import Task
+from suite.training.clock import synchronize
+from suite.training.loop import run_trial
+from suite.training.repeatable import make_repeatable
+from suite.training.trial import Trial
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HYPERPARAMETERS = {"lr": 1e-3, "weight_decay": 1e-2}

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from benchmarks.stopwatch import Stopwatch, in_turns
-from suite import registry
-from suite.repeatable import make_repeatable
-from suite.seeds import derive
-from suite.training import run_trial
-from suite.trial import Trial
+from suite.components import registry
+from suite.training.loop import run_trial
+from suite.training.repeatable import make_repeatable
+from suite.training.seeds import derive
+from suite.training.trial import Trial
 
 HYPERPARAMETERS = {"lr": 1e-3, "weight_decay": 1e-2}
 #: rounds of a trial by hand (7 s and 0.3 s) and one through the suite

@@ -14,8 +14,8 @@ import time
 from pathlib import Path
 
 import suite
-from suite.result import Result
-from suite.running import default_jobs
+from suite.results.model import Result
+from suite.studies.run_studies import default_jobs
 
 
 def timed_study(jobs: int, folder: Path, monkeypatch) -> tuple[float, Result]:

@@ -15,14 +15,15 @@ import pytest
 import torch
 
 from benchmarks.stopwatch import Stopwatch, in_turns
-from suite import registry
-from suite.clock import synchronize
+from suite.components import registry
 from suite.data import Images
-from suite.repeatable import make_repeatable
-from suite.seeds import derive
-from suite.tasks import Split, Task
-from suite.training import run_trial
-from suite.trial import Trial
+from suite.data.split import Split
+from suite.problems.task import Task
+from suite.training.clock import synchronize
+from suite.training.loop import run_trial
+from suite.training.repeatable import make_repeatable
+from suite.training.seeds import derive
+from suite.training.trial import Trial
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 HYPERPARAMETERS = {"lr": 1e-3, "weight_decay": 1e-2}

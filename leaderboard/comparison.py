@@ -17,7 +17,7 @@ from leaderboard.statistics import (
     percentile_interval,
 )
 from suite.errors import UsageError, unknown_name
-from suite.frames import curves_frame, read_folder
+from suite.results.frames import curves_frame, read_folder
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from leaderboard.filters import share_of_runs
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Floats, expected_best, performance_profile
 from leaderboard.tracks import TrackStanding
-from suite.result import Run
+from suite.results.model import Run
 
 _POINTS = 60
 _GREYS = 40

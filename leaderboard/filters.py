@@ -16,7 +16,7 @@ from leaderboard.references import Reference
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Interval
 from leaderboard.tracks import TrackEntry
-from suite.result import DistributionRecord, TaskRecord
+from suite.results.model import DistributionRecord, TaskRecord
 
 
 class Scale(NamedTuple):

@@ -19,7 +19,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from suite.errors import SuiteError
-from suite.result import Digest, MethodName, Name, Number, Text, Value
+from suite.results.model import Digest, MethodName, Name, Number, Text, Value
 
 PATH = Path(__file__).with_name("references.json")
 

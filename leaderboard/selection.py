@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from leaderboard.references import References
-from suite.frames import Stored
-from suite.result import ProtocolRecord, Result, TaskRecord
+from suite.results.frames import Stored
+from suite.results.model import ProtocolRecord, Result, TaskRecord
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from leaderboard.selection import Superseded, finished, select
 from leaderboard.standings import Entry, TaskStanding, task_standing
 from leaderboard.statistics import COVERAGE, PERCENTILES, REPETITIONS
 from leaderboard.tracks import TrackStanding, track_standings
-from suite.frames import Invalid, Stored, read_folder, runs_frame
-from suite.prices import PRICES
-from suite.protocol import PROTOCOLS
+from suite.results.frames import Invalid, Stored, read_folder, runs_frame
+from suite.studies.protocol import PROTOCOLS
+from suite.training.costs import PRICES
 
 _TRACEBACK = 4000
 _FAILURES = 20

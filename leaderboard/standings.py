@@ -20,9 +20,9 @@ from leaderboard import references as frozen
 from leaderboard.references import Reference, References
 from leaderboard.selection import Group, select
 from leaderboard.statistics import Interval, generator, mean_interval
-from suite.frames import Stored
-from suite.result import ProtocolRecord, Result, Run, TaskRecord
-from suite.result_file import file_name
+from suite.results.files import file_name
+from suite.results.frames import Stored
+from suite.results.model import ProtocolRecord, Result, Run, TaskRecord
 
 if TYPE_CHECKING:
     import pandas as pd

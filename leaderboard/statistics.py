@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from suite.seeds import derive
+from suite.training.seeds import derive
 
 REPETITIONS = 2000
 #: where the ends of an interval lie among the resampled estimates

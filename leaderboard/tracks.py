@@ -12,7 +12,7 @@ from statistics import fmean
 
 from leaderboard.standings import Entry, TaskStanding, wholly_better
 from leaderboard.statistics import Interval, generator, iqm_interval, mean_rank, win_probability
-from suite.result import ProtocolRecord
+from suite.results.model import ProtocolRecord
 
 
 @dataclass(frozen=True)

@@ -44,19 +44,20 @@ from leaderboard.references import (
     load,
     save,
 )
+from suite.cli.live_view import make_view
 from suite.cli.options import NameType
-from suite.environment import cpu_name
+from suite.components.method import make_method, parse_method
 from suite.errors import SuiteError
-from suite.execution import Executor, Job, LocalExecutor
+from suite.execution.executor import Executor, Job
+from suite.execution.local import LocalExecutor
 from suite.home import data_folder, home
-from suite.method import make_method, parse_method
-from suite.plan import Plan, find_task, make_plan
-from suite.progress import make_view
-from suite.protocol import Protocol, get_protocol
-from suite.result import Result, Run
-from suite.running import default_jobs, run_studies, worker_log
-from suite.streams import TaskStream
-from suite.tasks import Task
+from suite.problems.streams import TaskStream
+from suite.problems.task import Task
+from suite.results.environment import cpu_name
+from suite.results.model import Result, Run
+from suite.studies.plan import Plan, find_task, make_plan
+from suite.studies.protocol import Protocol, get_protocol
+from suite.studies.run_studies import default_jobs, run_studies, worker_log
 
 TUNED = "adamw"
 UNTUNED = Path(__file__).with_name("untuned_sgd.py")

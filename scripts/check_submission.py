@@ -17,9 +17,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from suite import registry
+from suite.components import registry
 from suite.errors import SuiteError
-from suite.result_file import read
+from suite.results.files import read
 
 ROOT = Path(__file__).resolve().parent.parent
 Run = Callable[[list[str]], tuple[int, str]]

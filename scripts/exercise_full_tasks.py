@@ -25,16 +25,16 @@ from pathlib import Path
 
 import click
 
-from suite import registry
 from suite.cli.options import NameType
+from suite.components import registry
 from suite.data import catalog
 from suite.data.tokens import TokenSet
-from suite.environment import cpu_name
 from suite.errors import MissingData
 from suite.home import data_folder
-from suite.tasks import Task
-from suite.training import run_trial
-from suite.trial import Outcome, Trial
+from suite.problems.task import Task
+from suite.results.environment import cpu_name
+from suite.training.loop import run_trial
+from suite.training.trial import Outcome, Trial
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "full-tasks.md"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from leaderboard import references
 from leaderboard.references import Reference
-from suite import registry
-from suite.tasks import TRACKS, Task
+from suite.components import registry
+from suite.problems.task import TRACKS, Task
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "tasks.md"

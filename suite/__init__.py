@@ -10,41 +10,58 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 _HOME = {
-    "optimizer": "suite.registry",
-    "regularizer": "suite.registry",
-    "schedule": "suite.registry",
-    "task": "suite.tasks",
-    "Problem": "suite.tasks",
-    "Data": "suite.tasks",
-    "Split": "suite.tasks",
-    "Regularizer": "suite.regularizers",
-    "TaskInfo": "suite.regularizers",
-    "Objective": "suite.objective",
-    "Combined": "suite.combined",
+    "optimizer": "suite.components.registry",
+    "regularizer": "suite.components.registry",
+    "schedule": "suite.components.registry",
+    "task": "suite.problems.task",
+    "Problem": "suite.problems.problem",
+    "Data": "suite.problems.problem",
+    "Point": "suite.problems.problem",
+    "Split": "suite.data.split",
+    "Shuffled": "suite.problems.batches",
+    "FullBatch": "suite.problems.batches",
+    "TaskStream": "suite.problems.streams",
+    "classification_metrics": "suite.problems.metrics",
+    "Regularizer": "suite.components.regularizer",
+    "TaskInfo": "suite.components.regularizer",
+    "Combined": "suite.components.combined",
+    "mark_head": "suite.components.parameters",
+    "Objective": "suite.training.objective",
     "NotApplicable": "suite.errors",
+    "MissingData": "suite.errors",
     "SuiteError": "suite.errors",
-    "run": "suite.running",
-    "load_results": "suite.frames",
+    "run": "suite.studies.run_studies",
+    "load_results": "suite.results.frames",
 }
-__all__ = ["__version__", "score", "search", *_HOME]
+#: modules that are names of `suite` as a whole
+_MODULES = {"score": "suite.problems.score", "search": "suite.components.search"}
+__all__ = ["__version__", *_MODULES, *_HOME]
 
 if TYPE_CHECKING:
-    from suite import score, search
-    from suite.combined import Combined as Combined
+    from suite.components import search as search
+    from suite.components.combined import Combined as Combined
+    from suite.components.parameters import mark_head as mark_head
+    from suite.components.registry import optimizer as optimizer
+    from suite.components.registry import regularizer as regularizer
+    from suite.components.registry import schedule as schedule
+    from suite.components.regularizer import Regularizer as Regularizer
+    from suite.components.regularizer import TaskInfo as TaskInfo
+    from suite.data.split import Split as Split
+    from suite.errors import MissingData as MissingData
     from suite.errors import NotApplicable as NotApplicable
     from suite.errors import SuiteError as SuiteError
-    from suite.frames import load_results as load_results
-    from suite.objective import Objective as Objective
-    from suite.registry import optimizer as optimizer
-    from suite.registry import regularizer as regularizer
-    from suite.registry import schedule as schedule
-    from suite.regularizers import Regularizer as Regularizer
-    from suite.regularizers import TaskInfo as TaskInfo
-    from suite.running import run as run
-    from suite.tasks import Data as Data
-    from suite.tasks import Problem as Problem
-    from suite.tasks import Split as Split
-    from suite.tasks import task as task
+    from suite.problems import score as score
+    from suite.problems.batches import FullBatch as FullBatch
+    from suite.problems.batches import Shuffled as Shuffled
+    from suite.problems.metrics import classification_metrics as classification_metrics
+    from suite.problems.problem import Data as Data
+    from suite.problems.problem import Point as Point
+    from suite.problems.problem import Problem as Problem
+    from suite.problems.streams import TaskStream as TaskStream
+    from suite.problems.task import task as task
+    from suite.results.frames import load_results as load_results
+    from suite.studies.run_studies import run as run
+    from suite.training.objective import Objective as Objective
 
     __version__: str
 
@@ -54,8 +71,8 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
-    if name in ("score", "search"):
-        return importlib.import_module(f"suite.{name}")
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'suite' has no attribute {name!r}")
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+#: the folder that holds suite, tasks, baselines and leaderboard: a checkout, or site-packages
+ROOT = Path(__file__).resolve().parent.parent
+
 
 def home() -> Path:
     """The suite's own folder; it may not exist yet."""

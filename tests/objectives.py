@@ -5,9 +5,10 @@ from itertools import repeat
 import torch
 from torch import nn
 
-from suite.objective import Ledger, Objective, meter
-from suite.regularizers import TaskInfo
-from suite.roles import assign_roles, mark_head
+from suite.components.parameters import assign_roles, mark_head
+from suite.components.regularizer import TaskInfo
+from suite.training.meter import Ledger, meter
+from suite.training.objective import Objective
 
 EXAMPLES, FEATURES, CLASSES = 12, 5, 3
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from suite.protocol import PROTOCOLS
-from suite.result import Result
-from suite.result_file import file_name, seal, write
-from suite.seeds import derive
+from suite.results.files import file_name, seal, write
+from suite.results.model import Result
+from suite.studies.protocol import PROTOCOLS
+from suite.training.seeds import derive
 
 #: name: track, kind of score, metric, higher is better, target, worst
 TASKS = {

@@ -14,28 +14,25 @@ from typing import NamedTuple
 import pytest
 
 import suite
-from suite import registry
+from suite.components import registry
 
 ROOT = Path(suite.__file__).resolve().parent.parent
 FOLDERS = ("suite", "tasks", "baselines", "leaderboard")
 #: modules of suite that a task or a method may import beside the names in `suite.__all__`
 PUBLIC_MODULES = {
-    "suite.combined",
     "suite.data",
-    "suite.roles",
-    "suite.streams",
-    "suite.tasks",
-    "suite.vision",
+    "suite.data.vision",
+    "suite.problems.streams",
 }
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
     "suite.errors",
-    "suite.frames",
-    "suite.prices",
-    "suite.protocol",
-    "suite.result",
-    "suite.result_file",
-    "suite.seeds",
+    "suite.results.files",
+    "suite.results.frames",
+    "suite.results.model",
+    "suite.studies.protocol",
+    "suite.training.costs",
+    "suite.training.seeds",
 }
 
 
@@ -46,6 +43,8 @@ class Import(NamedTuple):
     target: str
     #: executed when the file is imported, not in a function and not only for type checkers
     at_import: bool
+    #: only for type checkers
+    for_types: bool
 
 
 def sources(folder: str) -> list[Path]:
@@ -63,15 +62,15 @@ MODULES = {module_name(path): path for folder in FOLDERS for path in sources(fol
 
 
 def imports(path: Path) -> Iterator[Import]:
-    yield from _walk(ast.parse(path.read_text(encoding="utf-8")), path, at_import=True)
+    yield from _walk(ast.parse(path.read_text(encoding="utf-8")), path, True, False)
 
 
-def _walk(node: ast.AST, path: Path, at_import: bool) -> Iterator[Import]:
+def _walk(node: ast.AST, path: Path, at_import: bool, for_types: bool) -> Iterator[Import]:
     for child in ast.iter_child_nodes(node):
         where = f"{path.relative_to(ROOT)}:{getattr(child, 'lineno', 0)}"
         if isinstance(child, ast.Import):
             for alias in child.names:
-                yield Import(where, alias.name, at_import)
+                yield Import(where, alias.name, at_import, for_types)
         elif isinstance(child, ast.ImportFrom):
             module = child.module or ""
             if child.level:
@@ -83,11 +82,12 @@ def _walk(node: ast.AST, path: Path, at_import: bool) -> Iterator[Import]:
             for alias in child.names:
                 name = f"{module}.{alias.name}"
                 is_package = MODULES.get(module, Path()).name == "__init__.py"
-                yield Import(where, name if is_package else module, at_import)
+                yield Import(where, name if is_package else module, at_import, for_types)
         else:
             is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            for_types = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
-            yield from _walk(child, path, at_import and not is_function and not for_types)
+            typing = isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+            types = for_types or typing
+            yield from _walk(child, path, at_import and not is_function and not types, types)
 
 
 def below(name: str, package: str) -> bool:
@@ -160,11 +160,12 @@ def test_the_result_model_needs_no_torch() -> None:
 
 
 def test_no_cycles() -> None:
+    """Imports inside functions count: a late import would only hide a cycle."""
     graph = {
         name: {
             found.target
             for found in imports(path)
-            if found.at_import and found.target in MODULES and found.target != name
+            if not found.for_types and found.target in MODULES and found.target != name
         }
         for name, path in MODULES.items()
     }
@@ -203,6 +204,6 @@ def test_core_names_no_task_and_no_method() -> None:
 
 def test_templates_name_nobody() -> None:
     known = {name for kind in registry.KINDS for name in registry.names(kind)}
-    for template in (ROOT / "suite" / "templates").glob("*.txt"):
+    for template in (ROOT / "suite" / "components" / "templates").glob("*.txt"):
         text = template.read_text(encoding="utf-8")
         assert [name for name in known if f'"{name}"' in text] == [], template.name

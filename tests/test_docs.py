@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import pytest
 
-from suite.prices import PRICES
-from suite.protocol import PROTOCOLS
-from suite.result import Run
+from suite.results.model import Run
+from suite.studies.protocol import PROTOCOLS
+from suite.training.costs import PRICES
 from tests.commands import ROOT, environment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -165,7 +165,7 @@ def test_status_table() -> None:
 
 
 def test_result_fields_are_all_explained() -> None:
-    from suite.result import Result
+    from suite.results.model import Result
 
     text = (ROOT / "docs" / "result-format.md").read_text(encoding="utf-8")
     assert [name for name in Result.model_fields if f"`{name}`" not in text] == []

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from scripts.exercise_full_tasks import PAGE
-from suite import registry
+from suite.components import registry
 from tests.commands import ROOT, environment
 
 SCRIPT = ROOT / "scripts" / "exercise_full_tasks.py"

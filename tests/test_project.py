@@ -13,8 +13,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from suite import registry
-from suite.result_file import read, seal, write
+from suite.components import registry
+from suite.results.files import read, seal, write
 from tests.commands import ROOT
 from tests.test_architecture import FOLDERS, imports, sources
 

@@ -16,12 +16,12 @@ INTERRUPTED = 130
 COMMANDS = {
     "run": ("suite.cli.run:run", "Tune and evaluate methods on tasks; write result files."),
     "leaderboard": ("suite.cli.leaderboard:leaderboard", "Render result files into a site."),
-    "list": ("suite.cli.catalog:list_", "List tasks, optimizers, regularizers or schedules."),
-    "show": ("suite.cli.catalog:show", "Show a task or component: space, defaults, budget, paper."),
+    "list": ("suite.cli.inspect:list_", "List tasks, optimizers, regularizers or schedules."),
+    "show": ("suite.cli.inspect:show", "Show a task or component: space, defaults, budget, paper."),
     "data": ("suite.cli.data:data", "List, fetch and check the data sets that tasks need."),
     "compare": ("suite.cli.results:compare", "Compare methods on a task."),
     "validate": ("suite.cli.results:validate", "Check result files."),
-    "new": ("suite.cli.catalog:new", "Write a working skeleton for a submission."),
+    "new": ("suite.cli.inspect:new", "Write a working skeleton for a submission."),
 }
 
 

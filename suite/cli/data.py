@@ -15,7 +15,7 @@ from suite.home import data_folder
 
 if TYPE_CHECKING:
     from suite.data.catalog import Check, Dataset
-    from suite.tasks import Task
+    from suite.problems.task import Task
 
 
 class _DatasetName(click.ParamType):
@@ -50,9 +50,9 @@ def data() -> None:
 @_in_folder
 def list_(data_dir: Path | None) -> None:
     """List the data sets, their size, licence, state and tasks."""
-    from suite import registry
     from suite.cli.tables import show_table
-    from suite.sizes import human_size
+    from suite.components import registry
+    from suite.words import human_size
 
     folder = data_folder(data_dir)
     tasks, broken = registry.load_all("task")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from suite import registry
+from suite.components import registry
 from suite.errors import unknown_name
 
 

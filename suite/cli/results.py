@@ -34,8 +34,8 @@ def validate(paths: tuple[Path, ...]) -> int:
     Checked are the schema, the digest, that scores follow from their curves and the rules from the
     protocol's name, and that the file lies where its content belongs.
     """
-    from suite.result_file import check_place, read
-    from suite.verification import check_consistency
+    from suite.results.files import check_place, read
+    from suite.results.verification import check_consistency
 
     files = [file for path in paths for file in _files(path)]
     if not files:

@@ -14,9 +14,9 @@ from suite.cli.options import NameType
 from suite.errors import MissingData, UsageError
 
 if TYPE_CHECKING:
-    from suite.plan import Plan
-    from suite.result import Result
-    from suite.tasks import Task
+    from suite.problems.task import Task
+    from suite.results.model import Result
+    from suite.studies.plan import Plan
 
 _PROTOCOLS = ("smoke", "quick", "standard")
 
@@ -118,7 +118,7 @@ def run(
         )
     if core and not track:
         raise UsageError("--core chooses among the tasks of a track: give --track, too.")
-    from suite.running import default_jobs
+    from suite.studies.run_studies import default_jobs
 
     chosen = _choose_tasks(tasks, track, core)
     plans = _make_plans(optimizers, regularizers, schedules, chosen, settings)
@@ -137,8 +137,8 @@ def run(
 
 def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[Task]:
     from leaderboard.references import load
-    from suite import registry
-    from suite.plan import find_task
+    from suite.components import registry
+    from suite.studies.plan import find_task
 
     chosen = [find_task(name) for name in names]
     if track:
@@ -161,10 +161,10 @@ def _make_plans(
     tasks: Sequence[Task],
     settings: dict[str, Any],
 ) -> list[Plan]:
+    from suite.components.method import products
     from suite.home import data_folder
-    from suite.method import products
-    from suite.plan import make_plan
-    from suite.protocol import get_protocol
+    from suite.studies.plan import make_plan
+    from suite.studies.protocol import get_protocol
 
     plans = [
         make_plan(
@@ -207,8 +207,8 @@ def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
 
 def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
     """Each study's trials, cost, time and place. Fetches no data: what lacks it has no time."""
-    from suite.estimate import study_seconds
-    from suite.progress import duration
+    from suite.studies.estimate import study_seconds
+    from suite.words import duration
 
     todo = [plan for plan in plans if force or plan.finished() is None]
     seconds: dict[str, float] = {}
@@ -241,9 +241,9 @@ def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
 
 
 def _run(plans: list[Plan], jobs: int, force: bool) -> int:
-    from suite.execution import LocalExecutor
-    from suite.progress import make_view
-    from suite.running import run_studies, worker_log
+    from suite.cli.live_view import make_view
+    from suite.execution.local import LocalExecutor
+    from suite.studies.run_studies import run_studies, worker_log
 
     # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -283,8 +283,8 @@ def _say_how_long(plans: list[Plan], jobs: int) -> dict[str, float]:
     """Print it; returns the seconds of each study by its name."""
     if not plans:
         return {}
-    from suite.estimate import study_seconds
-    from suite.progress import duration
+    from suite.studies.estimate import study_seconds
+    from suite.words import duration
 
     trials = sum(plan.trials for plan in plans)
     estimates = study_seconds(plans, jobs)
@@ -308,7 +308,7 @@ def _print_standings(plans: list[Plan]) -> None:
     """How the methods stand against what the results folder holds: a table a task."""
     from leaderboard.standings import task_standings
     from suite.cli.results import print_standing
-    from suite.frames import read_folder
+    from suite.results.frames import read_folder
 
     folder, rules = plans[0].results, plans[0].rules
     tasks = {plan.task.name for plan in plans}

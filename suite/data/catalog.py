@@ -17,7 +17,7 @@ from pathlib import Path
 from suite.data.download import DownloadFailed
 from suite.errors import MissingData, unknown_name
 from suite.home import data_folder
-from suite.sizes import human_size
+from suite.words import human_size
 
 _MODULES = ("suite.data.image_sets", "suite.data.text", "suite.data.tokens")
 #: what is larger is fetched only by `suite data fetch`

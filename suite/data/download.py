@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
-from suite.data.files import locked
+from suite.data.locks import locked
 from suite.data.transfer_view import make_transfer_view
 from suite.errors import MissingData
-from suite.sizes import human_size
+from suite.words import human_size
 
 #: without a byte for so long, the server counts as stalled
 STALLED_SECONDS = 60.0

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from suite.data.catalog import Check, Dataset
 from suite.data.download import DownloadFailed, Remote, checksum_of, download
-from suite.data.files import locked
+from suite.data.locks import locked
 
 CIFAR10_CLASSES = (
     *("airplane", "automobile", "bird", "cat", "deer"),
@@ -85,7 +85,7 @@ class ImageSet(Dataset):
     @property
     def source(self) -> Any:
         """torchvision's class."""
-        from suite.vision import torchvision_module
+        from suite.data.vision import torchvision_module
 
         return getattr(torchvision_module("torchvision.datasets"), self.reader)
 

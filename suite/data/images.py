@@ -22,11 +22,11 @@ from torch import Tensor
 
 from suite.data import catalog
 from suite.data.catalog import Check
-from suite.data.files import locked, write_atomically
 from suite.data.image_sets import UNPACK_ERRORS, CifarSet, Found, IdxSet, ImageSet
+from suite.data.locks import locked, write_atomically
+from suite.data.split import Split
 from suite.errors import DamagedData, UsageError
 from suite.home import home
-from suite.tasks import Split
 
 _CACHE_FORMAT = 2
 _UNREADABLE = (

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from suite.data import catalog
 from suite.data.catalog import Check, Dataset
 from suite.data.download import DownloadFailed
-from suite.data.files import locked, write_atomically
+from suite.data.locks import locked, write_atomically
 from suite.data.transfer_view import make_transfer_view
 from suite.errors import DamagedData, MissingData, UsageError
 

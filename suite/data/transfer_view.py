@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from suite.sizes import human_size
+from suite.words import human_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from suite import registry
-from suite.roles import assign_roles, mark_head
+from suite.components import registry
+from suite.components.parameters import assign_roles, mark_head
 from tests.objectives import (
     EXAMPLES,
     make_objective,

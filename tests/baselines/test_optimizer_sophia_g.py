@@ -2,7 +2,7 @@
 
 import torch
 
-from suite import registry
+from suite.components import registry
 from tests.objectives import (
     EXAMPLES,
     assert_close,

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from suite import registry
+from suite.components import registry
 from tests.objectives import (
     assert_close,
     gradients_of,

@@ -6,12 +6,13 @@ from urllib.parse import urlparse
 import pytest
 import torch
 
-from suite import registry, training
-from suite.evaluation import switch_mode
-from suite.method import build, make_method
-from suite.schedules import LearningRateSchedule
-from suite.training import run_trial
-from suite.trial import Trial
+from suite.components import registry
+from suite.components.method import build, make_method
+from suite.components.schedule import LearningRateSchedule
+from suite.training import loop as training
+from suite.training.evaluator import switch_mode
+from suite.training.loop import run_trial
+from suite.training.trial import Trial
 from tests.objectives import make_info, make_objective, small_model, snapshot
 
 NAMES = registry.names("optimizer")

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from suite import NotApplicable, TaskInfo, registry
+from suite import NotApplicable, TaskInfo
+from suite.components import registry
 
 EarlyDropout = registry.get("regularizer", "early_dropout").build
 INFO = TaskInfo(8, 100, 3, torch.Generator())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from suite import registry
+from suite.components import registry
 
 GrokfastEMA = registry.get("regularizer", "grokfast_ema").build
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from suite import registry
+from suite.components import registry
 
 IterateEMA = registry.get("regularizer", "iterate_ema").build
 

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from suite import NotApplicable, TaskInfo, registry
+from suite import NotApplicable, TaskInfo
+from suite.components import registry
 
 LabelSmoothing = registry.get("regularizer", "label_smoothing").build
 

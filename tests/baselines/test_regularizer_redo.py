@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from suite import Combined, NotApplicable, TaskInfo, registry
-from suite.training import run_trial
-from suite.trial import Trial
+from suite import Combined, NotApplicable, TaskInfo
+from suite.components import registry
+from suite.training.loop import run_trial
+from suite.training.trial import Trial
 
 ReDo = registry.get("regularizer", "redo").build
 DEAD = [1, 4]

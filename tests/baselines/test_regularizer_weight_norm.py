@@ -7,8 +7,9 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from suite import NotApplicable, TaskInfo, registry
-from suite.roles import assign_roles, mark_head
+from suite import NotApplicable, TaskInfo
+from suite.components import registry
+from suite.components.parameters import assign_roles, mark_head
 
 WeightNorm = registry.get("regularizer", "weight_norm").build
 INFO = TaskInfo(8, 100, 3, torch.Generator())

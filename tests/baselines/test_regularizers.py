@@ -7,10 +7,11 @@ import re
 
 import pytest
 
-from suite import Regularizer, registry
-from suite.result import Run
-from suite.training import run_trial
-from suite.trial import Trial
+from suite import Regularizer
+from suite.components import registry
+from suite.results.model import Run
+from suite.training.loop import run_trial
+from suite.training.trial import Trial
 
 NAMES = registry.names("regularizer")
 

@@ -9,9 +9,9 @@ import re
 
 import pytest
 
-from suite import registry
-from suite.training import run_trial
-from suite.trial import Trial
+from suite.components import registry
+from suite.training.loop import run_trial
+from suite.training.trial import Trial
 
 NAMES = registry.names("schedule")
 EDGE = math.nextafter(1.0, 0.0)

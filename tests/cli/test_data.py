@@ -16,8 +16,8 @@ import time
 
 import pytest
 
-from suite import result_file
 from suite.data import catalog
+from suite.results import files as result_file
 from tests.commands import FILES, TINY, command, environment, suite
 from tests.images import write_image_folders
 from tests.servers import serving

@@ -15,9 +15,9 @@ from leaderboard.references import Reference
 from leaderboard.standings import task_standings
 from suite.cli import _exit_code
 from suite.cli.results import print_standing
-from suite.frames import read_folder
-from suite.result import Result
-from suite.result_file import seal
+from suite.results.files import seal
+from suite.results.frames import read_folder
+from suite.results.model import Result
 from tests.samples import make_reference, make_result, write_results
 
 

@@ -11,8 +11,8 @@ import subprocess
 import pytest
 
 from leaderboard import references
-from suite import registry
-from suite import result_file as results
+from suite.components import registry
+from suite.results import files as results
 from tests.commands import TINY, command, environment, suite
 from tests.methods import write_method
 

@@ -4,9 +4,9 @@ import torch
 from torch import nn
 
 from suite import Data, Problem, Split, score, task
+from suite.components.parameters import mark_head
 from suite.data import load_text
-from suite.roles import mark_head
-from suite.tasks import Shuffled
+from suite.problems.batches import Shuffled
 
 
 class Letters(Problem):

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from suite import Data, Problem, Split, score, task
-from suite.roles import mark_head
-from suite.tasks import Shuffled
+from suite.components.parameters import mark_head
+from suite.problems.batches import Shuffled
 
 
 class Blobs(Problem):

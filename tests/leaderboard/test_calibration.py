@@ -13,7 +13,7 @@ from leaderboard import references
 from leaderboard.references import errors_apart
 from scripts.calibrate import APART, contrast_of, is_stream
 from scripts.write_task_table import PAGE, page
-from suite import registry
+from suite.components import registry
 from suite.errors import SuiteError
 from tests.commands import ROOT, TINY, environment
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from leaderboard.filters import _scale, on_scale, task_scale
 from leaderboard.standings import task_standings
 from leaderboard.statistics import Interval
-from suite.frames import Stored
+from suite.results.frames import Stored
 from tests.samples import make_result
 
 

@@ -17,7 +17,10 @@ import importlib, sys
 for module in {modules!r}:
     importlib.import_module(module)
 forbidden = ("torch", "torchvision", "optuna", "datasets", "tasks", "baselines", "suite_tasks")
-own = ("suite.training", "suite.objective", "suite.tasks", "suite.registry", "suite.tuning")
+own = (
+    *("suite.training.loop", "suite.training.objective", "suite.problems", "suite.execution"),
+    *("suite.components", "suite.studies.tuning"),
+)
 print(sorted(m for m in sys.modules if m.split(".")[0] in forbidden or m in own))
 """
     done = subprocess.run(

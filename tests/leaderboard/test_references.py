@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from leaderboard import references
 from leaderboard.references import Reference, scaled
-from suite import registry
+from suite.components import registry
 from suite.errors import SuiteError
 from tests.samples import make_reference
 

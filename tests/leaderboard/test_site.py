@@ -14,7 +14,7 @@ from leaderboard.placement import MARKER
 from leaderboard.references import Reference
 from leaderboard.site import build
 from suite.errors import UsageError
-from suite.frames import runs_frame
+from suite.results.frames import runs_frame
 from tests.samples import TASKS, make_reference, make_result, write_results
 
 REFERENCES = {"digits": Reference(**make_reference("digits", 0.3, 0.8))}

@@ -10,8 +10,8 @@ import pytest
 from leaderboard.references import Reference
 from leaderboard.selection import select
 from leaderboard.standings import stands, task_standings, task_table
-from suite.frames import Stored
-from suite.protocol import PROTOCOLS
+from suite.results.frames import Stored
+from suite.studies.protocol import PROTOCOLS
 from tests.samples import make_reference, make_result
 
 REFERENCES = {"digits": Reference(**make_reference("digits", 0.2, 0.7))}

@@ -10,7 +10,7 @@ from leaderboard.references import Reference
 from leaderboard.standings import task_standings
 from leaderboard.statistics import interquartile_mean
 from leaderboard.tracks import track_standings
-from suite.frames import Stored
+from suite.results.frames import Stored
 from tests.samples import make_reference, make_result
 
 TASKS = ("digits", "cifar10_mini", "lm_markov")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from contextlib import contextmanager
 
-from suite import optimizer, registry
-from suite.result import Run
-from suite.training import run_trial
-from suite.trial import Trial
+from suite import optimizer
+from suite.components import registry
+from suite.results.model import Run
+from suite.training.loop import run_trial
+from suite.training.trial import Trial
 
 
 @contextmanager

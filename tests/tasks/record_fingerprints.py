@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from suite import registry
+from suite.components import registry
 
 FILE = Path(__file__).with_name("fingerprints.json")
 

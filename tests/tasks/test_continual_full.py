@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from suite import registry
+from suite.components import registry
 from suite.data import Images
-from suite.tasks import Split
-from suite.training import run_trial
-from suite.trial import Trial
+from suite.data.split import Split
+from suite.training.loop import run_trial
+from suite.training.trial import Trial
 
 #: image shape and number of classes
 SHAPES = {

@@ -10,13 +10,15 @@ from typing import ClassVar
 import pytest
 import torch
 
-from suite import optimizer, registry
-from suite.objective import Objective
-from suite.seeds import derive
-from suite.tasks import Data, Problem, Task
-from suite.training import run_trial
-from suite.trial import Trial
-from tests.suite.test_isolation import reachable
+from suite import optimizer
+from suite.components import registry
+from suite.problems.problem import Data, Problem
+from suite.problems.task import Task
+from suite.training.loop import run_trial
+from suite.training.objective import Objective
+from suite.training.seeds import derive
+from suite.training.trial import Trial
+from tests.suite.training.test_isolation import reachable
 
 TASKS: list[Task] = registry.load_all("task")[0]
 GENERATED = [task for task in TASKS if not task.problem.needs]

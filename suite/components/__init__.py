@@ -1,0 +1,1 @@
+"""Components: what a person submits, how it is declared, found and put together."""

@@ -1,0 +1,1 @@
+"""Execution: trials in processes of their own."""

@@ -1,0 +1,28 @@
+"""Metrics that many problems share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from suite.data.split import Split
+
+
+def classification_metrics(
+    model: Callable[[Tensor], Tensor],
+    split: Split,
+    criterion: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+    chunk: int = 2048,
+) -> dict[str, float]:
+    """Mean loss and accuracy of class scores, in chunks that bound the memory.
+
+    Outputs of shape (..., classes) are read against targets of shape (...).
+    """
+    loss, correct, count = 0.0, 0, 0
+    for inputs, targets in zip(split.inputs.split(chunk), split.targets.split(chunk), strict=True):
+        outputs = model(inputs)
+        loss += float(criterion(outputs, targets)) * len(targets)
+        correct += int((outputs.argmax(-1) == targets).sum())
+        count += targets.numel()
+    return {"loss": loss / len(split), "accuracy": correct / count}

@@ -1,0 +1,136 @@
+"""Problems: what a task is about: data, model, loss, batches and evaluation."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from suite.data import catalog
+from suite.data.split import Split
+from suite.problems.metrics import classification_metrics
+
+
+@dataclass
+class Data:
+    """One run's data: what is trained on, tuned on and reported on.
+
+    `fingerprint` names the raw data before any split, so that results on other data are told
+    apart; `canonical` is False if it is not the data that the task is defined on.
+    `validation` and `test` are None for streams, whose every batch is evaluated before training.
+    """
+
+    train: Split
+    validation: Split | None
+    test: Split | None
+    fingerprint: str
+    canonical: bool = True
+    source: str = "generated"
+
+
+class Point(NamedTuple):
+    """One measurement of a split."""
+
+    #: share of the budget that was spent, in [0, 1]
+    progress: float
+    metrics: dict[str, float]
+
+
+class Problem(ABC):
+    """What a task family implements: data, model, batches, criterion and evaluation.
+
+    A method never sees the problem: the training loop hands it only the model and the batches.
+    Therefore `criterion` is a plain function, and what `batches` returns must not refer to the
+    problem or to held-out data (a test walks what every task hands out).
+    """
+
+    #: loss of (outputs, targets); a plain function, not a method
+    criterion: Callable[[Tensor, Tensor], Tensor] = staticmethod(nn.functional.cross_entropy)
+    #: number of classes the outputs score, if there are classes
+    classes: int | None = None
+    #: True for streams: the metric is measured on each batch before it is trained on
+    online: bool = False
+    #: streams: each batch is measured again after its step, which gives the metric "plasticity"
+    measures_plasticity: bool = False
+    #: methods are told when a `TaskStream` goes on to its next task
+    boundaries_known: bool = False
+    #: measured before the first step, too
+    initial_evaluation: bool = False
+    #: measured after every step, for `summarize`; recorded only at the task's evaluations
+    every_step: bool = False
+    #: gradients reach the optimizer so many evaluations late, as in a pipeline
+    gradient_delay: int = 0
+    #: name in the catalog of data sets (`suite data list`), if the task needs one
+    dataset: str = ""
+
+    @property
+    def needs(self) -> str:
+        """What the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"."""
+        return catalog.get(self.dataset).needs if self.dataset else ""
+
+    def prepare(self, folder: Path) -> None:
+        """Fetch what is missing, once, before any trial starts; workers never download.
+
+        By default the data set: a small one is fetched, a large one must be there. Raises
+        MissingData with what is missing and the command that gets it.
+        """
+        if self.dataset:
+            catalog.get(self.dataset).prepare(folder)
+
+    @abstractmethod
+    def data(self, folder: Path, generator: torch.Generator) -> Data:
+        """Load or generate the data; splits are drawn from `generator`. May raise MissingData."""
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """A fresh model, initialized from torch's global generator (seeded by the loop)."""
+
+    @abstractmethod
+    def batches(
+        self, train: Split, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """An endless iterator of (inputs, targets), on the device of `train`.
+
+        A `suite.streams.TaskStream` is told the share of the budget that is spent.
+        """
+
+    def initialize(self, model: nn.Module, train: Split) -> None:
+        """Set a fresh model's weights that follow from the training data, in place.
+
+        Called once, on the device, before any method sees the model.
+        """
+
+    def accelerate(self, model: nn.Module, device: str) -> None:
+        """Make a fresh model fast on its device, in place: compile parts, change memory formats."""
+
+    def constrain(self, model: nn.Module) -> None:
+        """Project the weights onto the feasible set, in place; called after every step."""
+
+    def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
+        """Metrics of a model in evaluation mode on a split: by default loss and accuracy."""
+        return classification_metrics(model, split, type(self).criterion)
+
+    def summarize(self, history: Sequence[Point]) -> dict[str, float]:
+        """More metrics of a split, read from all that was measured on it so far; the last is now.
+
+        For metrics of a whole curve, such as forgetting. On a stream, `history` holds the means
+        between two evaluations.
+        """
+        return {}
+
+    def training_metrics(self, losses: Sequence[float], examples: float) -> dict[str, float]:
+        """Metrics of the training itself, recorded beside those of every split.
+
+        `losses` are the training losses of all steps so far, on the batch of each step; `examples`
+        is what was spent, in examples passed forward and backward.
+        """
+        return {}
+
+    def overrides(self, hook: str) -> bool:
+        """Whether this problem implements an optional hook; the loop calls only those."""
+        return getattr(type(self), hook) is not getattr(Problem, hook)

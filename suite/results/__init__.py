@@ -1,0 +1,1 @@
+"""Results: what a study leaves behind, as a checked file."""

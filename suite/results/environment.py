@@ -1,0 +1,88 @@
+"""Where a study ran: versions, commit, machine."""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import torch
+
+import suite
+from suite.home import ROOT
+from suite.results.model import EnvironmentRecord
+
+_PACKAGES = ("torch", "torchvision", "optuna", "pytorch_optimizer", "numpy", "scikit-learn")
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def record(device: str) -> EnvironmentRecord:
+    """The environment of a study that begins now; `finished` is the beginning, too, until then."""
+    commit, dirty = _commit()
+    time = now()
+    return EnvironmentRecord(
+        suite_version=suite.__version__,
+        packages=versions(),
+        commit=commit,
+        dirty=dirty,
+        python=platform.python_version(),
+        platform=f"{platform.system()} {platform.machine()}",
+        cpu=cpu_name(),
+        cores=os.cpu_count() or 1,
+        gpu=torch.cuda.get_device_name() if device == "cuda" else None,
+        started=time,
+        finished=time,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that results depend on."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.cache
+def _commit() -> tuple[str | None, bool | None]:
+    """The checkout's commit and whether its code was changed; None outside a checkout.
+
+    Read once, when the first study begins: later commits are not the code that was loaded.
+    """
+    if not (ROOT / ".git").exists():
+        return None, None
+    code = ["suite", "tasks", "baselines", "pyproject.toml"]
+    try:
+        commit = _git("rev-parse", "HEAD")
+        dirty = _git("status", "--porcelain", "--", *code)
+    except (OSError, subprocess.CalledProcessError):
+        return None, None
+    return commit, bool(dirty)
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(ROOT), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+@functools.cache
+def cpu_name() -> str:
+    """The processor, as the machine calls it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()

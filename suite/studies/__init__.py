@@ -1,0 +1,1 @@
+"""Studies: the tuning of one method on one task, and its evaluation runs."""

@@ -1,0 +1,50 @@
+"""How long studies will take on this machine, measured before they start."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from suite.data.split import Split
+from suite.studies.plan import Plan
+from suite.training.calibration import time_evaluation, time_gradient
+from suite.training.repeatable import make_repeatable
+
+
+def trial_seconds(plan: Plan) -> float:
+    """Seconds of one trial: gradient evaluations and measurements of held-out data, timed now.
+
+    May raise MissingData. The method's own work between gradient evaluations comes on top.
+    """
+    task, problem = plan.task, plan.task.problem
+    make_repeatable(plan.threads)
+    data = problem.data(plan.data, torch.Generator().manual_seed(0))
+    train = data.train.to(plan.device)
+    steps = plan.budget / task.batch_size
+    seconds = steps * time_gradient(task, train, plan.device)
+    model = problem.model().to(plan.device)
+    if problem.online:
+        inputs, targets = next(iter(problem.batches(train, task.batch_size, torch.Generator())))
+        measurements = steps * (2 if problem.measures_plasticity else 1)
+        return seconds + measurements * time_evaluation(task, model, Split(inputs, targets))
+    evaluations = max(1.0, task.evaluations * plan.rules.budget_fraction)
+    if problem.every_step:
+        evaluations = steps
+    held_out = (data.validation or train).to(plan.device)
+    return seconds + evaluations * time_evaluation(task, model, held_out)
+
+
+def study_seconds(plans: Sequence[Plan], jobs: int) -> dict[str, float]:
+    """Study name to the seconds it should take with `jobs` trials at a time."""
+    a_trial: dict[str, float] = {}
+    estimates = {}
+    for plan in plans:
+        if plan.task.name not in a_trial:
+            a_trial[plan.task.name] = trial_seconds(plan)
+        # A generation ends when its last trial does.
+        tuning, rest = divmod(plan.rules.trials, plan.rules.generation)
+        rounds = tuning * -(-plan.rules.generation // jobs) - (-rest // jobs)
+        rounds -= -plan.rules.seeds // jobs
+        estimates[plan.name] = rounds * a_trial[plan.task.name]
+    return estimates

@@ -1,0 +1,169 @@
+"""Running studies: several at once over one executor, from Python or from the command line."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from suite.components.method import make_method
+from suite.execution.executor import Event, Executor
+from suite.execution.local import LocalExecutor
+from suite.home import data_folder, home
+from suite.results.model import Result
+from suite.studies.plan import Plan, find_task, make_plan
+from suite.studies.protocol import get_protocol
+from suite.studies.storage import StudyStorage
+from suite.studies.study import Study
+
+
+class View(Protocol):
+    """Who watches studies run: the command line's live view, or nobody."""
+
+    def opened(self, study: Study) -> None:
+        """A study begins or goes on."""
+
+    def event(self, study: Study, event: Event) -> None:
+        """Something happened to one of its trials; a finished one is counted already."""
+
+    def closed(self, study: Study) -> None:
+        """Its result is written."""
+
+
+class Silent:
+    """A view that shows nothing."""
+
+    def opened(self, study: Study) -> None:
+        """Show nothing."""
+
+    def event(self, study: Study, event: Event) -> None:
+        """Show nothing."""
+
+    def closed(self, study: Study) -> None:
+        """Show nothing."""
+
+
+def run_studies(
+    plans: Sequence[Plan], executor: Executor, jobs: int, view: View, *, force: bool = False
+) -> list[Result]:
+    """Run several studies, `jobs` trials at a time, and return their results in order.
+
+    A later study starts when the earlier ones have no trial left that could run, so that no core
+    rests at the end of a generation. Results that are there already are returned as they are,
+    unless `force`: then all studies begin anew, and a later run without it goes on with them.
+    """
+    if force:
+        for plan in plans:
+            plan.begin_anew()
+    finished: dict[int, Result] = {}
+    waiting = deque(enumerate(plans))
+    active: dict[str, tuple[int, Study]] = {}
+    running = 0
+    with ExitStack() as owned:
+        while waiting or active:
+            while running < jobs:
+                job = next(filter(None, (s.next_job() for _, s in active.values())), None)
+                if job is not None:
+                    executor.submit(job)
+                    running += 1
+                elif waiting:
+                    index, plan = waiting.popleft()
+                    there = plan.finished()
+                    if there is not None:
+                        finished[index] = there
+                        continue
+                    path, _ = plan.result_path()
+                    study = Study(plan, owned.enter_context(_storage(plan)), path)
+                    view.opened(study)
+                    active[plan.name] = (index, study)
+                    _close_if_done(study, index, active, finished, view)
+                else:
+                    break
+            event = executor.next_event(0.5) if running else None
+            if event is None:
+                continue
+            if event.kind == "error":
+                raise event.content
+            index, study = active[event.job.study]
+            if event.kind == "done":
+                running -= 1
+                study.take(event.job, event.content)
+            view.event(study, event)
+            _close_if_done(study, index, active, finished, view)
+    return [finished[index] for index in range(len(plans))]
+
+
+def _storage(plan: Plan) -> StudyStorage:
+    return StudyStorage(plan.journal, plan.direction)
+
+
+def _close_if_done(
+    study: Study,
+    index: int,
+    active: dict[str, tuple[int, Study]],
+    finished: dict[int, Result],
+    view: View,
+) -> None:
+    if study.result is not None:
+        finished[index] = study.result
+        del active[study.plan.name]
+        view.closed(study)
+
+
+def run(
+    optimizer: str,
+    task: str,
+    *,
+    regularizers: Sequence[str] = (),
+    schedule: str | None = None,
+    protocol: str = "quick",
+    jobs: int | None = None,
+    threads: int = 1,
+    seed: int = 0,
+    device: str = "auto",
+    results: str | Path = "results",
+    data_dir: str | Path | None = None,
+    force: bool = False,
+) -> Result:
+    """Tune and evaluate one method on one task; returns the result, which is also a file.
+
+    Names may be paths to files that are not in the repo. A study that was interrupted goes on; one
+    that is done is read and returned, unless `force`, which begins anew: interrupted, that goes on
+    without `force`. `jobs` defaults to the cores, `device` to
+    "cuda" for full tasks where there is one. Raises `suite.SuiteError` with what to do.
+    """
+    plan = make_plan(
+        make_method(optimizer, regularizers, schedule),
+        find_task(task),
+        get_protocol(protocol),
+        seed=seed,
+        device=device,
+        threads=threads,
+        results=Path(results),
+        data=data_folder(data_dir),
+    )
+    plan.task.problem.prepare(plan.data)
+    count = jobs or default_jobs(plan.device)
+    executor = LocalExecutor(count, threads, worker_log())
+    try:
+        return run_studies([plan], executor, count, Silent(), force=force)[0]
+    finally:
+        executor.close()
+
+
+def default_jobs(device: str) -> int:
+    """Trials at a time: one on a GPU, one a core otherwise."""
+    if device != "cpu":
+        return 1
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def worker_log() -> Path:
+    """Where the output of worker processes goes: what methods print, and crashes."""
+    return home() / "logs" / f"workers-{os.getpid()}.log"

@@ -1,0 +1,186 @@
+"""Studies: tuning and evaluation of one method on one task, from the plan to the result file."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+
+from optuna.distributions import BaseDistribution
+
+from suite.errors import SuiteError
+from suite.execution.executor import Job
+from suite.results import environment
+from suite.results import files as results
+from suite.results.model import DataRecord, EnvironmentRecord, Result, Run
+from suite.studies.plan import Plan
+from suite.studies.storage import StudyStorage
+from suite.studies.tuning import best, propose
+from suite.training.trial import Outcome
+
+PURPOSES = ("tuning", "evaluation")
+
+
+class Study:
+    """The state of one study: hands out trials, takes outcomes, and ends in a result file.
+
+    Raises UsageError if the file's folder cannot be written to.
+    """
+
+    def __init__(self, plan: Plan, storage: StudyStorage, path: Path) -> None:
+        self.plan = plan
+        self.path = path
+        self.result: Result | None = None
+        # Said now, not when the first trials have been paid for.
+        results.make_folder(path.parent)
+        self._storage = storage
+        # As it began: what is concluded later, perhaps elsewhere, was not all made there.
+        began = environment.record(plan.device).model_dump(mode="json")
+        self._environment = EnvironmentRecord.model_validate(storage.keep("environment", began))
+        self._finished = {purpose: storage.finished(purpose) for purpose in PURPOSES}
+        self._batches = self._plan_batches()
+        self._ready: deque[Job] = deque()
+        self._open = 0
+        self.resumed = self.done
+        self._advance()
+
+    @property
+    def trials(self) -> int:
+        """Trials of the whole study, tuning and evaluation."""
+        return self.plan.trials
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended, with whatever status."""
+        return sum(len(outcomes) for outcomes in self._finished.values())
+
+    @property
+    def best_score(self) -> float | None:
+        """The best validation score among the tuning trials so far."""
+        # The live view asks from a thread of its own: a copy, because trials may end meanwhile.
+        tuned = list(self._finished["tuning"].values())
+        scores = [outcome.run.validation_score for outcome in tuned]
+        if not scores:
+            return None
+        return scores[best(scores, self.plan.task.score.higher_is_better)]
+
+    def next_job(self) -> Job | None:
+        """A trial that can run now, or None while others must finish first."""
+        return self._ready.popleft() if self._ready else None
+
+    def take(self, job: Job, outcome: Outcome) -> None:
+        """Keep a finished trial and go on to whatever can follow."""
+        purpose, run = job.trial.purpose, outcome.run
+        score = run.validation_score if purpose == "tuning" else run.test_score
+        assert score is not None
+        self._storage.finish(purpose, outcome, score)
+        self._finished[purpose][run.number] = outcome
+        self._open -= 1
+        self._advance()
+
+    def _advance(self) -> None:
+        """Open the next batch of trials once all before it have ended; conclude after the last."""
+        while not self._open and self.result is None:
+            batch = next(self._batches, None)
+            if batch is None:
+                self.result = self._conclude()
+                self._write(self.result)
+            else:
+                self._ready.extend(batch)
+                self._open = len(batch)
+
+    def _write(self, result: Result) -> None:
+        """Write the result, under the name that is its own now.
+
+        Another seed, source or device has another journal, so that it may have run beside this
+        study, have ended first and have taken the name that was free when this one began.
+        """
+        for last_try in (False, False, True):  # either of two names may be taken just now
+            self.path, there = self.plan.result_path()
+            try:
+                results.write(result, self.path, replace=there is not None)
+                break
+            except FileExistsError:
+                if last_try:
+                    raise
+        self.plan.end()
+
+    def _plan_batches(self) -> Iterator[list[Job]]:
+        """The study in batches: generations of tuning trials, then the evaluation."""
+        rules = self.plan.rules
+        for first in range(0, rules.trials, rules.generation):
+            self._plan_generation(first)
+            yield self._unfinished("tuning")
+        chosen = self._tuned()[self._choose()].hyperparameters
+        for _ in range(len(self._storage.planned("evaluation")), rules.seeds):
+            self._storage.plan("evaluation", self.plan.method.flat(chosen), self._distributions())
+        yield self._unfinished("evaluation")
+
+    def _plan_generation(self, first: int) -> None:
+        """Write down the trials of the generation that begins at `first`, unless they are."""
+        planned = len(self._storage.planned("tuning"))
+        rules, method = self.plan.rules, self.plan.method
+        if planned >= min(first + rules.generation, rules.trials):
+            return
+        history = [
+            (method.flat(run.hyperparameters), run.validation_score)
+            for run in self._tuned()[:first]
+        ]
+        seed, space = self.plan.seed, method.distributions()
+        proposed = propose(space, rules, seed, self.plan.direction, history)
+        for flat in proposed[planned - first :]:
+            self._storage.plan("tuning", flat, self._distributions())
+
+    def _unfinished(self, purpose: str) -> list[Job]:
+        limit = self.plan.time_limit or self.plan.task.time_limit
+        jobs = []
+        for number, flat in enumerate(self._storage.planned(purpose)):
+            if number not in self._finished[purpose]:
+                trial = self.plan.trial(purpose, number, self.plan.method.nested(flat))
+                jobs.append(Job(self.plan.name, trial, self.plan.task, limit))
+        return jobs
+
+    def _distributions(self) -> dict[str, BaseDistribution]:
+        space = self.plan.method.distributions()
+        return {name: distribution.to_optuna() for name, distribution in space.items()}
+
+    def _tuned(self) -> list[Run]:
+        """Finished tuning runs, in trial order."""
+        return [outcome.run for _, outcome in sorted(self._finished["tuning"].items())]
+
+    def _choose(self) -> int:
+        scores = [run.validation_score for run in self._tuned()]
+        return best(scores, self.plan.task.score.higher_is_better)
+
+    def _conclude(self) -> Result:
+        plan = self.plan
+        outcomes = [
+            outcome
+            for purpose in PURPOSES
+            for _, outcome in sorted(self._finished[purpose].items())
+        ]
+        return results.seal(
+            {
+                "task": plan.task_record(),
+                "method": plan.method_record(),
+                "protocol": plan.protocol_record(),
+                "seed": plan.seed,
+                "device": plan.device,
+                "threads": plan.threads,
+                "data": _one_data([outcome.data for outcome in outcomes if outcome.data]),
+                "tuning": [outcome.run for outcome in outcomes[: plan.rules.trials]],
+                "chosen": self._choose(),
+                "evaluation": [outcome.run for outcome in outcomes[plan.rules.trials :]],
+                "environment": self._environment.model_copy(
+                    update={"finished": self._storage.last_end()}
+                ),
+            }
+        )
+
+
+def _one_data(used: list[DataRecord]) -> DataRecord | None:
+    """The data that all trials used."""
+    if len({data.fingerprint for data in used}) > 1:
+        sources = ", ".join(sorted({f"{data.source} ({data.fingerprint})" for data in used}))
+        raise SuiteError(f"the data changed while the study ran: {sources}. Run it with --force.")
+    return used[0] if used else None

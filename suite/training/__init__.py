@@ -1,0 +1,1 @@
+"""Training: one trial, from its seeds to its curve and cost."""

@@ -1,0 +1,289 @@
+"""The objective is the closure: what an optimizer may ask of the loss, and what each answer costs.
+
+The training loop calls `optimizer.step(objective)`. Calling the objective zeroes the gradients,
+runs the model forward and backward on the current batch, applies the regularizers and returns the
+loss, which is all that a torch optimizer asks of a closure. Methods that need more ask for it by
+name. Every use is charged to the trial's budget.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from suite.components.regularizer import Regularizer
+from suite.errors import NotApplicable
+from suite.training.costs import PRICES
+from suite.training.meter import Ledger
+
+
+class Objective:
+    """The loss of the current batch as a function of the parameters.
+
+    Attributes a method may read: `parameters` (those that are trained), `batch`, `batch_size`,
+    `progress` (share of the budget spent, in [0, 1]), `spent` (examples charged so far),
+    `last_loss` and `called` (whether the objective itself was called: only then do the regularizer
+    hooks around a gradient evaluation take part).
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        criterion: Callable[[Tensor, Tensor], Tensor],
+        batches: Iterator[tuple[Tensor, Tensor]],
+        ledger: Ledger,
+        regularizers: Sequence[Regularizer] = (),
+        gradient_delay: int = 0,
+    ) -> None:
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self._model = model
+        self._batches = batches
+        self._ledger = ledger
+        self._loss = _with_criteria(criterion, regularizers)
+        self._penalties = [r.penalty for r in regularizers if r.overrides("penalty")]
+        self._delay = gradient_delay
+        self._evaluate = self._pipeline(regularizers)
+        if gradient_delay:
+            self._evaluate = _Delayed(self._evaluate, self.parameters, gradient_delay)
+        self.last_loss: Tensor | float = float("nan")
+        self.called = False
+        self._inputs: Tensor
+        self._targets: Tensor
+
+    def close(self) -> None:
+        """No evaluation follows: what is kept of them refers back to the objective."""
+        del self._evaluate
+
+    def __call__(self) -> Tensor:
+        """Loss of the current batch, a scalar; leaves gradients in `.grad`. Price: 1 an example."""
+        self.called = True
+        if torch.is_grad_enabled():  # torch's optimizers see to it
+            self.last_loss = loss = self._evaluate()
+        else:
+            with torch.enable_grad():
+                self.last_loss = loss = self._evaluate()
+        return loss
+
+    def loss(self) -> Tensor:
+        """Loss only, a scalar without a graph; `.grad` is untouched. Price: 1/3 an example."""
+        self._refuse_when_delayed("loss")
+        with torch.no_grad():
+            self.last_loss = loss = self._forward()
+        return loss
+
+    def next_batch(self) -> None:
+        """Go on to the next batch; the loop does so before every step. Free by itself."""
+        self._inputs, self._targets = next(self._batches)
+
+    def sampled_labels(self) -> Tensor:
+        """As calling the objective, but with labels drawn from the model's own prediction.
+
+        For Gauss-Newton-Bartlett estimates (Sophia, eq. 12): the outputs are class scores of shape
+        (..., classes). Regularizers do not take part. Price: 1 an example.
+        """
+        self._refuse_when_delayed("sampled_labels")
+        with torch.enable_grad():
+            self._zero_gradients()
+            outputs = self._model(self._inputs)
+            logits = outputs.detach().flatten(0, -2)
+            labels = torch.multinomial(logits.softmax(-1), 1).view(outputs.shape[:-1])
+            loss = self._criterion_only(outputs, labels)
+            loss.backward()
+            return loss.detach()
+
+    def jvp(self, tangent: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """Loss and its directional derivative along `tangent` (one tensor a parameter).
+
+        Forward mode, no backward pass; `.grad` is untouched. Price: 2/3 an example.
+        """
+        whole = _Whole(self._model, self._forward)
+        names = [name for name, p in whole.named_parameters() if p.requires_grad]
+        with self._higher_order("jvp"), torch.no_grad(), forward_ad.dual_level():
+            duals = [
+                forward_ad.make_dual(p.detach(), t.detach())
+                for p, t in zip(self.parameters, tangent, strict=True)
+            ]
+            # Penalties are part of the loss: they read the same weights inside the call.
+            value = torch.func.functional_call(whole, dict(zip(names, duals, strict=True)))
+            loss, slope = forward_ad.unpack_dual(value)
+        self.last_loss = loss
+        return loss, torch.zeros_like(loss) if slope is None else slope
+
+    def hvp(self, vector: Sequence[Tensor]) -> list[Tensor]:
+        """Product of the batch loss's Hessian with `vector` (one tensor a parameter).
+
+        `.grad` is untouched. Price: 2 an example.
+        """
+        with self._higher_order("hvp"), torch.enable_grad():
+            loss = self._forward()
+            gradients = torch.autograd.grad(
+                loss, self.parameters, create_graph=True, materialize_grads=True
+            )
+            self.last_loss = loss.detach()
+            pairs = zip(gradients, vector, strict=True)
+            dot = torch.stack([(g * v).sum() for g, v in pairs]).sum()
+            return list(torch.autograd.grad(dot, self.parameters, materialize_grads=True))
+
+    def per_group_gradients(self) -> dict[int, list[Tensor]]:
+        """One mean gradient a class or task present in the batch, for gradient surgery.
+
+        Keys are the target values, of which each example has one; values are one tensor a
+        parameter; `.grad` is untouched. Each group's examples pass forward and backward once.
+        Price: 1 an example.
+        """
+        self._refuse_when_delayed("per_group_gradients")
+        if self._targets.ndim != 1:
+            raise ValueError(
+                "per_group_gradients groups examples by their target and needs one an example; "
+                f"this task's targets have the shape {tuple(self._targets.shape)}"
+            )
+        groups: dict[int, list[Tensor]] = {}
+        total = torch.zeros((), device=self._targets.device)
+        with torch.enable_grad():
+            for label in self._targets.unique().tolist():
+                chosen = self._targets == label
+                outputs = self._model(self._inputs[chosen])
+                loss = self._add_penalties(self._loss(outputs, self._targets[chosen]))
+                gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
+                groups[int(label)] = list(gradients)
+                total = total + loss.detach() * (len(outputs) / self.batch_size)
+        self.last_loss = total
+        return groups
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent, in [0, 1]."""
+        return min(1.0, self._ledger.spent / self._ledger.budget)
+
+    @property
+    def spent(self) -> float:
+        """Examples passed forward and backward so far."""
+        return self._ledger.spent
+
+    @property
+    def batch_size(self) -> int:
+        """Examples in the current batch."""
+        return len(self._inputs)
+
+    @property
+    def batch(self) -> tuple[Tensor, Tensor]:
+        """The current batch's inputs and targets."""
+        return self._inputs, self._targets
+
+    def _pipeline(self, regularizers: Sequence[Regularizer]) -> Callable[[], Tensor]:
+        """The gradient evaluation with every regularizer around it, in command-line order."""
+        evaluate = self._gradients
+        for r in regularizers:
+            if r.overrides("evaluate"):
+                evaluate = _around(r, evaluate, self.parameters)
+            if r.overrides("gradients"):
+                evaluate = _then(r, evaluate, self.parameters)
+        return evaluate
+
+    def _gradients(self) -> Tensor:
+        self._zero_gradients()
+        loss = self._forward()
+        loss.backward()
+        return loss.detach()
+
+    def _forward(self) -> Tensor:
+        return self._add_penalties(self._loss(self._model(self._inputs), self._targets))
+
+    def _add_penalties(self, loss: Tensor) -> Tensor:
+        for penalty in self._penalties:
+            loss = loss + penalty(self._model)
+        return loss
+
+    def _zero_gradients(self) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+
+    @contextmanager
+    def _higher_order(self, what: str) -> Iterator[None]:
+        """Forward passes inside have the price of `what` and can be differentiated that way."""
+        self._refuse_when_delayed(what)
+        # Of torch's attention kernels only the plain one has forward-mode and second derivatives,
+        # and what is compiled has neither.
+        eager = torch.compiler.set_stance("force_eager")
+        with self._ledger.at_price(PRICES[what]), sdpa_kernel(SDPBackend.MATH), eager:
+            yield
+
+    def _refuse_when_delayed(self, what: str) -> None:
+        """Only whole gradients are delivered late; anything at once would be a way around."""
+        if self._delay:
+            raise NotApplicable(
+                f"this task delivers gradients {self._delay} evaluations late and offers nothing "
+                f"else: the method asked for '{what}'"
+            )
+
+    @staticmethod
+    def _criterion_only(outputs: Tensor, labels: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(outputs.flatten(0, -2), labels.flatten())
+
+
+class _Whole(nn.Module):
+    """The whole loss as a module without inputs, so that its weights can be exchanged in a call."""
+
+    def __init__(self, model: nn.Module, loss: Callable[[], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self.forward = loss
+
+
+class _Delayed:
+    """Gradients that arrive late: each evaluation leaves the gradient of one some time before."""
+
+    def __init__(
+        self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter], delay: int
+    ) -> None:
+        self._evaluate = evaluate
+        self._parameters = parameters
+        # Before the first gradient arrives there is none: zeros.
+        none: list[Tensor | None] = [torch.zeros_like(p) for p in parameters]
+        self._waiting = deque([none] * delay)
+
+    def __call__(self) -> Tensor:
+        loss = self._evaluate()
+        self._waiting.append([p.grad for p in self._parameters])
+        for parameter, late in zip(self._parameters, self._waiting.popleft(), strict=True):
+            parameter.grad = late
+        return loss
+
+
+def _with_criteria(
+    criterion: Callable[[Tensor, Tensor], Tensor], regularizers: Sequence[Regularizer]
+) -> Callable[[Tensor, Tensor], Tensor]:
+    for r in regularizers:
+        if r.overrides("criterion"):
+            criterion = _bind_criterion(r, criterion)
+    return criterion
+
+
+def _bind_criterion(
+    r: Regularizer, default: Callable[[Tensor, Tensor], Tensor]
+) -> Callable[[Tensor, Tensor], Tensor]:
+    return lambda outputs, targets: r.criterion(outputs, targets, default)
+
+
+def _around(
+    r: Regularizer, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]
+) -> Callable[[], Tensor]:
+    return lambda: r.evaluate(evaluate, parameters)
+
+
+def _then(
+    r: Regularizer, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]
+) -> Callable[[], Tensor]:
+    def evaluate_and_transform() -> Tensor:
+        loss = evaluate()
+        with torch.no_grad():
+            r.gradients(parameters)
+        return loss
+
+    return evaluate_and_transform

@@ -1,0 +1,70 @@
+"""A trial as it is planned and sent to a worker, and what comes back.
+
+One method, one set of hyperparameters, one seed. `suite.training` runs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from suite.components import registry
+from suite.components.method import Hyperparameters
+from suite.components.registry import Component
+from suite.errors import SuiteError
+from suite.problems.task import Task
+from suite.results.model import DataRecord, Run
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What a worker needs to run one trial; plain values only, so that it can be sent anywhere."""
+
+    task: str
+    #: component kind and name, in the order of the method's name
+    components: tuple[tuple[str, str], ...]
+    hyperparameters: Hyperparameters
+    number: int
+    seed: int
+    #: "tuning" runs never touch test data, "evaluation" runs report on it
+    purpose: str
+    budget_fraction: float = 1.0
+    device: str = "cpu"
+    threads: int = 1
+    data_folder: str = ""
+    #: files outside the repo that register components
+    files: tuple[str, ...] = ()
+    #: what `sources` said of task and components when the study was planned; empty: not checked
+    sources: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """The held-out splits that this trial may be measured on."""
+        return ("validation",) if self.purpose == "tuning" else ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished trial, and the data it really used (None if it did not get that far)."""
+
+    run: Run
+    data: DataRecord | None
+
+
+def sources(task: Task, components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
+    """The code of a trial as it was loaded here: each part and a hash of its source."""
+    parts = ((f"{c.kind} '{c.name}'", c.source_hash) for c in components)
+    return (f"task '{task.name}'", " ".join(task.code)), *parts
+
+
+def refuse_changed_sources(trial: Trial, task: Task) -> None:
+    """The result will name the code that was planned with: no other may make its trials."""
+    if not trial.sources:
+        return
+    found = dict(sources(task, [registry.get(kind, name) for kind, name in trial.components]))
+    for part, planned in trial.sources:
+        if found[part] != planned:
+            raise SuiteError(
+                f"the source of {part} was changed while the study ran: run the command again. "
+                "That is another study; finished trials of this one are kept with the old source."
+            )

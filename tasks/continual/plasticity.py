@@ -1,0 +1,169 @@
+"""Plasticity on 8 x 8 digits: long streams on which a network must stay able to learn.
+
+Contrast: label_permuted_digits: sgd over adamw
+Contrast: random_label_memory: adamw+redo over adamw
+Contrast: scole_digits: adamw+iterate_ema over adamw
+
+A fourth stream, with permuted pixels, is `permuted_digits`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from suite import Data, FullBatch, Problem, Shuffled, Split, TaskStream, score, task
+
+from ..vision.digits_data import CLASSES, perceptron, read_digits
+
+
+class DigitStream(Problem):
+    """What the streams here share: the network, and boundaries that methods are not told of."""
+
+    def __init__(self, tasks: int, width: int, depth: int) -> None:
+        self.tasks = tasks
+        self.width = width
+        self.depth = depth
+        self.classes = CLASSES
+
+    def model(self) -> nn.Module:
+        return perceptron(self.width, self.depth)
+
+
+class LabelPermutedDigits(DigitStream):
+    """Each task has all images, with the ten labels exchanged among the classes.
+
+    The features stay useful; what a label means does not. In Elsayed and Mahmood 2024
+    (label-permuted EMNIST, 47 classes) most methods, Adam among them, lose plasticity. Here tuned
+    SGD stays far above tuned AdamW. Measured are the online accuracy and their plasticity, before
+    and after each step.
+    """
+
+    online = True
+    measures_plasticity = True
+
+    def data(self, folder: Path, generator: torch.Generator) -> Data:
+        digits, fingerprint = read_digits()
+        return Data(digits, None, None, fingerprint, source="scikit-learn")
+
+    def batches(
+        self, train: Split, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        return TaskStream(self.tasks, partial(permuted_labels, train, batch_size), generator)
+
+
+class RandomLabelMemory(DigitStream):
+    """A few images whose labels are drawn anew, at random, in every task, and learned by heart.
+
+    All images are one batch, which is measured before each step; an evaluation at the end of a
+    task reads the last measurement: how much of the task was memorized (Lyle et al. 2024).
+    """
+
+    online = True
+    every_step = True
+
+    def __init__(self, images: int, tasks: int, width: int, depth: int) -> None:
+        super().__init__(tasks, width, depth)
+        self.images = images
+
+    def data(self, folder: Path, generator: torch.Generator) -> Data:
+        digits, fingerprint = read_digits()
+        chosen = torch.randperm(len(digits), generator=generator)[: self.images]
+        train = Split(digits.inputs[chosen], digits.targets[chosen])
+        return Data(train, None, None, fingerprint, source="scikit-learn")
+
+    def batches(
+        self, train: Split, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        return TaskStream(self.tasks, partial(random_labels, train), generator)
+
+
+class ScoleDigits(DigitStream):
+    """SCoLe: each of very many short tasks has two random classes, which come again and again.
+
+    Each task overwrites much of the others, and yet the accuracy on all classes rises (Lesort et
+    al. 2023): methods differ in how much of what they learn stays.
+    """
+
+    def data(self, folder: Path, generator: torch.Generator) -> Data:
+        digits, fingerprint = read_digits()
+        order = torch.randperm(len(digits), generator=generator)
+        parts = order.tensor_split((1000, 1397))
+        train, validation, test = (Split(digits.inputs[i], digits.targets[i]) for i in parts)
+        return Data(train, validation, test, fingerprint, source="scikit-learn")
+
+    def batches(
+        self, train: Split, batch_size: int, generator: torch.Generator
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        return TaskStream(self.tasks, partial(two_classes, train, batch_size), generator)
+
+
+def permuted_labels(
+    train: Split, batch_size: int, task: int, generator: torch.Generator
+) -> Shuffled:
+    """One task's batches: every class has another one's label."""
+    labels = torch.randperm(CLASSES, generator=generator).to(train.targets.device)
+    return Shuffled(Split(train.inputs, labels[train.targets]), batch_size, generator)
+
+
+def random_labels(train: Split, task: int, generator: torch.Generator) -> FullBatch:
+    """One task's only batch: all images, with labels that say nothing about them."""
+    labels = torch.randint(CLASSES, (len(train),), generator=generator)
+    return FullBatch(Split(train.inputs, labels.to(train.inputs.device)))
+
+
+def two_classes(train: Split, batch_size: int, task: int, generator: torch.Generator) -> Shuffled:
+    """One task's batches: the images of two classes drawn at random."""
+    first, second = torch.randperm(CLASSES, generator=generator)[:2].tolist()
+    chosen = (train.targets == first) | (train.targets == second)
+    return Shuffled(Split(train.inputs[chosen], train.targets[chosen]), batch_size, generator)
+
+
+# One task is a pass over the images: 1797 // 32 = 56 batches.
+task(
+    "label_permuted_digits",
+    LabelPermutedDigits(tasks=40, width=64, depth=4),
+    version=1,
+    track="mini",
+    summary="Plasticity: digits whose labels are permuted anew 40 times; online accuracy.",
+    source="Elsayed and Mahmood 2024 (UPGD), label-permuted EMNIST; here with 8 x 8 digits",
+    batch_size=32,
+    budget=40 * 56 * 32,
+    evaluations=40,
+    score=score.mean("accuracy", higher_is_better=True, worst=1 / CLASSES),
+    target=0.6,
+)
+
+task(
+    "random_label_memory",
+    RandomLabelMemory(images=128, tasks=25, width=64, depth=3),
+    version=1,
+    track="mini",
+    summary="Plasticity: 128 digits, random labels drawn anew 25 times; share memorized each time.",
+    source="Lyle et al. 2024, Normalization and effective learning rates in reinforcement "
+    "learning; here with 8 x 8 digits",
+    batch_size=128,
+    budget=25 * 72 * 128,
+    evaluations=25,
+    score=score.mean("accuracy", higher_is_better=True, worst=1 / CLASSES),
+    target=0.8,
+)
+
+task(
+    "scole_digits",
+    ScoleDigits(tasks=100, width=64, depth=2),
+    version=1,
+    track="mini",
+    summary="100 short tasks of 2 random classes of digits: accuracy on all classes over the run.",
+    source="Lesort et al. 2023, Challenging Common Assumptions about Catastrophic Forgetting "
+    "(SCoLe); here with 8 x 8 digits",
+    batch_size=10,
+    budget=100 * 24 * 10,
+    evaluations=100,
+    score=score.mean("accuracy", higher_is_better=True, worst=1 / CLASSES),
+    target=0.9,
+)

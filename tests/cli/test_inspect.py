@@ -1,0 +1,171 @@
+"""`suite list`, `show` and `new`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from suite.cli import _exit_code
+from suite.components import registry
+from suite.components.discovery import BrokenFile
+from suite.training.loop import run_trial
+from suite.training.trial import Trial
+from tests.commands import TINY, suite
+
+
+def run(capsys, *arguments: str) -> tuple[int, str, str]:
+    code = _exit_code(list(arguments))
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_list_names_everything(capsys, kind: str) -> None:
+    code, out, _ = run(capsys, "list", f"{kind}s")
+    header, *rows = out.splitlines()
+    assert code == 0
+    assert header.startswith("name")
+    assert [row.split()[0] for row in rows] == registry.names(kind)
+    summary = header.index("summary")
+    assert all(row[summary - 1] == " " and row[summary] != " " for row in rows)
+
+
+def test_list_is_a_table_on_a_terminal(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "60")
+    code, out, _ = run(capsys, "list", "schedules")
+    assert code == 0
+    assert "cosine" in out
+    assert max(len(click.unstyle(line)) for line in out.splitlines()) <= 60
+
+
+def test_list_reports_broken_files_and_lists_the_rest(capsys, monkeypatch) -> None:
+    whole = registry.load_all("schedule")[0]
+    broken = BrokenFile("some/where.py", "SyntaxError: line 3")
+    monkeypatch.setattr(registry, "load_all", lambda kind: (whole, [broken]))
+    code, out, err = run(capsys, "list", "schedules")
+    assert code == 1
+    assert "cosine" in out
+    assert "some/where.py: SyntaxError: line 3" in err
+
+
+def test_show_component(capsys) -> None:
+    code, out, _ = run(capsys, "show", "lion")
+    component = registry.get("optimizer", "lion")
+    assert code == 0
+    for expected in (component.paper, component.url, str(component.path), "lr", "weight_decay"):
+        assert expected in out
+    assert str(component.search["lr"]) in out
+
+
+def test_show_task(capsys) -> None:
+    code, out, _ = run(capsys, "show", "modular_addition")
+    task = registry.get("task", "modular_addition")
+    weights = sum(p.numel() for p in task.problem.model().parameters())
+    assert code == 0
+    for expected in (
+        f"{weights:,} weights",
+        f"{task.budget:,} examples = {task.gradient_evaluations:,.0f} gradient evaluations",
+        f"accuracy at least {task.target:g}, held for {task.score.hold} evaluations",
+        task.source,
+        task.fingerprint,
+        "none: generated",
+    ):
+        assert expected in out
+
+
+def test_show_says_when_less_is_better_and_what_data_is_needed(capsys) -> None:
+    _, out, _ = run(capsys, "show", "digits")
+    assert "loss at most" in out
+    assert "lower is better" in out
+    _, out, _ = run(capsys, "show", "cifar10")
+    assert registry.get("task", "cifar10").problem.needs in out
+
+
+def test_show_file(capsys) -> None:
+    code, out, _ = run(capsys, "show", TINY)
+    assert code == 0
+    assert "task tiny_blobs" in out
+
+
+def test_show_name_of_several_kinds_shows_all(capsys, tmp_path: Path) -> None:
+    file = tmp_path / "twice.py"
+    file.write_text(
+        "from suite import regularizer, schedule\n"
+        "regularizer('twice', dict, paper='p', url='u', summary='one')\n"
+        "schedule('twice', lambda progress: 1.0, paper='p', url='u', summary='two')\n"
+    )
+    code, out, _ = run(capsys, "show", str(file))
+    assert code == 0
+    assert "regularizer twice" in out
+    assert "schedule twice" in out
+    assert out.count("no hyperparameters") == 2
+
+
+def test_show_unknown_name_suggests(capsys) -> None:
+    code, _, err = run(capsys, "show", "adamv")
+    assert code == 2
+    assert "Did you mean 'adamw'" in err
+
+
+@pytest.mark.parametrize("kind", registry.KINDS)
+def test_new_file_trains_at_once(capsys, tmp_path: Path, kind: str) -> None:
+    name = f"fresh_{kind}"
+    code, out, _ = run(capsys, "new", kind, name, "--directory", str(tmp_path / "made"))
+    path = tmp_path / "made" / f"{name}.py"
+    assert code == 0
+    entry, *others = registry.load_file(path)
+    assert (entry.kind, entry.name, others) == (kind, name, [])
+    (tiny,) = registry.load_file(TINY)
+    components = {"optimizer": "sgd"} | ({kind: name} if kind != "task" else {})
+    trial = Trial(
+        name if kind == "task" else tiny.name,
+        tuple(components.items()),
+        {n: registry.get(k, n).defaults for k, n in components.items()},
+        0,
+        1,
+        "evaluation",
+    )
+    outcome = run_trial(trial)
+    assert outcome.run.status == "completed", outcome.run.reason
+    curve = next(iter(outcome.run.curve.test.values()))
+    assert curve[-1] < curve[0]
+    command = shlex.split(out.splitlines()[-1])
+    assert command[:2] == ["suite", "run"]
+    assert str(path) in command
+
+
+def test_new_prints_a_command_that_works(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    made = suite("new", "optimizer", "fresh", home=home, cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    command = shlex.split(made.stdout.splitlines()[-1])
+    done = suite(*command[1:], home=home, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list((tmp_path / "results").rglob("fresh.smoke.json"))
+
+
+def test_new_never_overwrites(capsys, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("precious")
+    code, _, err = run(capsys, "new", "schedule", "mine", "--directory", str(tmp_path))
+    assert code == 2
+    assert "there already" in err
+    assert (tmp_path / "mine.py").read_text() == "precious"
+
+
+@pytest.mark.parametrize("name", ["Bad", "a-b", "../x", "", "9lives", "a__b"])
+def test_new_refuses_what_is_no_name(capsys, tmp_path: Path, name: str) -> None:
+    code, _, err = run(capsys, "new", "task", name, "--directory", str(tmp_path))
+    assert code == 2
+    assert "is not a name" in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_new_refuses_a_name_that_is_taken(capsys, tmp_path: Path) -> None:
+    code, _, err = run(capsys, "new", "optimizer", "adamw", "--directory", str(tmp_path))
+    assert code == 2
+    assert "suite show adamw" in err

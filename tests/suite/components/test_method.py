@@ -1,0 +1,158 @@
+"""Methods: from names, files and products to components, and from there to a trial's parts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from suite import TaskInfo
+from suite.components.method import build, looks_like_file, make_method, parse_method, products
+from suite.errors import SuiteError, UsageError
+
+FILE = """
+import torch
+from suite import optimizer, search
+
+optimizer(
+    "{name}",
+    torch.optim.SGD,
+    paper="Nobody 2020, Nothing",
+    url="https://example.org",
+    search={{"lr": search.log_uniform(1e-3, 1.0, default=0.5)}},
+)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "kinds"),
+    [
+        ("adamw", ["optimizer"]),
+        ("adamw+sam", ["optimizer", "regularizer"]),
+        ("adamw@sgdr", ["optimizer", "schedule"]),
+        ("adamw+redo+sam@cosine", ["optimizer", "regularizer", "regularizer", "schedule"]),
+    ],
+)
+def test_names_there_and_back(name, kinds):
+    method = parse_method(name)
+    assert method.name == name
+    assert [component.kind for component in method.components] == kinds
+
+
+def test_the_order_of_the_regularizers_is_kept():
+    assert make_method("adamw", ["sam", "grokfast_ema"]).name == "adamw+sam+grokfast_ema"
+    assert make_method("adamw", ["grokfast_ema", "sam"]).name == "adamw+grokfast_ema+sam"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("adamv", r"unknown optimizer 'adamv'\. Did you mean 'adamw'"),
+        ("adamw+grokfast", r"unknown regularizer 'grokfast'\. Did you mean 'grokfast_ema'"),
+        ("adamw@sdgr", r"unknown schedule 'sdgr'\. Did you mean 'sgdr'"),
+        ("adamw+cosine", "unknown regularizer 'cosine'"),
+        ("sam", "unknown optimizer 'sam'"),
+        ("", "unknown optimizer ''"),
+        ("adamw+", "unknown regularizer ''"),
+        ("adamw+sam+sam", "each component once: adamw.sam.sam"),
+        ("adamw@cosine@sgdr", "unknown schedule 'cosine@sgdr'"),
+    ],
+)
+def test_a_wrong_name_says_what_is_wrong(name, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        parse_method(name)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        ".",
+        "../adamw",
+        "/etc/passwd",
+        "baselines/adamw",
+        "./adamw",
+        "adamw/",
+        "~/adamw",
+        "missing.py",
+    ],
+)
+def test_paths_are_files_and_these_do_not_exist_or_register_nothing(name):
+    assert looks_like_file(name)
+    with pytest.raises(SuiteError):
+        make_method(name)
+
+
+@pytest.mark.parametrize("name", ["..", "adamw\n", "ADAMW", "adamw ", "a" * 1000, "\u0430damw"])
+def test_tricks_in_names_are_unknown_names(name):
+    with pytest.raises(UsageError, match="unknown optimizer"):
+        make_method(name)
+
+
+def test_a_file_that_registers_an_optimizer(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.format(name="from_a_file"))
+    method = make_method(str(path), ["sam"], "cosine")
+    assert method.name == "from_a_file+sam@cosine"
+    assert method.defaults["from_a_file"] == {"lr": 0.5}
+    assert method.components[0].path == path
+
+
+def test_a_file_that_registers_something_else(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.format(name="not_a_schedule"))
+    with pytest.raises(UsageError, match="must register one schedule; it registers none"):
+        make_method("adamw", schedule=str(path))
+
+
+def test_a_file_with_two_optimizers(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.format(name="one_of_two") + FILE.format(name="two_of_two"))
+    with pytest.raises(UsageError, match=r"must register one optimizer; .*one_of_two, two_of_two"):
+        make_method(str(path))
+
+
+def test_a_file_cannot_name_itself_out_of_the_results(tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(FILE.format(name="../../escaped"))
+    with pytest.raises(SuiteError, match="is not a name"):
+        make_method(str(path))
+
+
+def test_hyperparameters_flat_and_nested():
+    method = parse_method("adamw+grokfast_ema@cosine")
+    flat = method.flat(method.defaults)
+    assert flat["grokfast_ema.alpha"] == 0.98
+    assert set(flat) == set(method.distributions())
+    assert method.nested(flat) == method.defaults
+
+
+def test_a_component_without_hyperparameters_keeps_its_place():
+    method = parse_method("adamw+weight_norm@constant")
+    nested = method.nested(method.flat(method.defaults))
+    assert nested["weight_norm"] == nested["constant"] == {}
+
+
+def test_products_are_all_combinations():
+    found = [m.name for m in products(["adamw"], ["sam", "sam,redo"], ["cosine", "sgdr"])]
+    assert found == [
+        "adamw+sam@cosine",
+        "adamw+sam@sgdr",
+        "adamw+sam+redo@cosine",
+        "adamw+sam+redo@sgdr",
+    ]
+    assert [m.name for m in products(["adamw"], [], [])] == ["adamw"]
+
+
+def test_build_attaches_regularizers_before_the_optimizer():
+    method = parse_method("adamw+weight_norm@linear_decay")
+    model = nn.Sequential(nn.Linear(2, 2))
+    info = TaskInfo(8, 100, 2, torch.Generator())
+    components = [(c.kind, c.name) for c in method.components]
+    parts = build(components, method.defaults, model, info)
+    held = [p for group in parts.optimizer.param_groups for p in group["params"]]
+    assert {id(p) for p in held} == {id(p) for p in model.parameters()}
+    assert len(held) == 3, "length, direction and bias"
+    assert all(p.role for p in held)
+    parts.schedule.apply(0.525)
+    assert parts.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.5)

@@ -1,0 +1,310 @@
+"""Discovery: names without torch, clashes, broken files, files of users, entry points."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from suite.components import discovery, registry
+from suite.errors import SuiteError, UsageError
+
+ROOT = Path(__file__).resolve().parents[3]
+OPTIMIZER = """
+from torch.optim import SGD
+from suite import optimizer
+optimizer("{name}", SGD, paper="{paper}", url="")
+"""
+
+
+@pytest.fixture
+def clean(monkeypatch):
+    """A registry of its own: what a test registers is gone afterwards."""
+    monkeypatch.setattr(registry, "_registry", registry._Registry())
+    discovery.declarations.cache_clear()
+    yield registry
+    discovery.declarations.cache_clear()
+
+
+@pytest.fixture
+def checkout(clean, tmp_path, monkeypatch):
+    """An empty checkout to put files into."""
+    monkeypatch.setattr(discovery, "ROOT", tmp_path)
+    for folder in discovery.FOLDERS:
+        (tmp_path / folder).mkdir(parents=True)
+    aliases = ["suite_" + folder.replace("/", "_") for folder in discovery.FOLDERS]
+    hidden = [name for name in sys.modules if name.split(".")[0] in aliases]
+    for name in hidden:
+        monkeypatch.delitem(sys.modules, name)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.split(".")[0] in aliases]:
+        del sys.modules[name]
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return path
+
+
+def write_optimizer(path: Path, name: str, paper: str = "none") -> Path:
+    return write(path, OPTIMIZER.format(name=name, paper=paper))
+
+
+def python(code: str, *folders: Path) -> str:
+    path = os.pathsep.join([*map(str, folders), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_names_and_unknown_names_need_no_torch():
+    output = python(
+        """
+        import sys
+        from suite.components import registry
+        from suite.errors import UsageError
+        for kind in registry.KINDS:
+            print(kind, *registry.names(kind))
+        try:
+            registry.get("task", "modular_adition")
+        except UsageError as error:
+            print(error)
+        assert "torch" not in sys.modules
+        assert "optuna" not in sys.modules
+        """
+    )
+    listed = next(line for line in output.splitlines() if line.startswith("task ")).split()
+    assert {"cifar10", "digits", "lm_markov", "modular_addition"} <= set(listed)
+    assert listed[1:] == sorted(listed[1:])
+    assert "unknown task 'modular_adition'. Did you mean 'modular_addition'" in output
+
+
+def test_every_listed_name_can_be_had():
+    for kind in registry.KINDS:
+        entries, broken = registry.load_all(kind)
+        assert broken == []
+        assert [entry.name for entry in entries] == registry.names(kind)
+        assert all(entry.kind == kind for entry in entries)
+
+
+def test_getting_one_imports_only_its_file(checkout):
+    write_optimizer(checkout / "baselines/optimizers/one.py", "one")
+    write(checkout / "baselines/optimizers/two.py", 'optimizer("two", 1 / 0)\n')
+    assert registry.names("optimizer") == ["one", "two"]
+    assert registry.get("optimizer", "one").defaults == {}
+    assert registry.get("optimizer", "one") is registry.get("optimizer", "one")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('optimizer("bad", 1 / 0)', "line 1: importing it failed with NameError"),
+        ('import no_such_module\noptimizer("bad")', "line 1: importing it failed with Module"),
+        ('raise SystemExit(3)\noptimizer("bad")', "line 1: importing it failed with SystemExit"),
+        ('if False:\n    optimizer("bad")', "importing it registered no optimizer 'bad'"),
+        ('optimizer("bad"', "SyntaxError"),
+    ],
+)
+def test_a_broken_file_is_reported_with_its_path_and_the_rest_works(checkout, text, reason):
+    write_optimizer(checkout / "baselines/optimizers/good.py", "good")
+    bad = write(checkout / "baselines/optimizers/bad.py", text)
+    entries, broken = registry.load_all("optimizer")
+    assert [entry.name for entry in entries] == ["good"]
+    assert [problem.path for problem in broken] == [str(bad)]
+    assert reason in broken[0].reason
+    with pytest.raises(SuiteError) as caught:
+        registry.get("optimizer", "bad")
+    assert str(bad) in str(caught.value)
+
+
+def test_a_file_that_fails_half_way_registers_nothing(checkout):
+    bad = checkout / "baselines/optimizers/bad.py"
+    write(bad, OPTIMIZER.format(name="first", paper="none") + "raise ValueError('half way')\n")
+    with pytest.raises(SuiteError, match="half way"):
+        registry.get("optimizer", "first")
+    assert ("optimizer", "first") not in registry._registry.found
+
+
+def test_two_files_with_one_name_clash(checkout):
+    paths = [checkout / "baselines/optimizers" / name for name in ("one.py", "two.py")]
+    for path in paths:
+        write_optimizer(path, "same")
+    with pytest.raises(UsageError, match="registered twice") as caught:
+        registry.get("optimizer", "same")
+    assert all(str(path) in str(caught.value) for path in paths)
+
+
+@pytest.mark.parametrize("imported_before", [True, False])
+def test_a_users_file_cannot_take_a_known_name(checkout, tmp_path, imported_before):
+    ours = write_optimizer(checkout / "baselines/optimizers/one.py", "one")
+    theirs = write_optimizer(tmp_path / "theirs.py", "one")
+    if imported_before:
+        registry.get("optimizer", "one")
+    with pytest.raises(UsageError, match="registered twice") as caught:
+        registry.load_file(theirs)
+    assert str(ours) in str(caught.value)
+    assert str(theirs) in str(caught.value)
+    assert registry.get("optimizer", "one").path == ours
+
+
+def test_a_users_file_is_loaded_and_again_when_it_changed(clean, tmp_path):
+    path = write_optimizer(tmp_path / "mine.py", "mine", paper="first")
+    (first,) = registry.load_file(path)
+    assert first.paper == "first"
+    assert "mine" in registry.names("optimizer")
+    assert registry.get("optimizer", "mine") is first
+    assert registry.load_file(path) == [first]
+    write_optimizer(path, "renamed", paper="second")
+    (second,) = registry.load_file(path)
+    assert (second.name, second.paper) == ("renamed", "second")
+    assert second.source_hash != first.source_hash
+    assert "mine" not in registry.names("optimizer")
+    assert registry.extra_files() == [path]
+
+
+def test_a_users_file_with_a_mistake(clean, tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        registry.load_file(tmp_path / "missing.py")
+    with pytest.raises(UsageError, match="registers nothing"):
+        registry.load_file(write(tmp_path / "empty.py", "x = 1\n"))
+    with pytest.raises(SuiteError, match=r"syntax.py.*SyntaxError"):
+        registry.load_file(write(tmp_path / "syntax.py", "def\n"))
+
+
+@pytest.mark.parametrize(
+    ("declared", "reason"),
+    [
+        ('search={"lambda_": search.uniform(0, 1, default=0)}', r"'lambda_' is not a name.*passes"),
+        ('search={"T_max": search.uniform(0, 1, default=0)}', "'T_max' is not a name"),
+        ('search={"a.b": search.uniform(0, 1, default=0)}', "'a.b' is not a name"),
+        ('search={"lr": 0.1}', r"'lr' needs a distribution such as search.log_uniform"),
+        ('search=["lr"]', "search is a dict"),
+        ('search={"lr": search.choice(1, None, default=1)}', "choices are numbers, texts"),
+        ("version=0", "version is a whole number from 1, not 0"),
+        ('version="1"', "version is a whole number from 1, not '1'"),
+        ("summary=3", "paper, url and summary are texts"),
+    ],
+)
+def test_what_no_result_could_hold_is_refused_when_it_is_declared(
+    clean, tmp_path, declared, reason
+):
+    path = write(
+        tmp_path / "mine.py",
+        f"""
+        from torch.optim import SGD
+        from suite import optimizer, search
+        optimizer("mine", SGD, paper="-", url="", {declared})
+        """,
+    )
+    with pytest.raises(SuiteError, match=reason) as caught:
+        registry.load_file(path)
+    assert str(path) in str(caught.value)
+    assert "mine" not in registry.names("optimizer")
+
+
+@pytest.mark.parametrize("name", ["method", "method.txt", "method.v2"])
+def test_a_users_file_may_have_any_ending(clean, tmp_path, name):
+    (entry,) = registry.load_file(write_optimizer(tmp_path / name, "mine"))
+    assert entry.name == "mine"
+
+
+def test_a_quick_edit_of_equal_size_is_not_answered_with_cached_bytecode(
+    clean, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    path = tmp_path / "mine.py"
+    for paper in ("old", "new"):
+        write_optimizer(path, "mine", paper)
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        (entry,) = registry.load_file(path)
+        assert entry.paper == paper
+
+
+@pytest.mark.parametrize("name", ["Upper", "a b", "../x", "", "1st", "a__b", "a-b", "x" * 61])
+def test_names_that_would_not_do_as_file_names(name):
+    with pytest.raises(UsageError, match="is not a name"):
+        registry.check_name(name)
+
+
+def test_private_neighbours_are_imported_but_not_listed(checkout):
+    write(checkout / "baselines/optimizers/_shared.py", "PAPER = 'from the neighbour'\n")
+    write(
+        checkout / "baselines/optimizers/one.py",
+        """
+        from torch.optim import SGD
+        from suite import optimizer
+        from ._shared import PAPER
+        optimizer("one", SGD, paper=PAPER, url="")
+        """,
+    )
+    assert registry.names("optimizer") == ["one"]
+    one = registry.get("optimizer", "one")
+    assert one.paper == "from the neighbour"
+    write(checkout / "baselines/optimizers/_shared.py", "PAPER = 'changed'\n")
+    assert registry.source_hash(one.path) != one.source_hash
+
+
+def test_installed_packages_contribute_by_entry_points(tmp_path):
+    package = tmp_path / "plugin_package"
+    package.mkdir()
+    write(package / "__init__.py", "")
+    write(package / "papers.py", "PAPER = 'plugged in'\n")
+    write(
+        package / "method.py",
+        """
+        from torch.optim import SGD
+        from suite import optimizer
+        from .papers import PAPER
+        optimizer("plugged", SGD, paper=PAPER, url="")
+        """,
+    )
+    write(package / "broken.py", "raise ValueError('no good')\n")
+    info = tmp_path / "plugin_package-1.0.dist-info"
+    info.mkdir()
+    write(info / "METADATA", "Metadata-Version: 2.1\nName: plugin-package\nVersion: 1.0\n")
+    write(
+        info / "entry_points.txt",
+        """\
+        [suite.components.optimizer]
+        plugged = plugin_package.method
+        absent = plugin_package.absent
+        faulty = plugin_package.broken
+        """,
+    )
+    output = python(
+        """
+        import sys
+        from suite.components import discovery, registry
+        from suite.errors import SuiteError
+        discovery.FOLDERS = ()
+        assert registry.names("optimizer") == ["absent", "faulty", "plugged"]
+        assert "torch" not in sys.modules
+        entry = registry.get("optimizer", "plugged")
+        print(entry.paper, entry.path)
+        for name in ("absent", "faulty"):
+            try:
+                registry.get("optimizer", name)
+            except SuiteError as error:
+                print(error)
+        entries, broken = registry.load_all("optimizer")
+        assert [entry.name for entry in entries] == ["plugged"]
+        assert len(broken) == 2, broken
+        """,
+        tmp_path,
+    )
+    plugged, absent, faulty = output.splitlines()
+    assert plugged == f"plugged in {package / 'method.py'}"
+    assert "plugin_package.absent" in absent
+    assert "ModuleNotFoundError" in absent
+    assert "plugin_package.broken" in faulty
+    assert "ValueError: no good" in faulty
