@@ -15,7 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 SCHEMA_VERSION = 1
 
 Status = Literal[
-    "completed", "pruned", "diverged", "failed", "timeout", "out_of_memory", "interrupted"
+    "completed",
+    "pruned",
+    "diverged",
+    "failed",
+    "undercharged",
+    "timeout",
+    "out_of_memory",
+    "interrupted",
 ]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
 MethodName = Annotated[
@@ -147,6 +154,16 @@ class Curve(_Record):
         return self
 
 
+class AuditRecord(_Record):
+    """Counted operations against what was charged, over a few steps at two batch sizes."""
+
+    #: operations that an example charged stands for, in those of a plain gradient evaluation of one
+    #: example: 1 is work as charged
+    slope: Annotated[Number, Field(ge=0)]
+    #: operations of a step that do not grow with the batch, in gradient evaluations of a batch
+    rest: Annotated[Number, Field(ge=0)]
+
+
 class Cost(_Record):
     """What one run took."""
 
@@ -161,6 +178,14 @@ class Cost(_Record):
     peak_memory_bytes: Count
     #: one AdamW step of the same task, timed in the same process; None if it was not reached
     calibration_step_seconds: Annotated[Number, Field(gt=0)] | None
+    #: what every charge was multiplied by: a model that the method made larger, declared extra work
+    cost_factor: Annotated[Number, Field(ge=1)] = 1.0
+    #: of the method with these hyperparameters (tuning: with its defaults); None if not audited
+    audit: AuditRecord | None = None
+    #: floating-point operations, estimated as examples charged times operations an example
+    operations: Annotated[Number, Field(ge=0)] | None = None
+    #: tensors in the optimizer's state when the run ended
+    optimizer_state_bytes: Count | None = None
 
 
 class Run(_Record):
