@@ -25,7 +25,7 @@ from leaderboard.statistics import COVERAGE, PERCENTILES, REPETITIONS
 from leaderboard.tracks import TrackStanding, track_standings
 from suite.results.frames import Invalid, Stored, read_folder, runs_frame
 from suite.studies.protocol import PROTOCOLS
-from suite.training.costs import PRICES
+from suite.training.costs import COSTS
 
 _TRACEBACK = 4000
 _FAILURES = 20
@@ -178,7 +178,7 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
         "protocol.html.j2",
         Path("protocol.html"),
         protocols=list(PROTOCOLS.values()),
-        prices=PRICES,
+        prices=COSTS,
         price_words=_PRICE_WORDS,
         repetitions=REPETITIONS,
         percentiles=PERCENTILES,

@@ -7,6 +7,7 @@ from torch import nn
 
 from suite.components.parameters import assign_roles, mark_head
 from suite.components.regularizer import TaskInfo
+from suite.training.batch_source import BatchSource
 from suite.training.meter import Ledger, meter
 from suite.training.objective import Objective
 
@@ -33,7 +34,8 @@ def make_objective(
 ):
     ledger = Ledger(budget)
     meter(model, ledger)
-    objective = Objective(model, criterion, repeat(batch or small_batch()), ledger, regularizers)
+    source = BatchSource(repeat(batch or small_batch()), ledger)
+    objective = Objective(model, criterion, source.key, ledger, regularizers)
     objective.next_batch()
     return objective
 

@@ -19,7 +19,7 @@ import pytest
 
 from suite.results.model import Run
 from suite.studies.protocol import PROTOCOLS
-from suite.training.costs import PRICES
+from suite.training.costs import COSTS
 from tests.commands import ROOT, environment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -155,7 +155,7 @@ def test_price_table() -> None:
     rows = table("protocol.md", "| what a method asks for")
     fractions = {"1/3": 1 / 3, "2/3": 2 / 3, "1": 1.0, "2": 2.0}
     said = {what.split(":")[0]: fractions[price] for what, (price,) in rows.items()}
-    assert said == pytest.approx(PRICES)
+    assert said == pytest.approx(COSTS)
 
 
 def test_status_table() -> None:

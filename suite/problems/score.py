@@ -21,7 +21,7 @@ class Score:
 
     `kind` is one of
       "final": the metric at the last evaluation;
-      "mean": the mean of the metric over all evaluations (streams);
+      "mean": the integral of the metric over the budget, over what was spent (streams);
       "time_to_target": gradient evaluations until the metric holds the target.
 
     `worst` is what a run that diverged, failed or was cut off scores; nothing scores worse.
@@ -55,8 +55,7 @@ class Score:
             reached = self.reached(at, values, target=target)
             best = max(0.0, min(1.0, max(values)))
             return reached if reached is not None else budget * (2.0 - best)
-        value = values[-1] if self.kind == "final" else sum(values) / len(values)
-        return self.clip(value)
+        return self.clip(values[-1] if self.kind == "final" else mean_over_budget(at, values))
 
     def clip(self, value: float) -> float:
         """The value, but no worse than `worst`."""
@@ -97,13 +96,32 @@ class Score:
         return self.reached(at, values, target=target) is not None
 
 
+def mean_over_budget(at: Sequence[float], values: Sequence[float]) -> float:
+    """The mean of a step function: each value holds from the point before to its own.
+
+    What one step passed over holds the value from before the step, so that the mean does not depend
+    on how training is divided into steps. The value at 0, before training, has no weight itself.
+    """
+    if at[-1] <= 0:
+        return values[-1]
+    starts = [0.0, *at[:-1]]
+    areas = (value * (end - start) for value, start, end in zip(values, starts, at, strict=True))
+    return sum(areas) / at[-1]
+
+
 def final(metric: str, *, higher_is_better: bool, worst: float) -> Score:
-    """The metric at the last evaluation."""
+    """The metric at the last evaluation.
+
+    `worst` must lie beyond where training begins, so that slow and exploding runs are told apart.
+    """
     return Score("final", metric, higher_is_better, worst)
 
 
 def mean(metric: str, *, higher_is_better: bool, worst: float) -> Score:
-    """The mean of the metric over the whole curve."""
+    """The integral of the metric over the budget, divided by what was spent.
+
+    `worst` must lie beyond where training begins, so that slow and exploding runs are told apart.
+    """
     return Score("mean", metric, higher_is_better, worst)
 
 

@@ -19,7 +19,7 @@ class TaskStream:
     drawn of those before it.
     """
 
-    #: share of the budget that is spent, in [0, 1)
+    #: share of the budget that is spent, in [0, 1]
     progress: float = 0.0
 
     def __init__(

@@ -24,7 +24,9 @@ Status = Literal[
     "out_of_memory",
     "interrupted",
 ]
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$", max_length=60)]
+#: what components, tasks, metrics and hyperparameters may be called
+NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
 MethodName = Annotated[
     str,
     Field(pattern=r"^[a-z][a-z0-9_]*(\+[a-z][a-z0-9_]*)*(@[a-z][a-z0-9_]*)?$", max_length=200),
@@ -159,9 +161,14 @@ class AuditRecord(_Record):
 
     #: operations that an example charged stands for, in those of a plain gradient evaluation of one
     #: example: 1 is work as charged
-    slope: Annotated[Number, Field(ge=0)]
-    #: operations of a step that do not grow with the batch, in gradient evaluations of a batch
-    rest: Annotated[Number, Field(ge=0)]
+    slope: Annotated[Number, Field(ge=0)] | None
+    #: operations that do not grow with the batch, of building the method and of all steps of the
+    #: audit, in gradient evaluations of the task's batch
+    rest: Annotated[Number, Field(ge=0)] | None
+    #: operations of a plain gradient evaluation of one example; 0 if none can be counted
+    example: Annotated[Number, Field(ge=0)]
+    #: why there is no slope: the error that ended the method's steps
+    error: Text | None = None
 
 
 class Cost(_Record):

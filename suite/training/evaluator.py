@@ -1,22 +1,39 @@
-"""The evaluator: measures a model between steps. Nothing of it is handed to a method."""
+"""The evaluator: measures a model between steps. Nothing of it is handed to a method.
+
+Free is one forward pass by the suite: `Problem.evaluate`. What a method does for an evaluation
+(averaging weights, switching an optimizer between two kinds of weights) is charged and timed as
+training, and the method's hooks on modules are off meanwhile unless it declares that it needs them.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
 
 from suite.components.regularizer import Regularizer
 from suite.data.split import Split
 from suite.problems.problem import Point, Problem
-from suite.training.objective import Objective
+
+#: an optimizer class or a regularizer whose hooks on modules have to run in evaluations says so
+HOOKS_IN_EVALUATION = "hooks_in_evaluation"
+
+
+class ModelChanged(Exception):
+    """The model was not the same after an evaluation as before."""
 
 
 class Evaluator:
-    """Measures a model on held-out splits, or on a stream's batches before they are trained on."""
+    """Measures a model on held-out splits, or on a stream's batches before they are trained on.
+
+    `aside` is a context in which nothing is charged and the time counts as evaluation.
+    """
 
     def __init__(
         self,
@@ -25,79 +42,221 @@ class Evaluator:
         optimizer: torch.optim.Optimizer,
         regularizers: Sequence[Regularizer],
         held_out: Mapping[str, Split | None],
+        aside: AbstractContextManager[None],
+        hooks: ModuleHooks,
     ) -> None:
         self._problem = problem
         self._model = model
         self._optimizer = optimizer
         self._averaging = [r for r in regularizers if r.overrides("averaged")]
         self._held_out = held_out
-        self._window: list[dict[str, float]] = []
+        self._aside = aside
+        declared = any(getattr(m, HOOKS_IN_EVALUATION, False) for m in (optimizer, *regularizers))
+        self._hooks = None if declared else hooks
+        self._window: list[tuple[dict[str, float], float]] = []
+        #: batches of the present step, with their place in the window: for plasticity
+        self._to_repeat: list[tuple[dict[str, float], Split]] = []
         self._history: dict[str, list[Point]] = {name: [] for name in held_out}
 
     def measure(self, progress: float) -> dict[str, dict[str, float]]:
         """Metrics by split. On a stream: means over the batches since the last call."""
         self.observe(progress)
-        return {
-            split: {**points[-1].metrics, **self._problem.summarize(points)}
-            for split, points in self._history.items()
-            if points
-        }
+        with self._aside:
+            return {
+                split: {**points[-1].metrics, **self._problem.summarize(points)}
+                for split, points in self._history.items()
+                if points
+            }
 
     def observe(self, progress: float) -> None:
         """Measure without a record, for metrics that look at the whole history."""
-        for split, metrics in self._measured().items():
+        for split, metrics in self._measured(progress).items():
             self._history[split].append(Point(progress, metrics))
 
-    def measure_batch(self, objective: Objective) -> None:
-        """Measure the batch that is about to be trained on."""
-        self._window.append(self._of_batch(objective))
+    def untrained(self) -> dict[str, dict[str, float]]:
+        """On a stream, metrics by split of the first batch, measured before the first step."""
+        metrics = dict(self._window[0][0])
+        if self._problem.measures_plasticity:
+            metrics["plasticity"] = 0.0  # no step has taken anything away yet
+        found = {**metrics, **self._problem.summarize([Point(0.0, metrics)])}
+        return {split: found for split in self._held_out}
 
-    def measure_again(self, objective: Objective) -> None:
-        """Measure the batch that was just trained on: how much of its loss the step took away.
+    @property
+    def pending(self) -> bool:
+        """Whether batches were measured since the last measurement was read."""
+        return bool(self._window)
+
+    def measure_batch(self, batch: Split, progress: float) -> None:
+        """Measure a batch that is about to be trained on, drawn at a share of the budget."""
+        metrics = self._of_batch(batch)
+        self._window.append((metrics, progress))
+        if self._problem.measures_plasticity:
+            # A copy: the method may write into the batch that it is given.
+            kept = Split(batch.inputs.clone(), batch.targets.clone())
+            self._to_repeat.append((metrics, kept))
+
+    def measure_again(self) -> None:
+        """Measure the batches of a step again after it: how much of their loss it took away.
 
         Plasticity as Elsayed and Mahmood 2024, "Addressing Loss of Plasticity and Catastrophic
         Forgetting in Continual Learning", define it: 1 - loss after / loss before, in [0, 1].
         """
-        before, after = self._window[-1]["loss"], self._of_batch(objective)["loss"]
-        plasticity = 1.0 - after / max(before, 1e-8)
-        # A loss that is not finite stays so: the recorder must see it.
-        kept = min(1.0, max(0.0, plasticity)) if math.isfinite(plasticity) else plasticity
-        self._window[-1]["plasticity"] = kept
+        for metrics, batch in self._to_repeat:
+            before, after = metrics["loss"], self._of_batch(batch)["loss"]
+            plasticity = 1.0 - after / max(before, 1e-8)
+            # A loss that is not finite stays so: the recorder must see it.
+            kept = min(1.0, max(0.0, plasticity)) if math.isfinite(plasticity) else plasticity
+            metrics["plasticity"] = kept
+        self._to_repeat.clear()
 
-    def _measured(self) -> dict[str, dict[str, float]]:
+    def _measured(self, progress: float) -> dict[str, dict[str, float]]:
         if self._problem.online:
+            self.measure_again()
             window, self._window = self._window, []
-            names = window[0]
-            means = {name: sum(m[name] for m in window) / len(window) for name in names}
+            means = _weighted_means(window, progress)
             return {split: means for split in self._held_out}
-        with self._evaluated_model() as model:
+        with self._evaluated_model(exact=True) as model:
             return {
                 name: self._problem.evaluate(model, split)
                 for name, split in self._held_out.items()
                 if split is not None
             }
 
-    def _of_batch(self, objective: Objective) -> dict[str, float]:
-        with self._evaluated_model() as model:
-            return self._problem.evaluate(model, Split(*objective.batch))
+    def _of_batch(self, batch: Split) -> dict[str, float]:
+        with self._evaluated_model(exact=False) as model:
+            return self._problem.evaluate(model, batch)
+
+    def rehearse(self) -> None:
+        """All that a method does for an evaluation, without measuring anything."""
+        with self._evaluated_model(exact=False):
+            pass
 
     @contextmanager
-    def _evaluated_model(self) -> Iterator[nn.Module]:
-        """The averaged model in evaluation mode, and everything as it was afterwards."""
-        switch_mode(self._model, self._optimizer, training=False)
+    def _evaluated_model(self, exact: bool) -> Iterator[nn.Module]:
+        """The averaged model in evaluation mode, and everything as it was afterwards.
+
+        With `exact`, weights are compared bit by bit afterwards, else by torch's version counters,
+        which `.data` goes around.
+        """
+        modes = [(module, module.training) for module in self._model.modules()]
+        switch_optimizer(self._optimizer, training=False)
         try:
             with torch.no_grad():
                 model = self._model
-                for regularizer in self._averaging:
-                    model = regularizer.averaged(model).eval()
-                yield model
+                if self._averaging:
+                    # In evaluation mode, so that a copy is made in it and no statistics move.
+                    self._model.eval()
+                    for regularizer in self._averaging:
+                        model = regularizer.averaged(model)
+                    model.eval()
+                with self._aside:
+                    self._model.eval()
+                    modules = list(model.modules())
+                    if self._hooks is not None:
+                        self._hooks.switch_off(modules)
+                    try:
+                        before = _State(model, exact)
+                        yield model
+                        before.compare()
+                    finally:
+                        if self._hooks is not None:
+                            self._hooks.switch_on()
+                        for module, mode in modes:
+                            module.training = mode
         finally:
-            switch_mode(self._model, self._optimizer, training=True)
+            switch_optimizer(self._optimizer, training=True)
 
 
-def switch_mode(model: nn.Module, optimizer: torch.optim.Optimizer, *, training: bool) -> None:
-    """Training or evaluation mode, also of optimizers that know the two (schedule-free)."""
-    model.train(training)
+def _weighted_means(
+    window: Sequence[tuple[dict[str, float], float]], end: float
+) -> dict[str, float]:
+    """Means over batches, each with the share of the budget from its draw to the next draw."""
+    starts = [start for _, start in window]
+    weights = [after - start for start, after in zip(starts, [*starts[1:], end], strict=True)]
+    if sum(weights) <= 0:  # all were drawn and none was used
+        weights = [1.0] * len(window)
+    total = sum(weights)
+    return {
+        name: sum(w * metrics[name] for w, (metrics, _) in zip(weights, window, strict=True))
+        / total
+        for name in window[0][0]
+    }
+
+
+class ModuleHooks:
+    """The forward hooks that a task put on its model, and those that a method added to them.
+
+    Made before the method sees the model. Hooks for all modules of a process are a method's.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self._own = {
+            module: (OrderedDict(module._forward_hooks), OrderedDict(module._forward_pre_hooks))
+            for module in model.modules()
+            if module._forward_hooks or module._forward_pre_hooks
+        }
+        self._kept: list[tuple[Any, dict[int, Any], dict[int, Any]]] = []
+
+    def switch_off(self, modules: Sequence[nn.Module]) -> None:
+        """Take the method's hooks off these modules until `switch_on`."""
+        for module in modules:
+            if module._forward_hooks or module._forward_pre_hooks:
+                own = self._own.get(module, (OrderedDict(), OrderedDict()))
+                self._kept.append((module, module._forward_hooks, module._forward_pre_hooks))
+                module._forward_hooks, module._forward_pre_hooks = own
+        for hooks in (torch_module._global_forward_hooks, torch_module._global_forward_pre_hooks):
+            if hooks:
+                self._kept.append((hooks, dict(hooks), {}))
+                hooks.clear()
+
+    def switch_on(self) -> None:
+        """Put all hooks back."""
+        for place, hooks, pre_hooks in self._kept:
+            if isinstance(place, nn.Module):
+                place._forward_hooks, place._forward_pre_hooks = hooks, pre_hooks
+            else:
+                place.update(hooks)
+        self._kept.clear()
+
+
+class _State:
+    """The parameters and buffers of a model, to be compared later."""
+
+    def __init__(self, model: nn.Module, exact: bool) -> None:
+        self._model = model
+        self._tensors = self._named()
+        self._versions = {name: tensor._version for name, tensor in self._tensors.items()}
+        kept = self._tensors if exact else {}
+        self._values = {name: tensor.detach().clone() for name, tensor in kept.items()}
+
+    def compare(self) -> None:
+        """Raise ModelChanged with the first tensor that is not as it was."""
+        now = self._named()
+        for name in {**self._tensors, **now}:
+            if now.get(name) is not self._tensors.get(name):
+                self._refuse(name, "was replaced, added or removed")
+            if now[name]._version != self._versions[name]:
+                self._refuse(name, "was changed")
+            if name in self._values and not _same(now[name], self._values[name]):
+                self._refuse(name, "was changed")
+
+    def _named(self) -> dict[str, Tensor]:
+        return dict([*self._model.named_parameters(), *self._model.named_buffers()])
+
+    def _refuse(self, name: str, how: str) -> None:
+        raise ModelChanged(
+            f"'{name}' {how} during an evaluation. An evaluation must leave the model as it is: "
+            "change weights in a step or in 'after_step'"
+        )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    # NaN equals NaN here: a run that diverges is another finding.
+    return one.shape == other.shape and bool(torch.allclose(one, other, 0.0, 0.0, equal_nan=True))
+
+
+def switch_optimizer(optimizer: torch.optim.Optimizer, *, training: bool) -> None:
+    """Training or evaluation mode of optimizers that know the two (schedule-free)."""
     switch = getattr(optimizer, "train" if training else "eval", None)
     if callable(switch):
         switch()

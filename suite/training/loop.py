@@ -16,192 +16,340 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from suite.components import registry
-from suite.components.method import Parts, build
-from suite.components.regularizer import TaskInfo
 from suite.data.split import Split
 from suite.errors import MissingData, NotApplicable
 from suite.home import ROOT
-from suite.problems.streams import TaskStream
 from suite.problems.task import Task
-from suite.results.model import Cost, DataRecord, Run, Status
-from suite.training.calibration import calibrate
+from suite.results.model import AuditRecord, Cost, DataRecord, Run, Status
+from suite.training import setup
+from suite.training.audit import Undercharged, audited_factor, text_of
+from suite.training.batch_source import Batch, BatchSource
 from suite.training.clock import Clock
-from suite.training.evaluator import Evaluator, switch_mode
-from suite.training.memory import peak_memory_bytes, reset_peak_memory
-from suite.training.meter import Ledger, meter, unmeter
+from suite.training.evaluator import Evaluator, switch_optimizer
+from suite.training.memory import peak_memory_bytes, reset_peak_memory, state_bytes
+from suite.training.meter import TOLERANCE, BudgetSpent, Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
 from suite.training.recorder import Diverged, Recorder, rounded
-from suite.training.repeatable import make_repeatable, seed_everything
-from suite.training.seeds import derive
-from suite.training.trial import Outcome, Trial, refuse_changed_sources
+from suite.training.trial import Outcome, Trial
 
 Report = Callable[[float, float], None]
+#: metrics by split
+Metrics = dict[str, dict[str, float]]
 
 
-def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> Outcome:
+def run_trial(
+    trial: Trial,
+    report: Report = lambda progress, metric: None,
+    audit: AuditRecord | None = None,
+) -> Outcome:
     """Run one trial to its end and return its record, whatever happens in the method.
 
-    `report(progress, metric)` is called after every evaluation. Only errors that the user can mend
-    (missing data, a component file that cannot be loaded or was edited meanwhile) are raised.
+    `report(progress, metric)` is called after every evaluation; `audit` is what was counted of the
+    method (`suite.training.audit`). Only errors that the user can mend (missing data, a component
+    file that cannot be loaded or was edited meanwhile) are raised.
     """
-    for path in trial.files:
-        registry.load_file(path)
-    task: Task = registry.get("task", trial.task)
-    refuse_changed_sources(trial, task)
-    make_repeatable(trial.threads, trial.device)
+    task = setup.load(trial)
     reset_peak_memory(trial.device)
-    session = _Session(trial, task, report)
+    session = _Session(trial, task, report, audit)
     status: Status = "completed"
     reason, trace = None, None
     try:
         session.run()
-    except MissingData:
-        raise
+    except MissingData as error:
+        if session.data is None:
+            raise
+        # Of the method's own making: it must not end other studies.
+        status, reason, trace = "failed", text_of(error), _trace_without_folders()
     except Diverged as error:
         status, reason = "diverged", str(error)
+    except Undercharged as error:
+        status, reason = "undercharged", str(error)
+    except TrialEnds as error:
+        status, reason = "failed", str(error)
     except KeyboardInterrupt:
         status, reason = "interrupted", "KeyboardInterrupt was raised inside the trial"
     except Exception as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "failed"
-        reason = f"{type(error).__name__}: {error}"[:2000]
-        trace = _trace_without_folders()
+        reason, trace = text_of(error), _trace_without_folders()
     return Outcome(session.record(status, reason, trace), session.data)
 
 
 class _Session:
     """The state of one trial."""
 
-    def __init__(self, trial: Trial, task: Task, report: Report) -> None:
+    def __init__(self, trial: Trial, task: Task, report: Report, audit: AuditRecord | None) -> None:
         self._trial = trial
         self._task = task
+        self._audit = audit
         self.data: DataRecord | None = None
         self._budget = task.budget * trial.budget_fraction
-        self._ledger = Ledger(self._budget, slack=4 * task.batch_size)
+        self._ledger = Ledger(self._budget)
         self._clock = Clock(trial.device)
-        self._aside = _Aside(self._clock, self._ledger)
+        self._aside = Aside(self._clock, self._ledger)
         self._recorder = Recorder(task, trial.splits, self._budget, report)
+        #: evaluations after the first step, spread evenly over the budget
+        self._evaluations = max(1, round(task.evaluations * trial.budget_fraction))
+        self._interval = self._budget / self._evaluations
         self._steps = 0
         self._losses: list[float] = []
         self._unread: list[Tensor | float] = []
         self._calibration: float | None = None
+        self._state_bytes: int | None = None
+        #: an evaluation between two points, which counts if no later step ends within the budget
+        self._last: tuple[float, float, float | None, Metrics] | None = None
+        #: what was spent when the model was last measured
+        self._measured_at = -1.0
 
     def run(self) -> None:
         """The whole trial; raises whatever ends it early."""
-        self._prepare()
+        factor = audited_factor(self._trial, self._audit)
+        data = setup.load_data(self._trial, self._task)
+        self.data = data.record
+        model = setup.make_model(self._trial, self._task, data.train)
+        self._calibration = rounded(model.calibration)
+        self._model = model.module
+        method = setup.build_method(self._trial, self._task, model, data.train)
+        self._ledger.factor = factor * method.growth
+        self._parts = method.parts
         meter(self._model, self._ledger)
+        source = self._source = self._make_source(model)
         try:
-            self._build()
-            try:
-                self._train()
-            finally:
-                self._objective.close()
+            self._make_objective(model, data)
+            self._train()
         finally:
             # Nothing refers to itself any more: the model's memory is free when the session is,
-            # not when Python next looks for circles, which may be some trials later.
+            # not when Python next looks for circles.
+            source.close()
             unmeter(self._model)
+            if hasattr(self, "_objective"):
+                self._objective.close()
 
-    def _prepare(self) -> None:
-        """Data, model and batches, each from its own random stream."""
-        trial, task, problem = self._trial, self._task, self._task.problem
-        data = problem.data(Path(trial.data_folder), self._generator("split"))
-        self.data = DataRecord(
-            fingerprint=data.fingerprint, canonical=data.canonical, source=data.source
-        )
-        train = data.train.to(trial.device)
-        held_out = {} if problem.online else {"validation": data.validation, "test": data.test}
-        self._splits = {name: _present(held_out.get(name), trial.device) for name in trial.splits}
-        self._calibration = rounded(calibrate(task, train, trial.device))
-
-        seed_everything(derive(trial.seed, "initialization"), trial.device)
-        self._model = problem.model().to(trial.device)
-        problem.initialize(self._model, train)
-        problem.accelerate(self._model, trial.device)
-        self._batches = iter(problem.batches(train, task.batch_size, self._generator("batches")))
-        self._stream = self._batches if isinstance(self._batches, TaskStream) else None
-
-    def _build(self) -> None:
-        """The method, and what the loop asks of it."""
-        trial, task, problem, model = self._trial, self._task, self._task.problem, self._model
-        seed_everything(derive(trial.seed, "method"), trial.device)
-        info = TaskInfo(
-            batch_size=task.batch_size,
-            steps=int(self._budget // task.batch_size),
-            classes=problem.classes,
-            generator=self._generator("method"),
-        )
-        self._parts: Parts = build(trial.components, trial.hyperparameters, model, info)
-        optimizer, regularizers = self._parts.optimizer, self._parts.regularizers
-        self._objective = Objective(
-            model,
-            problem.criterion,
-            self._batches,
+    def _make_source(self, model: setup.Model) -> BatchSource:
+        online = self._task.problem.online
+        return BatchSource(
+            model.batches,
             self._ledger,
-            regularizers,
+            before_draw=self._before_draw,
+            changed=self._tell_of_change,
+            drawn=self._measure_batch if online else None,
+        )
+
+    def _make_objective(self, model: setup.Model, data: setup.Data) -> None:
+        problem, parts = self._task.problem, self._parts
+        self._objective = Objective(
+            self._model,
+            problem.criterion,
+            self._source.key,
+            self._ledger,
+            parts.regularizers,
             gradient_delay=problem.gradient_delay,
         )
-        self._evaluator = Evaluator(problem, model, optimizer, regularizers, self._splits)
+        self._evaluator = Evaluator(
+            problem,
+            self._model,
+            parts.optimizer,
+            parts.regularizers,
+            data.held_out,
+            self._aside,
+            model.hooks,
+        )
+        self._after_step = [r.after_step for r in parts.regularizers if r.overrides("after_step")]
+        self._constrained = problem.overrides("constrain")
+        self._follows_losses = problem.overrides("training_metrics")
+
+    # -- training ---------------------------------------------------------------------------------
 
     def _train(self) -> None:
-        """Steps until the budget is spent or the score is settled."""
-        model, optimizer, schedule = self._model, self._parts.optimizer, self._parts.schedule
-        regularizers = self._parts.regularizers
-        after_step = [r.after_step for r in regularizers if r.overrides("after_step")]
-        objective, ledger, aside = self._objective, self._ledger, self._aside
-        step: Callable[[Any], Any] = optimizer.step
-        problem, budget = self._task.problem, self._budget
-        online, every_step = problem.online, problem.every_step
-        constrained = problem.overrides("constrain")
-        follows_losses = problem.overrides("training_metrics")
-        # Charges are sums of thirds: without a tolerance the last step could be lost to rounding.
-        end = budget * (1 + 1e-9)
-        interval = budget / self._evaluations
-        next_evaluation = interval
-        switch_mode(model, optimizer, training=True)
-        if problem.initial_evaluation:
-            self._evaluate()
+        """Steps until the budget is spent or the score is settled, then the end of the curve."""
+        switch_optimizer(self._parts.optimizer, training=True)
         self._clock.start()
-        while True:
-            before = ledger.spent
-            progress = before / budget
-            if schedule is not None:
-                schedule.apply(progress)
-            for regularizer in regularizers:
-                regularizer.progress = progress
-            self._next_batch(progress)
-            if online:
-                with aside:
-                    self._evaluator.measure_batch(objective)
-            step(objective)
-            if after_step:
-                with torch.no_grad():
-                    for hook in after_step:
-                        hook(model, optimizer)
-            if constrained:
-                with torch.no_grad():
-                    problem.constrain(model)
-            if problem.measures_plasticity:
-                with aside:
-                    self._evaluator.measure_again(objective)
-            if follows_losses:
-                self._unread.append(objective.last_loss)
-            self._steps += 1
-            spent = ledger.spent
-            cost = spent - before
-            if cost <= 0:
-                raise RuntimeError("a step asked neither for the loss nor for its gradient")
-            # A step starts only if one like the last still fits: nobody gets more than others.
-            last = spent + cost > end
-            if last or spent >= next_evaluation * (1 - 1e-9):
-                self._evaluate()
-                if last or self._recorder.settled():
-                    break
-                next_evaluation = (spent * (1 + 1e-9) // interval + 1) * interval
-            elif every_step:
-                with aside:
-                    self._evaluator.observe(spent / budget)
-        self._clock.stop()
-        self._refuse_idle_regularizers()
+        try:
+            if not self._task.problem.online:
+                self._record()
+            self._make_steps()
+            self._source.finish()
+            self._end_curve()
+        finally:
+            self._clock.stop()
+            self._state_bytes = state_bytes(self._parts.optimizer)
+
+    def _make_steps(self) -> None:
+        """Steps until one is the last, or is cut off because it exceeds the budget."""
+        try:
+            while self._step():
+                pass
+        except (TrialEnds, Exception):
+            # What a method raises after it was cut off says nothing about the method.
+            ended = self._ledger.ended
+            if ended is None:
+                raise
+            if not isinstance(ended, BudgetSpent):
+                raise ended from None
+        if not self._steps:
+            raise RuntimeError(
+                "the first step asked for more than the whole budget of "
+                f"{self._budget / self._task.batch_size:.4g} gradient evaluations"
+            )
+
+    def _step(self) -> bool:
+        """One step of the method; whether another one may follow."""
+        ledger, parts = self._ledger, self._parts
+        before = ledger.spent
+        if parts.schedule is not None:
+            parts.schedule.apply(before / self._budget)
+        self._objective.next_batch()
+        step: Callable[[Any], Any] = parts.optimizer.step
+        step(self._objective)
+        if self._after_step:
+            with torch.no_grad():
+                for hook in self._after_step:
+                    hook(self._model, parts.optimizer)
+        if ledger.ended is not None:  # the method caught it
+            raise ledger.ended
+        if self._constrained:
+            with torch.no_grad():
+                self._task.problem.constrain(self._model)
+        if self._follows_losses:
+            self._unread.append(self._objective.last_loss)
+        self._steps += 1
+        if self._steps == 1:
+            self._refuse_idle_regularizers()
+        cost = ledger.spent - before
+        if cost <= 0:
+            raise RuntimeError("a step asked neither for the loss nor for its gradient")
+        return self._measure_step(cost)
+
+    def _measure_step(self, cost: float) -> bool:
+        """Evaluate after a step if a point is due; whether another step may follow."""
+        problem, spent = self._task.problem, self._ledger.spent
+        if problem.measures_plasticity:
+            with self._aside:
+                self._evaluator.measure_again()
+        if not problem.online:
+            if self._due():
+                self._record()
+            elif spent + cost > self._budget * (1 + TOLERANCE):
+                # A step like this one does not fit any more: this may be the last model to measure.
+                self._last = (spent, *self._measurement())
+        # A rest too small for anything is no rest.
+        return spent < self._budget * (1 - TOLERANCE) and not self._recorder.settled()
+
+    def _before_draw(self) -> None:
+        """What a new batch does to the rest of the trial, wherever in a step it is drawn."""
+        spent = self._ledger.spent
+        progress = spent / self._budget
+        for regularizer in self._parts.regularizers:
+            regularizer.progress = progress
+        problem = self._task.problem
+        if problem.online:
+            if self._evaluator.pending and self._due():
+                self._record()
+            elif self._evaluator.pending and problem.every_step:
+                with self._aside:
+                    self._evaluator.observe(progress)
+        elif problem.every_step and spent > self._measured_at:
+            self._evaluator.observe(progress)
+            self._measured_at = spent
+
+    def _tell_of_change(self, task: int) -> None:
+        if self._task.problem.boundaries_known:
+            for regularizer in self._parts.regularizers:
+                regularizer.on_task_change(self._model)
+
+    def _measure_batch(self, batch: Batch) -> None:
+        """Measure a new batch of an online task; the first of all shows the untrained model."""
+        progress = self._ledger.spent / self._budget
+        self._evaluator.measure_batch(Split(*batch), progress)
+        if not self._recorder.points:
+            metrics = self._with_training_metrics(self._evaluator.untrained())
+            self._recorder.add(0.0, self._clock.training, None, metrics)
+
+    # -- the curve --------------------------------------------------------------------------------
+
+    def _due(self) -> int:
+        """How many evaluation points the budget has come to that are not on the curve."""
+        passed = int(self._ledger.spent * (1 + TOLERANCE) / self._interval)
+        return min(passed, self._evaluations) - (self._recorder.points - 1)
+
+    def _record(self) -> None:
+        """Evaluate, and put the point on the curve; points passed over have the values before."""
+        spent = self._ledger.spent
+        measurement = self._measurement()
+        if self._recorder.points:
+            self._fill(self._due() - 1)
+        self._add(spent, *measurement)
+
+    def _add(self, spent: float, seconds: float, loss: float | None, metrics: Metrics) -> None:
+        self._recorder.add(spent, seconds, loss, metrics)
+        self._last = None
+
+    def _fill(self, count: int) -> None:
+        for _ in range(count):
+            self._recorder.repeat(self._recorder.points * self._interval, self._clock.training)
+
+    def _end_curve(self) -> None:
+        """All points of the budget are on the curve, unless the score is settled."""
+        if self._recorder.settled():
+            return
+        missing = self._evaluations - (self._recorder.points - 1)
+        if missing and self._task.problem.online and self._evaluator.pending:
+            self._record()
+        elif missing and self._last is not None:
+            self._add(*self._last)
+        self._fill(self._evaluations - (self._recorder.points - 1))
+
+    def _measurement(self) -> tuple[float, float | None, Metrics]:
+        """Training seconds, training loss and metrics as of now."""
+        spent = self._ledger.spent
+        found = self._evaluator.measure(spent / self._budget)
+        self._measured_at = spent
+        if self._ledger.ended is not None:
+            raise self._ledger.ended
+        self._refuse_lost_parameters()
+        with self._aside:
+            loss = float(self._objective.last_loss) if self._steps else None
+            metrics = self._with_training_metrics(found)
+        return self._clock.training, loss, metrics
+
+    def _with_training_metrics(self, metrics: Metrics) -> Metrics:
+        if not self._follows_losses:
+            return metrics
+        found = self._task.problem.training_metrics(self._read_losses(), self._ledger.spent)
+        return {split: {**values, **found} for split, values in metrics.items()}
+
+    def _read_losses(self) -> list[float]:
+        """The loss of every step; read in one go, as asking a GPU for each would stall it."""
+        unread = [torch.as_tensor(loss, device=self._trial.device) for loss in self._unread]
+        self._losses += torch.stack(unread).tolist() if unread else []
+        self._unread.clear()
+        return self._losses
+
+    # -- what must not go unnoticed ---------------------------------------------------------------
+
+    def _refuse_idle_regularizers(self) -> None:
+        """Without them the run would be the optimizer's alone, under the method's name."""
+        if self._objective.called:
+            return
+        names = [name for kind, name in self._trial.components if kind == "regularizer"]
+        for name, regularizer in zip(names, self._parts.regularizers, strict=True):
+            if regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
+                raise NotApplicable(
+                    f"'{name}' works on gradient evaluations, and the optimizer's first step made "
+                    "none by calling the objective: it would change nothing"
+                )
+
+    def _refuse_lost_parameters(self) -> None:
+        """A parameter that was replaced after the optimizer was built would not be trained."""
+        known = {id(parameter) for parameter in self._objective.parameters}
+        there = dict(self._model.named_parameters())
+        new = [name for name, p in there.items() if p.requires_grad and id(p) not in known]
+        if new or known - {id(p) for p in there.values()}:
+            what = f"the parameter '{new[0]}'" if new else "a parameter"
+            raise RuntimeError(
+                f"{what} of the model was replaced, added or removed after the optimizer was "
+                "built, so that it would not be trained. Change the model in 'attach', and values "
+                "in place"
+            )
 
     def record(self, status: Status, reason: str | None, trace: str | None) -> Run:
         """The trial as it goes into the result."""
@@ -221,71 +369,30 @@ class _Session:
             time_to_target=reached,
             seconds_to_target=seconds,
             curve=recorder.curve(),
-            cost=Cost(
-                examples=round(self._ledger.spent, 3),
-                gradient_evaluations=round(self._ledger.spent / self._task.batch_size, 3),
-                steps=self._steps,
-                seconds=rounded(self._clock.training),
-                evaluation_seconds=rounded(self._clock.evaluation),
-                peak_memory_bytes=peak_memory_bytes(trial.device),
-                calibration_step_seconds=self._calibration,
-            ),
+            cost=self._cost(),
         )
 
-    @property
-    def _evaluations(self) -> float:
-        """How many evaluations the trial's share of the budget holds, at least one."""
-        return max(1.0, self._task.evaluations * self._trial.budget_fraction)
-
-    def _refuse_idle_regularizers(self) -> None:
-        """Without them the run was the optimizer's alone: it must not count as their method's.
-
-        Asked at the end, as a method may ask for its first gradient late.
-        """
-        if self._objective.called:
-            return
-        names = [name for kind, name in self._trial.components if kind == "regularizer"]
-        for name, regularizer in zip(names, self._parts.regularizers, strict=True):
-            if regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
-                raise NotApplicable(
-                    f"'{name}' works on gradient evaluations, and the optimizer made none by "
-                    "calling the objective: it changed nothing"
-                )
-
-    def _next_batch(self, progress: float) -> None:
-        stream = self._stream
-        if stream is None:
-            self._objective.next_batch()
-            return
-        stream.progress, before = progress, stream.task
-        self._objective.next_batch()
-        if self._task.problem.boundaries_known and -1 < before < stream.task:
-            for regularizer in self._parts.regularizers:
-                regularizer.on_task_change(self._model)
-
-    def _evaluate(self) -> None:
-        spent = self._ledger.spent
-        with self._aside:
-            metrics = self._evaluator.measure(spent / self._budget)
-            loss = float(self._objective.last_loss) if self._steps else None
-            if self._task.problem.overrides("training_metrics"):
-                found = self._task.problem.training_metrics(self._read_losses(), spent)
-                metrics = {split: {**values, **found} for split, values in metrics.items()}
-        self._recorder.add(spent, self._clock.training, loss, metrics)
-
-    def _read_losses(self) -> list[float]:
-        """The loss of every step; read in one go, as asking a GPU for each would stall it."""
-        unread = [torch.as_tensor(loss, device=self._trial.device) for loss in self._unread]
-        self._losses += torch.stack(unread).tolist() if unread else []
-        self._unread.clear()
-        return self._losses
-
-    def _generator(self, purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(derive(self._trial.seed, purpose))
+    def _cost(self) -> Cost:
+        spent, audit = self._ledger.spent, self._audit
+        return Cost(
+            examples=round(spent, 3),
+            gradient_evaluations=round(spent / self._task.batch_size, 3),
+            steps=self._steps,
+            seconds=rounded(self._clock.training),
+            evaluation_seconds=rounded(self._clock.evaluation),
+            peak_memory_bytes=peak_memory_bytes(self._trial.device),
+            calibration_step_seconds=self._calibration,
+            cost_factor=rounded(self._ledger.factor),
+            audit=audit,
+            operations=None
+            if audit is None
+            else rounded(spent * audit.example * (audit.slope or 0)),
+            optimizer_state_bytes=self._state_bytes,
+        )
 
 
-class _Aside:
-    """Inside, the suite measures: the time counts as evaluation and nothing is charged.
+class Aside:
+    """Inside, the suite measures: the time counts as evaluation and a forward pass is free.
 
     Entered at every step of a stream, so not a generator, which takes twice as long.
     """
@@ -293,23 +400,24 @@ class _Aside:
     def __init__(self, clock: Clock, ledger: Ledger) -> None:
         self._clock = clock
         self._ledger = ledger
+        self._depth = 0
 
     def __enter__(self) -> None:
-        self._clock.pause()
-        self._ledger.price = 0.0
+        self._depth += 1
+        if self._depth == 1:
+            self._clock.pause()
+            self._ledger.measuring = True
 
     def __exit__(self, *error: object) -> None:
-        self._ledger.price = None
-        self._clock.resume()
-
-
-def _present(split: Split | None, device: str) -> Split | None:
-    return None if split is None else split.to(device)
+        self._depth -= 1
+        if not self._depth:
+            self._ledger.measuring = False
+            self._clock.resume()
 
 
 def _trace_without_folders() -> str:
     """The current traceback; results are published, and people's folders are their own."""
-    trace = traceback.format_exc()[-8000:]
+    trace = traceback.format_exc()[-8000:].encode("utf-8", "backslashreplace").decode("utf-8")
     for folder, short in ((ROOT, ""), (Path(sys.prefix), "python/"), (Path.home(), "~/")):
         trace = trace.replace(f"{folder}{os.sep}", short)
     return trace

@@ -20,6 +20,21 @@ def reset_peak_memory(device: str) -> None:
             Path("/proc/self/clear_refs").write_text("5")
 
 
+def state_bytes(optimizer: torch.optim.Optimizer) -> int:
+    """Bytes of the tensors in an optimizer's state, whatever they are nested in."""
+    seen: dict[int, int] = {}
+    waiting: list[object] = list(optimizer.state.values())
+    while waiting:
+        thing = waiting.pop()
+        if isinstance(thing, torch.Tensor):
+            seen[id(thing)] = thing.nelement() * thing.element_size()
+        elif isinstance(thing, dict):
+            waiting.extend(thing.values())
+        elif isinstance(thing, (list, tuple)):
+            waiting.extend(thing)
+    return sum(seen.values())
+
+
 def peak_memory_bytes(device: str) -> int:
     """Peak memory: of the device on a GPU, of the whole process on a CPU."""
     if device == "cuda":

@@ -8,58 +8,108 @@ from types import MethodType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from suite.errors import SuiteError
-from suite.training.costs import PRICES
+from suite.training.costs import COSTS
+
+#: charges are sums of thirds: without a tolerance the last step could be lost to rounding
+TOLERANCE = 1e-9
 
 
-class BudgetExhausted(SuiteError):
-    """One step asked for more than the whole rest of the budget."""
+class TrialEnds(BaseException):
+    """The suite ends the trial in the middle of a step.
+
+    Not an Exception, so that a method's `except Exception` does not catch it; and the loop looks
+    for it after every step, should a method have caught it all the same.
+    """
+
+
+class BudgetSpent(TrialEnds):
+    """What was asked for exceeds the rest of the budget."""
 
 
 class Ledger:
-    """What a trial has spent, in examples passed forward and backward."""
+    """What a trial has spent, in examples passed forward and backward.
 
-    def __init__(self, budget: float, slack: float = 0.0) -> None:
+    A charge that does not fit into the budget is refused, and so is every later one: `ended` holds
+    the reason, and nothing that the method does from then on counts.
+    """
+
+    def __init__(self, budget: float, factor: float = 1.0) -> None:
         self.budget = budget
         self.spent = 0.0
-        #: price of every forward pass, while it does not follow from gradients being on or off
-        self.price: float | None = None
-        # A step that costs more than the one before may end past the budget, but not by much.
-        self.limit = max(1.1 * budget, budget + slack)
+        #: every charge is multiplied by it
+        self.factor = factor
+        #: cost of every forward pass, while it does not follow from gradients being on or off
+        self.cost: float | None = None
+        #: the suite measures: one forward pass of the model is free, those inside of it are not
+        self.measuring = False
+        #: why the trial is over
+        self.ended: TrialEnds | None = None
+        self._end = budget * (1 + TOLERANCE)
+        self._examples = 0
+        self._spent_before_batch = 0.0
 
     def charge(self, examples: float) -> None:
-        """Add to what is spent; raises BudgetExhausted past the limit."""
-        self.spent += examples
-        if self.spent > self.limit:
-            raise BudgetExhausted(
-                f"one step went on to {self.spent:.0f} examples with a budget of {self.budget:.0f}"
-            )
+        """Add examples, times the factor, to what is spent.
+
+        Raises BudgetSpent, and adds nothing, if that exceeds the budget.
+        """
+        if self.ended is not None:
+            raise self.ended
+        spent = self.spent + examples * self.factor
+        if spent > self._end:
+            self.end(BudgetSpent(f"the budget of {self.budget:.0f} examples is spent"))
+        self.spent = spent
+
+    def end(self, reason: TrialEnds) -> None:
+        """End the trial: raises the reason."""
+        self.ended = reason
+        raise reason
+
+    def begin_batch(self, examples: int) -> None:
+        """A batch of that many examples is drawn."""
+        self._examples = examples
+        self._spent_before_batch = self.spent
+
+    def end_batch(self) -> None:
+        """Charge for the last batch what it costs at least, if less was charged since."""
+        least = COSTS["unused batch"] * self._examples * self.factor
+        due = least - (self.spent - self._spent_before_batch)
+        self._examples = 0
+        if due > TOLERANCE * least:
+            self.charge(due / self.factor)
 
     @contextmanager
-    def at_price(self, price: float) -> Iterator[None]:
-        """Every forward pass inside is charged at this price an example."""
-        before, self.price = self.price, price
+    def at_cost(self, cost: float) -> Iterator[None]:
+        """Every forward pass inside is charged at this cost an example."""
+        before, self.cost = self.cost, cost
         try:
             yield
         finally:
-            self.price = before
+            self.cost = before
 
 
 def meter(model: nn.Module, ledger: Ledger) -> None:
-    """Charge every forward pass of the model, whoever calls it: also a regularizer's own.
+    """Charge every forward pass of the model, including a regularizer's own.
 
-    Replaces the model's `forward`; torch's hooks would do, but take 15 microseconds a step, and
-    whoever calls `forward` itself would go free. A deep copy of the model is charged, too.
+    Replaces the model's `forward`; torch's hooks would do, but take 15 microseconds a step, and a
+    direct call of `forward` would not be charged. A deep copy of the model is charged, too. What
+    this meter does not see (parts of the model, several backward passes) the audit does.
     """
 
-    def forward(self: nn.Module, *inputs: Tensor) -> Any:
-        price = ledger.price
-        if price is None:
-            price = PRICES["gradient"] if torch.is_grad_enabled() else PRICES["forward"]
-        ledger.charge(price * len(inputs[0]))
-        return type(self).forward(self, *inputs)
+    def forward(self: nn.Module, *inputs: Any, **named: Any) -> Any:
+        if ledger.measuring:
+            ledger.measuring = False
+            try:
+                return type(self).forward(self, *inputs, **named)
+            finally:
+                ledger.measuring = True
+        cost = ledger.cost
+        if cost is None:
+            cost = COSTS["gradient"] if torch.is_grad_enabled() else COSTS["forward"]
+        ledger.charge(cost * len(inputs[0] if inputs else next(iter(named.values()))))
+        return type(self).forward(self, *inputs, **named)
 
     # A bound method, so that a deep copy gets one that is bound to the copy.
     model.forward = MethodType(forward, model)

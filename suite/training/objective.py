@@ -19,7 +19,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from suite.components.regularizer import Regularizer
 from suite.errors import NotApplicable
-from suite.training.costs import PRICES
+from suite.training import batch_source
+from suite.training.costs import COSTS
 from suite.training.meter import Ledger
 
 
@@ -36,14 +37,14 @@ class Objective:
         self,
         model: nn.Module,
         criterion: Callable[[Tensor, Tensor], Tensor],
-        batches: Iterator[tuple[Tensor, Tensor]],
+        source: int,
         ledger: Ledger,
         regularizers: Sequence[Regularizer] = (),
         gradient_delay: int = 0,
     ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self._model = model
-        self._batches = batches
+        self._source = source
         self._ledger = ledger
         self._loss = _with_criteria(criterion, regularizers)
         self._penalties = [r.penalty for r in regularizers if r.overrides("penalty")]
@@ -61,7 +62,7 @@ class Objective:
         del self._evaluate
 
     def __call__(self) -> Tensor:
-        """Loss of the current batch, a scalar; leaves gradients in `.grad`. Price: 1 an example."""
+        """Loss of the current batch, a scalar; leaves gradients in `.grad`. Cost: 1 an example."""
         self.called = True
         if torch.is_grad_enabled():  # torch's optimizers see to it
             self.last_loss = loss = self._evaluate()
@@ -71,23 +72,30 @@ class Objective:
         return loss
 
     def loss(self) -> Tensor:
-        """Loss only, a scalar without a graph; `.grad` is untouched. Price: 1/3 an example."""
+        """Loss only, a scalar without a graph; `.grad` is untouched. Cost: 1/3 an example."""
         self._refuse_when_delayed("loss")
         with torch.no_grad():
             self.last_loss = loss = self._forward()
         return loss
 
     def next_batch(self) -> None:
-        """Go on to the next batch; the loop does so before every step. Free by itself."""
-        self._inputs, self._targets = next(self._batches)
+        """Draw the next batch; the loop does so before every step.
+
+        Does all that belongs to a batch: a stream goes on with the budget, an online task measures
+        the batch. Ends the trial, regularly, when the budget is spent. A batch costs at least 1/3
+        an example, charged at the next draw if less was asked of it.
+        """
+        self._inputs, self._targets = batch_source.draw(self._source)
 
     def sampled_labels(self) -> Tensor:
         """As calling the objective, but with labels drawn from the model's own prediction.
 
         For Gauss-Newton-Bartlett estimates (Sophia, eq. 12): the outputs are class scores of shape
-        (..., classes). Regularizers do not take part. Price: 1 an example.
+        (..., classes). Regularizers do not take part. Cost: 1 an example. Raises NotApplicable on a
+        task whose targets are numbers and not classes.
         """
         self._refuse_when_delayed("sampled_labels")
+        self._refuse_without_classes("sampled_labels")
         with torch.enable_grad():
             self._zero_gradients()
             outputs = self._model(self._inputs)
@@ -98,10 +106,11 @@ class Objective:
             return loss.detach()
 
     def jvp(self, tangent: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Loss and its directional derivative along `tangent` (one tensor a parameter).
+        """Loss and its directional derivative along `tangent`, one tensor for each of `parameters`.
 
-        Forward mode, no backward pass; `.grad` is untouched. Price: 2/3 an example.
+        Forward mode, no backward pass; `.grad` is untouched. Cost: 1 an example.
         """
+        self._refuse_other_shapes("jvp", tangent)
         whole = _Whole(self._model, self._forward)
         names = [name for name, p in whole.named_parameters() if p.requires_grad]
         with self._higher_order("jvp"), torch.no_grad(), forward_ad.dual_level():
@@ -116,10 +125,11 @@ class Objective:
         return loss, torch.zeros_like(loss) if slope is None else slope
 
     def hvp(self, vector: Sequence[Tensor]) -> list[Tensor]:
-        """Product of the batch loss's Hessian with `vector` (one tensor a parameter).
+        """Product of the batch loss's Hessian with `vector`, one tensor for each of `parameters`.
 
-        `.grad` is untouched. Price: 2 an example.
+        `.grad` is untouched. Cost: 3 an example.
         """
+        self._refuse_other_shapes("hvp", vector)
         with self._higher_order("hvp"), torch.enable_grad():
             loss = self._forward()
             gradients = torch.autograd.grad(
@@ -135,9 +145,11 @@ class Objective:
 
         Keys are the target values, of which each example has one; values are one tensor a
         parameter; `.grad` is untouched. Each group's examples pass forward and backward once.
-        Price: 1 an example.
+        Cost: 1 an example. Raises NotApplicable if targets are numbers, ValueError if an example
+        has several.
         """
         self._refuse_when_delayed("per_group_gradients")
+        self._refuse_without_classes("per_group_gradients")
         if self._targets.ndim != 1:
             raise ValueError(
                 "per_group_gradients groups examples by their target and needs one an example; "
@@ -206,12 +218,12 @@ class Objective:
 
     @contextmanager
     def _higher_order(self, what: str) -> Iterator[None]:
-        """Forward passes inside have the price of `what` and can be differentiated that way."""
+        """Forward passes inside have the cost of `what` and can be differentiated that way."""
         self._refuse_when_delayed(what)
         # Of torch's attention kernels only the plain one has forward-mode and second derivatives,
         # and what is compiled has neither.
         eager = torch.compiler.set_stance("force_eager")
-        with self._ledger.at_price(PRICES[what]), sdpa_kernel(SDPBackend.MATH), eager:
+        with self._ledger.at_cost(COSTS[what]), sdpa_kernel(SDPBackend.MATH), eager:
             yield
 
     def _refuse_when_delayed(self, what: str) -> None:
@@ -222,9 +234,29 @@ class Objective:
                 f"else: the method asked for '{what}'"
             )
 
+    def _refuse_without_classes(self, what: str) -> None:
+        if self._targets.is_floating_point() or self._targets.is_complex():
+            raise NotApplicable(
+                f"'{what}' needs targets that are classes, and this task's are numbers "
+                f"({self._targets.dtype})"
+            )
+
+    def _refuse_other_shapes(self, what: str, vectors: Sequence[Tensor]) -> None:
+        """Vectors of another order than the parameters' would give silently wrong products."""
+        found, needed = [v.shape for v in vectors], [p.shape for p in self.parameters]
+        if found != needed:
+            raise ValueError(
+                f"'{what}' takes one tensor for each of `objective.parameters`, in their order and "
+                f"of their shapes: expected {_shapes(needed)}, got {_shapes(found)}"
+            )
+
     @staticmethod
     def _criterion_only(outputs: Tensor, labels: Tensor) -> Tensor:
         return nn.functional.cross_entropy(outputs.flatten(0, -2), labels.flatten())
+
+
+def _shapes(shapes: Sequence[torch.Size]) -> str:
+    return ", ".join(str(tuple(shape)) for shape in shapes)
 
 
 class _Whole(nn.Module):

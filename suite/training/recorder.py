@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 
 from suite.problems.task import Task
-from suite.results.model import Curve
+from suite.results.model import NAME_PATTERN, Curve
 
 #: digits kept of every measured number: enough to rank, few enough to keep result files small
 DIGITS = 6
@@ -35,14 +36,21 @@ class Recorder:
         self._train_loss: list[float | None] = []
         self._metrics: dict[str, dict[str, list[float]]] = {"validation": {}, "test": {}}
 
+    @property
+    def points(self) -> int:
+        """Evaluations so far, the one before the first step included."""
+        return len(self._at)
+
     def add(
         self, spent: float, seconds: float, loss: float | None, metrics: dict[str, dict[str, float]]
     ) -> None:
-        """One more evaluation, after `spent` examples; raises Diverged on a number not finite.
+        """One more evaluation, after `spent` examples.
 
-        `loss` is that of the last training batch, None before the first.
+        `loss` is that of the last training batch, None before the first. Raises Diverged on a
+        number that is not finite, ValueError on metrics that a result cannot hold.
         """
         at = spent / self._task.batch_size
+        self._check_names(metrics)
         finite = loss is None or math.isfinite(loss)
         for found in metrics.values():
             finite = finite and all(map(math.isfinite, found.values()))
@@ -55,6 +63,36 @@ class Recorder:
             for name, value in found.items():
                 self._metrics[split].setdefault(name, []).append(rounded(value))
         self._report(spent / self._budget, self._values("validation")[-1])
+
+    def repeat(self, spent: float, seconds: float) -> None:
+        """An evaluation point that one step passed over: it has the values from before the step."""
+        self._at.append(rounded(spent / self._task.batch_size))
+        self._seconds.append(rounded(seconds))
+        self._train_loss.append(self._train_loss[-1])
+        for found in self._metrics.values():
+            for values in found.values():
+                values.append(values[-1])
+
+    def _check_names(self, metrics: dict[str, dict[str, float]]) -> None:
+        """Raise ValueError for what the schema of results would refuse when all is done."""
+        for split, found in metrics.items():
+            known = self._metrics[split]
+            wrong = [name for name in found if not re.fullmatch(NAME_PATTERN, str(name))]
+            if wrong:
+                raise ValueError(
+                    f"the metric {wrong[0]!r} is not a name: use lower-case letters, digits and "
+                    "single underscores in what 'evaluate' and 'summarize' return"
+                )
+            if self._at and set(found) != set(known):
+                changed = ", ".join(sorted(set(found) ^ set(known)))
+                raise ValueError(
+                    f"every evaluation must return the same metrics; not in all of them: {changed}"
+                )
+            if self._task.score.metric not in found:
+                raise ValueError(
+                    f"the task's score reads the metric '{self._task.score.metric}', and "
+                    f"'evaluate' returned {', '.join(sorted(found)) or 'none'}"
+                )
 
     def settled(self) -> bool:
         """Whether no later evaluation can change a score."""

@@ -36,6 +36,8 @@ class Trial:
     files: tuple[str, ...] = ()
     #: what `sources` said of task and components when the study was planned; empty: not checked
     sources: tuple[tuple[str, str], ...] = ()
+    #: the hyperparameters that the method is audited with; None: not audited
+    audited: Hyperparameters | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:

@@ -24,6 +24,20 @@ def test_mean_is_over_the_whole_curve():
     assert read(rule, [0.2, 0.9, 0.4]) == pytest.approx(0.5)
 
 
+def test_mean_is_an_integral_over_the_budget():
+    """Each value holds for the part of the budget that ends at its point."""
+    rule = score.mean("loss", higher_is_better=False, worst=10.0)
+    at, values = [0.0, 10.0, 15.0, 40.0], [9.0, 3.0, 2.0, 1.0]
+    mean = rule.read(at, values, target=0.0, budget=40.0)
+    assert mean == pytest.approx((10 * 3 + 5 * 2 + 25 * 1) / 40)
+
+
+def test_the_value_before_training_has_no_weight_in_a_mean_but_where_it_is_all_there_is():
+    rule = score.mean("loss", higher_is_better=False, worst=10.0)
+    assert rule.read([0.0, 40.0], [9.0, 1.0], target=0.0, budget=40.0) == 1.0
+    assert rule.read([0.0], [9.0], target=0.0, budget=40.0) == 9.0
+
+
 @pytest.mark.parametrize(
     ("higher_is_better", "worst", "value", "expected"),
     [(True, 0.1, 0.05, 0.1), (True, 0.1, 0.2, 0.2), (False, 2.3, 9.0, 2.3), (False, 2.3, 1.0, 1.0)],

@@ -112,7 +112,7 @@ def test_a_cheating_method_reaches_no_held_out_data(cheat, task_name):
         hyperparameters[name] = registry.get(kind, name).defaults
     if cheat[0][1] == "cheating_optimizer":
         hyperparameters["cheating_optimizer"] = {"lr": 0.01}
-    trial = Trial(task_name, cheat, hyperparameters, 0, 7, "evaluation", budget_fraction=0.004)
+    trial = Trial(task_name, cheat, hyperparameters, 0, 7, "evaluation", budget_fraction=0.02)
     outcome = run_trial(trial)
     assert outcome.run.status == "completed", outcome.run.traceback
     found = Walker.found

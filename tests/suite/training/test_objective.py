@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from suite import Regularizer
+from suite import NotApplicable, Regularizer
 from tests.objectives import (
     EXAMPLES,
     FEATURES,
@@ -118,14 +118,29 @@ def test_regularizers_act_in_the_order_given():
     ]
 
 
-def test_next_batch_goes_on_and_is_free():
+def test_next_batch_goes_on():
     model = small_model()
     objective = make_objective(model)
     before = objective.batch
     objective.next_batch()
     assert objective.batch[0] is before[0]  # this one repeats a batch; the iterator decides
     assert objective.batch_size == EXAMPLES
-    assert objective.spent == 0
+
+
+@pytest.mark.parametrize("ask", ["jvp", "hvp"])
+def test_vectors_in_another_order_than_the_parameters_are_refused(ask):
+    objective = make_objective(small_model())
+    vectors = tangent_for(small_model())[::-1]
+    with pytest.raises(ValueError, match=rf"'{ask}' takes one tensor for each.*\(6, 5\)"):
+        getattr(objective, ask)(vectors)
+
+
+@pytest.mark.parametrize("ask", ["sampled_labels", "per_group_gradients"])
+def test_questions_about_classes_are_refused_where_targets_are_numbers(ask):
+    batch = torch.randn(EXAMPLES, 5), torch.randn(EXAMPLES)
+    objective = make_objective(nn.Linear(5, 1), batch)
+    with pytest.raises(NotApplicable, match=rf"'{ask}' needs targets that are classes"):
+        getattr(objective, ask)()
 
 
 # -- sampled labels -------------------------------------------------------------------------------

@@ -172,7 +172,7 @@ def test_late_gradients_are_those_of_earlier_weights(run):
     for step in range(6):
         weights.append(weights[-1] - 0.1 * weights[step])
     curve = run("delayed").curve
-    assert curve.validation["weight"] == pytest.approx(weights[1:], rel=1e-5)
+    assert curve.validation["weight"] == pytest.approx(weights, rel=1e-5)
 
 
 def test_a_late_task_answers_no_other_question(run):
@@ -183,7 +183,7 @@ def test_a_late_task_answers_no_other_question(run):
 
 
 def test_a_constraint_holds_after_every_step(run):
-    assert run("bounded").curve.validation["weight"] == pytest.approx([0.9] + [0.85] * 7)
+    assert run("bounded").curve.validation["weight"] == pytest.approx([1.0, 0.9] + [0.85] * 7)
 
 
 def test_every_step_is_measured_and_few_are_recorded(run):
@@ -211,8 +211,9 @@ def test_a_stream_changes_task_with_the_budget_and_says_so(run):
         weights.append(weights[-1] - 0.1 * away)
         plasticity.append(1 - 0.9**2)
     halves = [sum(losses[:4]) / 4, sum(losses[4:]) / 4]
-    assert curve.validation["loss"] == pytest.approx(halves, rel=1e-5)
-    assert curve.validation["plasticity"] == pytest.approx([0.19, 0.19], rel=1e-5)
+    assert curve.gradient_evaluations == [0, 4, 8]
+    assert curve.validation["loss"] == pytest.approx([losses[0], *halves], rel=1e-5)
+    assert curve.validation["plasticity"] == pytest.approx([0, 0.19, 0.19], rel=1e-5)
 
 
 def test_a_seed_decides_every_global_generator(run):
@@ -248,4 +249,4 @@ def test_a_finished_trial_leaves_no_model_in_memory(run, monkeypatch, method, st
 def test_numbers_too_small_for_fast_arithmetic_are_zero(run):
     """On a CPU they take many times as long, and a method would look slow for small gradients."""
     weights = run("delayed", "shrinking_steps").curve.validation["weight"]
-    assert weights == [pytest.approx(1e-20, rel=1e-5, abs=0), *[0.0] * 7]
+    assert weights == [1.0, pytest.approx(1e-20, rel=1e-5, abs=0), *[0.0] * 7]

@@ -1,0 +1,101 @@
+"""The batch source: everything that drawing a batch does, wherever in a step it happens.
+
+The batch is the unit of the protocol, not the step: a method may draw as many batches in a step as
+it likes, and each of them is paid for, measured if the task is online, and taken from the task that
+the budget has come to.
+
+An objective keeps no reference to its source, because the source holds the training data: the
+sources that are open are kept in this module.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+
+from torch import Tensor
+
+from suite.problems.streams import TaskStream
+from suite.training.meter import Ledger, TrialEnds
+
+Batch = tuple[Tensor, Tensor]
+
+_open: dict[int, BatchSource] = {}
+_keys = itertools.count()
+
+
+class TaskSkipped(TrialEnds):
+    """A task of a sequence got no batch."""
+
+
+class BatchSource:
+    """Draws batches and does what belongs to a draw.
+
+    `before_draw()` is called when the last batch is settled; `changed(task)` when a stream has gone
+    on to another task; `drawn(batch)` with every new batch, before the method has it.
+    """
+
+    def __init__(
+        self,
+        batches: Iterator[Batch],
+        ledger: Ledger,
+        before_draw: Callable[[], None] = lambda: None,
+        changed: Callable[[int], None] = lambda task: None,
+        drawn: Callable[[Batch], None] | None = None,
+    ) -> None:
+        self._batches = batches
+        self._stream = batches if isinstance(batches, TaskStream) else None
+        self._ledger = ledger
+        self._before_draw = before_draw
+        self._changed = changed
+        self._drawn = drawn
+        self.key = next(_keys)
+        _open[self.key] = self
+
+    def close(self) -> None:
+        """No batch is drawn any more; what is called at a draw may refer to the source."""
+        _open.pop(self.key, None)
+        del self._before_draw, self._changed, self._drawn
+
+    def draw(self) -> Batch:
+        """The next batch; raises TrialEnds if there is to be none."""
+        ledger = self._ledger
+        ledger.end_batch()
+        if ledger.ended is not None:
+            raise ledger.ended
+        self._before_draw()
+        batch = next(self._batches) if self._stream is None else self._draw_from(self._stream)
+        ledger.begin_batch(len(batch[0]))
+        if self._drawn is not None:
+            self._drawn(batch)
+        return batch
+
+    def finish(self) -> None:
+        """Raise TaskSkipped if the stream has not come to its last task."""
+        stream = self._stream
+        if stream is not None and stream.task < stream.tasks - 1:
+            self._refuse_skipping(stream, stream.task + 1)
+
+    def _draw_from(self, stream: TaskStream) -> Batch:
+        before = stream.task
+        stream.progress = self._ledger.spent / self._ledger.budget
+        batch = next(stream)
+        if stream.task > before + 1:
+            self._refuse_skipping(stream, before + 1)
+        if -1 < before < stream.task:
+            self._changed(stream.task)
+        return batch
+
+    def _refuse_skipping(self, stream: TaskStream, task: int) -> None:
+        self._ledger.end(
+            TaskSkipped(
+                f"the method never met task {task + 1} of {stream.tasks}: its evaluations of other "
+                "batches took the task's whole share of the budget. Draw a batch more often, or "
+                "ask for fewer evaluations a batch"
+            )
+        )
+
+
+def draw(key: int) -> Batch:
+    """The next batch of the open source with this key."""
+    return _open[key].draw()

@@ -1,0 +1,120 @@
+"""The setup of a trial: its data, its model and its method, each from its own random stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from suite.components import registry
+from suite.components.method import Parts, build
+from suite.components.regularizer import TaskInfo
+from suite.data.split import Split
+from suite.problems.task import Task
+from suite.results.model import DataRecord
+from suite.training.calibration import calibrate
+from suite.training.evaluator import ModuleHooks
+from suite.training.operations import forward_operations
+from suite.training.repeatable import make_repeatable, seed_everything
+from suite.training.seeds import derive
+from suite.training.trial import Trial, refuse_changed_sources
+
+
+@dataclass
+class Data:
+    """What a trial trains on and is measured on, on its device."""
+
+    train: Split
+    #: by name; None for streams
+    held_out: dict[str, Split | None]
+    record: DataRecord
+
+
+@dataclass
+class Model:
+    """A fresh model, the batches it is trained on, and the hooks that the task put on it."""
+
+    module: nn.Module
+    batches: Iterator[tuple[Tensor, Tensor]]
+    hooks: ModuleHooks
+    #: seconds of one AdamW step of the task on this machine
+    calibration: float
+
+
+@dataclass
+class Method:
+    """A built method, and how many times larger it has made the model."""
+
+    parts: Parts
+    #: operations of a forward pass after `attach` over those before, at least 1
+    growth: float
+
+
+def load(trial: Trial) -> Task:
+    """The task of a trial, its files imported and all settings of the process made.
+
+    Raises SuiteError if the code is not that which the study was planned with.
+    """
+    for path in trial.files:
+        registry.load_file(path)
+    task: Task = registry.get("task", trial.task)
+    refuse_changed_sources(trial, task)
+    make_repeatable(trial.threads, trial.device)
+    return task
+
+
+def load_data(trial: Trial, task: Task) -> Data:
+    """The data of a trial; may raise MissingData."""
+    problem = task.problem
+    data = problem.data(Path(trial.data_folder), generator(trial, "split"))
+    record = DataRecord(fingerprint=data.fingerprint, canonical=data.canonical, source=data.source)
+    found = {} if problem.online else {"validation": data.validation, "test": data.test}
+    held_out = {name: _on(found.get(name), trial.device) for name in trial.splits}
+    return Data(data.train.to(trial.device), held_out, record)
+
+
+def make_model(trial: Trial, task: Task, train: Split) -> Model:
+    """The model and the batches of a trial."""
+    problem = task.problem
+    calibration = calibrate(task, train, trial.device)
+    seed_everything(derive(trial.seed, "initialization"), trial.device)
+    module = problem.model().to(trial.device)
+    problem.initialize(module, train)
+    problem.accelerate(module, trial.device)
+    batches = iter(problem.batches(train, task.batch_size, generator(trial, "batches")))
+    return Model(module, batches, ModuleHooks(module), calibration)
+
+
+def build_method(trial: Trial, task: Task, model: Model, train: Split) -> Method:
+    """The method of a trial, attached to its model."""
+    info = TaskInfo(
+        batch_size=task.batch_size,
+        steps=int(task.budget * trial.budget_fraction // task.batch_size),
+        classes=task.problem.classes,
+        generator=generator(trial, "method"),
+    )
+    changes_model = any(kind == "regularizer" for kind, _ in trial.components)
+    example = _example(task, train) if changes_model else None
+    before = forward_operations(model.module, model.hooks, example)
+    seed_everything(derive(trial.seed, "method"), trial.device)
+    parts = build(trial.components, trial.hyperparameters, model.module, info)
+    after = forward_operations(model.module, model.hooks, example)
+    return Method(parts, max(1.0, after / before) if before else 1.0)
+
+
+def generator(trial: Trial, purpose: str) -> torch.Generator:
+    """The trial's random stream for one purpose."""
+    return torch.Generator().manual_seed(derive(trial.seed, purpose))
+
+
+def _example(task: Task, train: Split) -> Tensor:
+    """A few inputs as batches hold them; drawn from a stream of their own."""
+    batches = task.problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
+    return next(iter(batches))[0][:8]
+
+
+def _on(split: Split | None, device: str) -> Split | None:
+    return None if split is None else split.to(device)
