@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from suite import optimizer, regularizer
+from suite.components import registry
 
 HEADER = """
 import os, signal, sys, time
@@ -29,3 +35,26 @@ def write_method(folder: Path, name: str, *body: str) -> str:
     lines = "\n".join(" " * 8 + line for line in body)
     path.write_text(HEADER.format(name=name, body=lines))
     return str(path)
+
+
+@contextmanager
+def registered_methods() -> Iterator[Any]:
+    """A function that registers an optimizer `hidden_steps` and a regularizer `hidden_hook`.
+
+    Both are gone afterwards; a second call replaces what the first one registered.
+    """
+    about = {"paper": "none", "url": "", "summary": "For a test."}
+    names = [("optimizer", "hidden_steps"), ("regularizer", "hidden_hook")]
+
+    def forget() -> None:
+        for name in names:
+            registry._registry.found.pop(name, None)
+
+    def declare(steps: Any, hook: Any = None, extra: Any = None) -> None:
+        forget()
+        optimizer("hidden_steps", steps, **about, **(extra or {}))
+        if hook is not None:
+            regularizer("hidden_hook", hook, **about)
+
+    yield declare
+    forget()

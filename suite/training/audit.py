@@ -22,11 +22,13 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from suite.components import registry
+from suite.components.method import Parts
 from suite.data.split import Split
 from suite.problems.task import Task
 from suite.results.model import AuditRecord
 from suite.training import setup
 from suite.training.batch_source import Batch, BatchSource
+from suite.training.costs import COSTS
 from suite.training.evaluator import Evaluator, switch_optimizer
 from suite.training.meter import Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
@@ -59,10 +61,10 @@ def audited_factor(trial: Trial, audit: AuditRecord | None) -> float:
     components = [registry.get(kind, name) for kind, name in trial.components]
     if not any(getattr(component, "extra_work", "") for component in components):
         raise Undercharged(
-            f"the method computes {audit.slope:.2f} times what it is charged for. Ask the objective "
-            "for it (`objective.hvp`, `jvp`, `loss`), which charges it, or declare the reason with "
-            'extra_work="..." where the component is registered: costs are then multiplied by '
-            f"{audit.slope:.2f}"
+            f"the method computes {audit.slope:.2f} times what it is charged for. Ask the "
+            "objective for it (`objective.hvp`, `jvp`, `loss`), which charges it, or declare the "
+            'reason with extra_work="..." where the component is registered: costs are then '
+            f"multiplied by {audit.slope:.2f}"
         )
     return audit.slope
 
@@ -80,23 +82,30 @@ def measure(trial: Trial) -> AuditRecord:
         trial = dataclasses.replace(trial, hyperparameters=trial.audited)
     data = setup.load_data(trial, task)
     small, large = _sizes(task)
-    unit = (_plain(trial, task, data, large) - _plain(trial, task, data, small)) / (large - small)
-    if unit <= 0:
+    plain = [_Plain(trial, task, data, size) for size in (small, large)]
+    forward, gradient = (
+        (getattr(plain[1], what) - getattr(plain[0], what)) / (large - small)
+        for what in ("forward", "gradient")
+    )
+    if gradient <= 0:
         return AuditRecord(slope=None, rest=None, example=0.0)
     few, many = (_Rehearsal(trial, task, data, size) for size in (small, large))
     try:
         few.run()
         many.run()
-        if many.charged <= few.charged:
+        # A forward pass is charged a third: on small networks it is more than that of a gradient.
+        unit = forward / COSTS["forward"]
+        due, more_due = (r.forward * unit + (r.charged - r.forward) * gradient for r in (few, many))
+        if more_due <= due:
             raise RuntimeError("the method asked for nothing that grows with a batch")
     except Exception as error:
-        return AuditRecord(slope=None, rest=None, example=_rounded(unit), error=text_of(error))
-    slope = (many.operations - few.operations) / (many.charged - few.charged)
-    rest = few.operations - slope * few.charged
+        return AuditRecord(slope=None, rest=None, example=_rounded(gradient), error=text_of(error))
+    slope = (many.operations - few.operations) / (more_due - due)
+    rest = few.operations - slope * due
     return AuditRecord(
-        slope=_rounded(slope / unit),
-        rest=_rounded(rest / (unit * task.batch_size)),
-        example=_rounded(unit),
+        slope=_rounded(slope),
+        rest=_rounded(rest / (gradient * task.batch_size)),
+        example=_rounded(gradient),
     )
 
 
@@ -119,13 +128,17 @@ def _sizes(task: Task) -> tuple[int, int]:
     return size, 2 * size
 
 
-def _plain(trial: Trial, task: Task, data: setup.Data, size: int) -> int:
-    """Operations of a plain gradient evaluation of a batch of `size`."""
-    model = setup.make_model(trial, task, data.train)
-    inputs, targets = next(resized(model.batches, size))
-    with counter() as operations:
-        task.problem.criterion(model.module(inputs), targets).backward()
-    return int(operations.get_total_flops())
+class _Plain:
+    """Operations of a forward pass and of a gradient evaluation of a batch, without a method."""
+
+    def __init__(self, trial: Trial, task: Task, data: setup.Data, size: int) -> None:
+        model = setup.make_model(trial, task, data.train)
+        inputs, targets = next(resized(model.batches, size))
+        with counter() as operations:
+            outputs = model.module(inputs)
+            self.forward = int(operations.get_total_flops())
+            task.problem.criterion(outputs, targets).backward()
+        self.gradient = int(operations.get_total_flops())
 
 
 def resized(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
@@ -153,61 +166,72 @@ class _Rehearsal:
         self._data = data
         self._size = size
         self.operations = 0
-        self.charged = 0.0
+        self.charged = self.forward = 0.0
 
     def run(self) -> None:
         """Count operations and charges of building the method and of its steps."""
         trial, task = self._trial, self._task
         model = setup.make_model(trial, task, self._data.train)
-        ledger = Ledger(STEPS * self._size)
-        with counter() as operations:
-            aside = _Uncounted(operations)
-            method = setup.build_method(trial, task, model, self._data.train)
-            ledger.factor = method.growth
-            meter(model.module, ledger)
-            source = BatchSource(resized(model.batches, self._size), ledger)
-            parts = method.parts
-            objective = Objective(
-                model.module,
-                task.problem.criterion,
-                source.key,
-                ledger,
-                parts.regularizers,
-                gradient_delay=task.problem.gradient_delay,
-            )
-            nothing: dict[str, Split | None] = {}
-            evaluator = Evaluator(
-                *(task.problem, model.module, parts.optimizer, parts.regularizers),
-                *(nothing, aside, model.hooks),
-            )
-            after_step = [r.after_step for r in parts.regularizers if r.overrides("after_step")]
-            switch_optimizer(parts.optimizer, training=True)
-            try:
-                for number in range(4 * STEPS):
-                    progress = min(1.0, ledger.spent / ledger.budget)
-                    if parts.schedule is not None:
-                        parts.schedule.apply(progress)
+        growth = setup.Growth(trial, task, model, self._data.train)
+        with counter() as building:
+            parts = setup.build_method(trial, task, model)
+        ratio = growth.ratio()
+        ledger = Ledger(STEPS * self._size * ratio, ratio)
+        meter(model.module, ledger)
+        source = BatchSource(resized(model.batches, self._size), ledger)
+        try:
+            with counter() as operations:
+                aside = _Uncounted(operations)
+                self._make_steps(model, parts, ledger, source, aside)
+        finally:
+            source.close()
+            unmeter(model.module)
+        counted = building.get_total_flops() + operations.get_total_flops()
+        self.operations = int(counted) - aside.operations
+        self.charged, self.forward = ledger.spent, ledger.spent_forward
+
+    def _make_steps(
+        self,
+        model: setup.Model,
+        parts: Parts,
+        ledger: Ledger,
+        source: BatchSource,
+        aside: _Uncounted,
+    ) -> None:
+        problem, module = self._task.problem, model.module
+        objective = Objective(
+            module,
+            problem.criterion,
+            source.key,
+            ledger,
+            parts.regularizers,
+            gradient_delay=problem.gradient_delay,
+        )
+        nothing: dict[str, Split | None] = {}
+        evaluator = Evaluator(
+            problem, module, parts.optimizer, parts.regularizers, nothing, aside, model.hooks
+        )
+        step: Callable[[Any], Any] = parts.optimizer.step
+        switch_optimizer(parts.optimizer, training=True)
+        try:
+            for number in range(4 * STEPS):
+                progress = min(1.0, ledger.spent / ledger.budget)
+                if parts.schedule is not None:
+                    parts.schedule.apply(progress)
+                for regularizer in parts.regularizers:
+                    regularizer.progress = progress
+                objective.next_batch()
+                step(objective)
+                with torch.no_grad():
                     for regularizer in parts.regularizers:
-                        regularizer.progress = progress
-                    objective.next_batch()
-                    step: Callable[[Any], Any] = parts.optimizer.step
-                    step(objective)
-                    with torch.no_grad():
-                        for hook in after_step:
-                            hook(model.module, parts.optimizer)
-                        if task.problem.overrides("constrain"):
-                            task.problem.constrain(model.module)
-                    if ledger.ended is not None:
-                        break
-                    if number % _EVALUATE_EVERY == 0:
-                        evaluator.rehearse()
-            except TrialEnds:
-                pass
-            finally:
-                source.close()
-                unmeter(model.module)
-        self.operations = int(operations.get_total_flops()) - aside.operations
-        self.charged = ledger.spent
+                        regularizer.after_step(module, parts.optimizer)
+                    problem.constrain(module)
+                if ledger.ended is not None:
+                    return
+                if number % _EVALUATE_EVERY == 0:
+                    evaluator.rehearse()
+        except TrialEnds:
+            return
 
 
 class _Uncounted:

@@ -97,8 +97,9 @@ class _Session:
         self._state_bytes: int | None = None
         #: an evaluation between two points, which counts if no later step ends within the budget
         self._last: tuple[float, float, float | None, Metrics] | None = None
-        #: what was spent when the model was last measured
+        #: what was spent when the model was last measured, and what the method's part in it cost
         self._measured_at = -1.0
+        self._evaluation_cost = 0.0
 
     def run(self) -> None:
         """The whole trial; raises whatever ends it early."""
@@ -108,9 +109,9 @@ class _Session:
         model = setup.make_model(self._trial, self._task, data.train)
         self._calibration = rounded(model.calibration)
         self._model = model.module
-        method = setup.build_method(self._trial, self._task, model, data.train)
-        self._ledger.factor = factor * method.growth
-        self._parts = method.parts
+        growth = setup.Growth(self._trial, self._task, model, data.train)
+        self._parts = setup.build_method(self._trial, self._task, model)
+        self._ledger.factor = factor * growth.ratio()
         meter(self._model, self._ledger)
         source = self._source = self._make_source(model)
         try:
@@ -221,18 +222,19 @@ class _Session:
 
     def _measure_step(self, cost: float) -> bool:
         """Evaluate after a step if a point is due; whether another step may follow."""
-        problem, spent = self._task.problem, self._ledger.spent
+        problem, ledger, budget = self._task.problem, self._ledger, self._budget
         if problem.measures_plasticity:
             with self._aside:
                 self._evaluator.measure_again()
         if not problem.online:
             if self._due():
                 self._record()
-            elif spent + cost > self._budget * (1 + TOLERANCE):
+            elif ledger.spent + cost + self._evaluation_cost > budget * (1 + TOLERANCE):
                 # A step like this one does not fit any more: this may be the last model to measure.
-                self._last = (spent, *self._measurement())
+                measurement = self._measurement()
+                self._last = (ledger.spent, *measurement)
         # A rest too small for anything is no rest.
-        return spent < self._budget * (1 - TOLERANCE) and not self._recorder.settled()
+        return ledger.spent < budget * (1 - TOLERANCE) and not self._recorder.settled()
 
     def _before_draw(self) -> None:
         """What a new batch does to the rest of the trial, wherever in a step it is drawn."""
@@ -273,11 +275,12 @@ class _Session:
 
     def _record(self) -> None:
         """Evaluate, and put the point on the curve; points passed over have the values before."""
-        spent = self._ledger.spent
         measurement = self._measurement()
-        if self._recorder.points:
-            self._fill(self._due() - 1)
-        self._add(spent, *measurement)
+        if not self._recorder.points:
+            self._add(0.0, *measurement)
+            return
+        self._fill(self._due() - 1)
+        self._add(self._ledger.spent, *measurement)
 
     def _add(self, spent: float, seconds: float, loss: float | None, metrics: Metrics) -> None:
         self._recorder.add(spent, seconds, loss, metrics)
@@ -302,7 +305,8 @@ class _Session:
         """Training seconds, training loss and metrics as of now."""
         spent = self._ledger.spent
         found = self._evaluator.measure(spent / self._budget)
-        self._measured_at = spent
+        self._measured_at = self._ledger.spent
+        self._evaluation_cost = self._ledger.spent - spent
         if self._ledger.ended is not None:
             raise self._ledger.ended
         self._refuse_lost_parameters()

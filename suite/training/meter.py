@@ -38,6 +38,8 @@ class Ledger:
     def __init__(self, budget: float, factor: float = 1.0) -> None:
         self.budget = budget
         self.spent = 0.0
+        #: the part of it that was charged for forward passes with gradients off
+        self.spent_forward = 0.0
         #: every charge is multiplied by it
         self.factor = factor
         #: cost of every forward pass, while it does not follow from gradients being on or off
@@ -105,10 +107,14 @@ def meter(model: nn.Module, ledger: Ledger) -> None:
                 return type(self).forward(self, *inputs, **named)
             finally:
                 ledger.measuring = True
-        cost = ledger.cost
-        if cost is None:
-            cost = COSTS["gradient"] if torch.is_grad_enabled() else COSTS["forward"]
-        ledger.charge(cost * len(inputs[0] if inputs else next(iter(named.values()))))
+        examples = len(inputs[0] if inputs else next(iter(named.values())))
+        if ledger.cost is not None:
+            ledger.charge(ledger.cost * examples)
+        elif torch.is_grad_enabled():
+            ledger.charge(COSTS["gradient"] * examples)
+        else:
+            ledger.charge(COSTS["forward"] * examples)
+            ledger.spent_forward += COSTS["forward"] * examples * ledger.factor
         return type(self).forward(self, *inputs, **named)
 
     # A bound method, so that a deep copy gets one that is bound to the copy.

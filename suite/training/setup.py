@@ -44,15 +44,6 @@ class Model:
     calibration: float
 
 
-@dataclass
-class Method:
-    """A built method, and how many times larger it has made the model."""
-
-    parts: Parts
-    #: operations of a forward pass after `attach` over those before, at least 1
-    growth: float
-
-
 def load(trial: Trial) -> Task:
     """The task of a trial, its files imported and all settings of the process made.
 
@@ -88,7 +79,7 @@ def make_model(trial: Trial, task: Task, train: Split) -> Model:
     return Model(module, batches, ModuleHooks(module), calibration)
 
 
-def build_method(trial: Trial, task: Task, model: Model, train: Split) -> Method:
+def build_method(trial: Trial, task: Task, model: Model) -> Parts:
     """The method of a trial, attached to its model."""
     info = TaskInfo(
         batch_size=task.batch_size,
@@ -96,13 +87,28 @@ def build_method(trial: Trial, task: Task, model: Model, train: Split) -> Method
         classes=task.problem.classes,
         generator=generator(trial, "method"),
     )
-    changes_model = any(kind == "regularizer" for kind, _ in trial.components)
-    example = _example(task, train) if changes_model else None
-    before = forward_operations(model.module, model.hooks, example)
     seed_everything(derive(trial.seed, "method"), trial.device)
-    parts = build(trial.components, trial.hyperparameters, model.module, info)
-    after = forward_operations(model.module, model.hooks, example)
-    return Method(parts, max(1.0, after / before) if before else 1.0)
+    return build(trial.components, trial.hyperparameters, model.module, info)
+
+
+class Growth:
+    """How many times as many operations a forward pass takes as before the method was attached.
+
+    Make it before the method is built. Only regularizers get to change the model.
+    """
+
+    def __init__(self, trial: Trial, task: Task, model: Model, train: Split) -> None:
+        attached = any(kind == "regularizer" for kind, _ in trial.components)
+        self._model = model
+        self._inputs = _example(task, train) if attached else None
+        self._before = self._operations()
+
+    def ratio(self) -> float:
+        """Operations now over those before, at least 1."""
+        return max(1.0, self._operations() / self._before) if self._before else 1.0
+
+    def _operations(self) -> int:
+        return forward_operations(self._model.module, self._model.hooks, self._inputs)
 
 
 def generator(trial: Trial, purpose: str) -> torch.Generator:
