@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -131,13 +131,13 @@ class Evaluator:
         with self._evaluated_model(exact=False):
             pass
 
+    def _runs_code(self, modules: Sequence[nn.Module]) -> bool:
+        """Whether anything but the task's own modules runs in an evaluation."""
+        return self._hooks is None or bool(self._averaging) or not self._hooks.are_all(modules)
+
     @contextmanager
     def _evaluated_model(self, exact: bool) -> Iterator[nn.Module]:
-        """The averaged model in evaluation mode, and everything as it was afterwards.
-
-        With `exact`, weights are compared bit by bit afterwards, else by torch's version counters,
-        which `.data` goes around.
-        """
+        """The averaged model in evaluation mode, and everything as it was afterwards."""
         modes = [(module, module.training) for module in self._model.modules()]
         switch_optimizer(self._optimizer, training=False)
         try:
@@ -155,7 +155,7 @@ class Evaluator:
                     if self._hooks is not None:
                         self._hooks.switch_off(modules)
                     try:
-                        before = _State(model, exact)
+                        before = _State(model, modules, exact and self._runs_code(modules))
                         yield model
                         before.compare()
                     finally:
@@ -190,12 +190,19 @@ class ModuleHooks:
     """
 
     def __init__(self, model: nn.Module) -> None:
+        self._modules = set(model.modules())
         self._own = {
             module: (OrderedDict(module._forward_hooks), OrderedDict(module._forward_pre_hooks))
             for module in model.modules()
             if module._forward_hooks or module._forward_pre_hooks
         }
         self._kept: list[tuple[Any, dict[int, Any], dict[int, Any]]] = []
+
+    def are_all(self, modules: Sequence[nn.Module]) -> bool:
+        """Whether these are modules of the task's own model, as the task made them."""
+        return self._modules.issuperset(modules) and not any(
+            "forward" in vars(module) for module in modules[1:]
+        )
 
     def switch_off(self, modules: Sequence[nn.Module]) -> None:
         """Take the method's hooks off these modules until `switch_on`."""
@@ -220,39 +227,56 @@ class ModuleHooks:
 
 
 class _State:
-    """The parameters and buffers of a model, to be compared later."""
+    """The parameters and buffers of a model, to be compared later.
 
-    def __init__(self, model: nn.Module, exact: bool) -> None:
+    Compared are the tensors themselves and torch's counters of changes in place, which are quick to
+    read; `.data` goes around the counters, and with `exact` the values are compared, too.
+    """
+
+    def __init__(self, model: nn.Module, modules: Sequence[nn.Module], exact: bool) -> None:
         self._model = model
-        self._tensors = self._named()
-        self._versions = {name: tensor._version for name, tensor in self._tensors.items()}
-        kept = self._tensors if exact else {}
-        self._values = {name: tensor.detach().clone() for name, tensor in kept.items()}
+        self._tensors = _tensors_of(modules)
+        self._versions = [tensor._version for tensor in self._tensors]
+        self._values = [tensor.detach().clone() for tensor in self._tensors] if exact else []
 
     def compare(self) -> None:
         """Raise ModelChanged with the first tensor that is not as it was."""
-        now = self._named()
-        for name in {**self._tensors, **now}:
-            if now.get(name) is not self._tensors.get(name):
-                self._refuse(name, "was replaced, added or removed")
-            if now[name]._version != self._versions[name]:
-                self._refuse(name, "was changed")
-            if name in self._values and not _same(now[name], self._values[name]):
-                self._refuse(name, "was changed")
+        now = _tensors_of(self._model.modules())
+        if len(now) != len(self._tensors):
+            self._refuse(self._tensors if len(now) < len(self._tensors) else now, now)
+        for before, after, version in zip(self._tensors, now, self._versions, strict=True):
+            if before is not after or after._version != version:
+                self._refuse([before, after], now)
+        for after, value in zip(now, self._values, strict=False):
+            if not _same(after, value):
+                self._refuse([after], now)
 
-    def _named(self) -> dict[str, Tensor]:
-        return dict([*self._model.named_parameters(), *self._model.named_buffers()])
-
-    def _refuse(self, name: str, how: str) -> None:
+    def _refuse(self, changed: Sequence[Tensor], now: Sequence[Tensor]) -> None:
+        known = {id(tensor) for tensor in self._tensors}
+        new = [tensor for tensor in now if id(tensor) not in known]
+        wanted = {id(tensor) for tensor in new or changed}
+        named = [*self._model.named_parameters(), *self._model.named_buffers()]
+        name = next((name for name, tensor in named if id(tensor) in wanted), "a parameter")
         raise ModelChanged(
-            f"'{name}' {how} during an evaluation. An evaluation must leave the model as it is: "
-            "change weights in a step or in 'after_step'"
+            f"'{name}' was changed, replaced or removed during an evaluation. An evaluation must "
+            "leave the model as it is: change weights in a step or in 'after_step'"
         )
+
+
+def _tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """Parameters and buffers; named_parameters() takes several times as long."""
+    return [
+        tensor
+        for module in modules
+        for group in (module._parameters, module._buffers)
+        for tensor in group.values()
+        if tensor is not None
+    ]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
     # NaN equals NaN here: a run that diverges is another finding.
-    return one.shape == other.shape and bool(torch.allclose(one, other, 0.0, 0.0, equal_nan=True))
+    return torch.equal(one, other) or torch.allclose(one, other, 0.0, 0.0, equal_nan=True)
 
 
 def switch_optimizer(optimizer: torch.optim.Optimizer, *, training: bool) -> None:
