@@ -151,10 +151,10 @@ def test_protocol_table() -> None:
     }
 
 
-def test_price_table() -> None:
+def test_cost_table() -> None:
     rows = table("protocol.md", "| what a method asks for")
-    fractions = {"1/3": 1 / 3, "2/3": 2 / 3, "1": 1.0, "2": 2.0}
-    said = {what.split(":")[0]: fractions[price] for what, (price,) in rows.items()}
+    fractions = {"1/3": 1 / 3, "1": 1.0, "3": 3.0}
+    said = {what.split(":")[0]: fractions[cost] for what, (cost,) in rows.items()}
     assert said == pytest.approx(COSTS)
 
 
