@@ -14,7 +14,7 @@ from suite.errors import DamagedData, MissingData
 from suite.home import data_folder
 
 if TYPE_CHECKING:
-    from suite.data.catalog import Check, Dataset
+    from suite.data.dataset import Check, Dataset
     from suite.problems.task import Task
 
 

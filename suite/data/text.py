@@ -6,10 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.data import catalog
-from suite.data.catalog import Check, Dataset
+from suite.data.dataset import Check, Dataset
 from suite.data.download import Remote, download
-from suite.errors import DamagedData, UsageError
+from suite.errors import DamagedData
 
 
 @dataclass(frozen=True)
@@ -60,18 +59,6 @@ class TextSet(Dataset):
             ) from error
         kind = "official file" if canonical else "another text"
         return Text(text, digest[:16], canonical, f"{self.title}, {kind}")
-
-
-def load_text(name: str, folder: Path) -> Text:
-    """A text from a data folder; never downloads. Raises MissingData."""
-    return _spec(name).load(folder)
-
-
-def _spec(name: str) -> TextSet:
-    spec = catalog.get(name)
-    if not isinstance(spec, TextSet):
-        raise UsageError(f"the data set '{name}' is not one text.")
-    return spec
 
 
 DATASETS: tuple[TextSet, ...] = (

@@ -12,17 +12,18 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from io import BufferedRandom
+from io import FileIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from suite.data import catalog
-from suite.data.catalog import Check, Dataset
+from suite import atomic
+from suite.data.dataset import Check, Dataset
 from suite.data.download import DownloadFailed
-from suite.data.locks import locked, write_atomically
+from suite.data.locks import locked
+from suite.data.space import full_disk_named, write_all
 from suite.data.transfer_view import make_transfer_view
-from suite.errors import DamagedData, MissingData, UsageError
+from suite.errors import DamagedData, MissingData
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -70,7 +71,8 @@ class Index:
     def write(self, path: Path) -> None:
         """Replace the file; it is never half written."""
         content = json.dumps(asdict(self), indent=1).encode()
-        write_atomically(path, lambda file: _write_down(file, content))
+        with full_disk_named(path.parent):
+            atomic.write(path, lambda file: file.write(content))
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,8 @@ class TokenSet(Dataset):
             if self.is_there(folder):
                 return
             try:
-                self._tokenize(target.parent)
+                with full_disk_named(_hub_cache(), settings="HF_HOME"):
+                    self._tokenize(target.parent)
             except ImportError as error:
                 raise MissingData(
                     f"{self.title} needs packages that are not installed ({error}): "
@@ -209,7 +212,8 @@ class TokenSet(Dataset):
             raise DamagedData(f"{place} was begun with other settings. Delete it.")
         if not index.complete:
             index = self._append(index, index_file, part)
-        os.replace(part, place / _TOKENS)
+        with full_disk_named(place):
+            os.replace(part, place / _TOKENS)
 
     def _append(self, index: Index, index_file: Path, part: Path) -> Index:
         if not index.revision:
@@ -220,14 +224,15 @@ class TokenSet(Dataset):
             documents.load_state_dict(index.state)
         total = None if self.limit is None else self.limit * _BYTES
         with (
-            part.open("r+b" if part.exists() else "w+b") as file,
+            part.open("r+b" if part.exists() else "w+b", buffering=0) as file,
             make_transfer_view(f"{self.name} tokens", index.tokens * _BYTES, total) as view,
         ):
             digest = _reread(file, index, part)
             for texts in _batches(documents, self.stride):
                 content = self._encode(texts, tokenizer, separator, index.tokens)
                 digest.update(content)
-                _write_down(file, content)
+                write_all(file, content, part.parent)
+                os.fsync(file.fileno())  # the index may only name what is on the disk
                 tokens = index.tokens + len(content) // _BYTES
                 complete = tokens == self.limit
                 index = replace(
@@ -256,14 +261,6 @@ class TokenSet(Dataset):
         return np.array(found[:room], dtype="<u2").tobytes()
 
 
-def load_tokens(name: str, folder: Path) -> TokenFile:
-    """A corpus's tokens from a data folder; never downloads. Raises MissingData."""
-    spec = catalog.get(name)
-    if not isinstance(spec, TokenSet):
-        raise UsageError(f"the data set '{name}' is not made of tokens.")
-    return spec.load(folder)
-
-
 def check_gpt2(tokenizer: Tokenizer) -> None:
     """Raises DamagedData if a tokenizer is not GPT-2's, by its size and known encodings."""
     # A document that spells the separator means the letters, not the end of the document.
@@ -284,7 +281,12 @@ def _batches(documents: Iterable[dict[str, Any]], size: int) -> Iterator[list[st
         yield texts
 
 
-def _reread(file: BufferedRandom, index: Index, part: Path) -> Any:
+def _hub_cache() -> Path:
+    """Where the hub's client keeps what it downloads."""
+    return Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+
+
+def _reread(file: FileIO, index: Index, part: Path) -> Any:
     """The hash of what the index vouches for; drops what was written after it."""
     file.truncate(index.tokens * _BYTES)
     digest = hashlib.file_digest(file, "sha256")
@@ -292,13 +294,6 @@ def _reread(file: BufferedRandom, index: Index, part: Path) -> Any:
         raise DamagedData(f"{part} has changed since it was written. Delete {part.parent}.")
     file.seek(0, os.SEEK_END)
     return digest
-
-
-def _write_down(file: BinaryIO, content: bytes) -> None:
-    """Write, and wait until it is on the disk: the index may only name what is there."""
-    file.write(content)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 DATASETS: tuple[TokenSet, ...] = (

@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from suite.data import catalog
-from suite.data.tokens import GPT2_SEPARATOR, Index, check_gpt2, load_tokens
+from suite.data import catalog, load_tokens
+from suite.data.tokens import GPT2_SEPARATOR, Index, check_gpt2
 from suite.errors import DamagedData, MissingData, UsageError
 from tests.corpora import local_tokens, write_corpus, write_tokens
 
