@@ -25,8 +25,12 @@ def is_full(error: BaseException | None) -> bool:
 
 def no_space(folder: Path, needed: int | None = None) -> str:
     """What is wrong, without a full stop: "there is no space left in <folder>: 12 MB are free"."""
-    more = "" if needed is None else f"{human_size(needed)} more are needed, "
-    return f"there is no space left in {folder}: {more}{human_size(_free(folder))} are free"
+    free = human_size(_free(folder))
+    if needed is None:  # what was written last is removed by now, so there may be some space again
+        return f"there is no space left in {folder}: {free} are free, and more is needed"
+    return (
+        f"there is no space left in {folder}: {human_size(needed)} more are needed, {free} are free"
+    )
 
 
 def _free(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""Data in one place: a catalog of data sets, their download, and the same tensors every time.
+"""Data sets: their catalog, their download, and loading them as tensors.
 
 Names are loaded when they are first used, so that `suite data --help` needs no torch.
 """

@@ -1,4 +1,4 @@
-"""What a data set is: its description for people, its place in a data folder, and getting it.
+"""What a data set is: its description, its place in a data folder, and fetching it.
 
 Importing this needs no torch.
 """
@@ -16,13 +16,13 @@ from suite.errors import MissingData
 from suite.home import data_folder
 from suite.words import human_size
 
-#: what is larger is fetched only by `suite data fetch`
+#: larger data is fetched only by `suite data fetch`
 AUTOMATIC_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
 class Check:
-    """What data really is: `canonical` says that it is the data that tasks are defined on."""
+    """What was found: `canonical` says that it is the data that tasks are defined on."""
 
     fingerprint: str
     canonical: bool
@@ -35,51 +35,51 @@ class Dataset(ABC):
 
     name: str
     title: str
-    #: what a download transfers, about
+    #: approximate size of the download
     bytes: int
     licence: str
-    #: home page, for people
+    #: home page
     url: str
-    #: what a folder must hold, to say so when it is missing
+    #: what a folder must hold, for messages
     layout: str
 
     @abstractmethod
     def is_there(self, folder: Path) -> bool:
-        """Whether the folder holds it, by its names; nothing is read."""
+        """Whether the folder holds it, by the names of its files; nothing is read."""
 
     @abstractmethod
     def fetch(self, folder: Path) -> None:
-        """Download what is missing and make it ready to load; nothing to do when it is there.
+        """Download what is missing and make it ready to load.
 
-        Raises MissingData. A transfer that was interrupted goes on where it stopped.
+        Raises MissingData. An interrupted transfer is resumed.
         """
 
     @abstractmethod
     def check(self, folder: Path) -> Check:
-        """Read all of it anew and say what it is.
+        """Read all of it again and describe it.
 
-        Raises DamagedData if it cannot be used as it is, MissingData if it is not there.
+        Raises DamagedData if it cannot be used, MissingData if it is missing.
         """
 
     def seen(self, folder: Path) -> Check | None:
-        """What is known of it without reading it all; None if it has not been read yet."""
+        """What an earlier reading found; None if there was none."""
         return None
 
     @property
     def automatic(self) -> bool:
-        """Whether a run fetches it on its own."""
+        """Whether `suite run` fetches it."""
         return self.bytes < AUTOMATIC_BYTES
 
     @property
     def needs(self) -> str:
-        """For lists of tasks: what it is and what it costs to get."""
+        """For lists of tasks: its title, and how large its download is."""
         how = "downloaded once" if self.automatic else f"`suite data fetch {self.name}`"
         return f"{self.title} ({human_size(self.bytes)}, {how})"
 
     def prepare(self, folder: Path) -> None:
-        """Make it ready before any trial starts: fetch what is small, refuse what is large.
+        """Make it ready before any trial starts: fetch it if it is small, else refuse.
 
-        Raises MissingData with the command that gets it.
+        Raises MissingData with the command that fetches it.
         """
         if self.is_there(folder):
             self.fetch(folder)  # it may still have to be decoded
@@ -89,7 +89,7 @@ class Dataset(ABC):
             raise self.missing(folder)
 
     def obtain(self, folder: Path) -> None:
-        """Fetch it after one line that says what is downloaded; one clear message if that fails."""
+        """Fetch it, after one line about size and licence; a failure is one MissingData."""
         print(
             f"{self.title}: {human_size(self.bytes)} to download into {folder}. "
             f"Licence: {self.licence} ({self.url}).",
@@ -110,8 +110,8 @@ class Dataset(ABC):
     def help(self, folder: Path) -> str:
         """How to get it."""
         return (
-            f"`{self.command(folder)}` gets it ({human_size(self.bytes)}; an interrupted download "
-            "goes on where it stopped). Or give the folder that holds it with --data-dir or "
+            f"`{self.command(folder)}` fetches it ({human_size(self.bytes)}; an interrupted "
+            "download is resumed). Or give the folder that holds it with --data-dir or "
             f"SUITE_DATA_DIR: {self.layout}."
         )
 

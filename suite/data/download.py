@@ -1,6 +1,6 @@
-"""Downloading one file over HTTP: resumed where it stopped, checked, and never half there.
+"""Downloading one file over HTTP: resumed where it stopped, and checked.
 
-What has come lies in `<name>.part` beside the target until its checksum is right. The standard
+The file has the name `<name>.part` until it is complete and its checksum is right. The standard
 library's client is used: it honours the usual proxy variables and adds no dependency.
 """
 
@@ -27,7 +27,7 @@ from suite.data.transfer_view import make_transfer_view
 from suite.errors import MissingData
 from suite.words import duration
 
-#: without a byte for so long, the server counts as stalled
+#: a server that sends nothing for so long counts as stalled
 STALLED_SECONDS = 60.0
 #: before the next attempt after a transfer that broke off; doubled for each time in a row that the
 #: server was busy
@@ -41,7 +41,7 @@ _CHUNK = 1 << 18
 
 
 class DownloadFailed(MissingData):
-    """A download failed: what, from where, why, and what to do."""
+    """A download failed: the text names the file, the addresses and the reasons."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Remote:
 
 
 class _Failed(Exception):
-    """This address does not give the file; the text says why."""
+    """This address does not give the file; the text gives the reason."""
 
 
 class _Busy(Exception):
@@ -72,7 +72,7 @@ class _BrokeOff(Exception):
 
 
 def download(remote: Remote, target: Path) -> None:
-    """Make `target` the file with this checksum; nothing to do if it is.
+    """Download the file to `target`, unless it is already there with this checksum.
 
     When several processes ask for it, one transfers it and the others wait. Raises DownloadFailed.
     """
@@ -92,14 +92,14 @@ def download(remote: Remote, target: Path) -> None:
 
 
 def checksum_of(path: Path, like: str) -> str:
-    """The checksum of a file in the notation, and with the algorithm, of another."""
+    """The checksum of a file, with the algorithm and in the notation of another checksum."""
     algorithm = like.split(":")[0]
     with path.open("rb") as file:
         return f"{algorithm}:{hashlib.file_digest(file, algorithm).hexdigest()}"
 
 
 def _transfer(url: str, remote: Remote, part: Path) -> None:
-    """Bring the whole file into `part`, in as many attempts as bring anything new."""
+    """Download the whole file into `part`; attempts go on as long as each brings something new."""
     from_earlier = _size(part)
     refused = 0
     while True:
@@ -123,9 +123,9 @@ def _transfer(url: str, remote: Remote, part: Path) -> None:
         if not from_earlier:
             raise _Failed(
                 f"its checksum is {found}, not {remote.checksum}: the file there has changed, or "
-                "something between here and there replaces it"
+                "a proxy replaces it"
             )
-        from_earlier = 0  # the beginning may be of another version: once more, from the start
+        from_earlier = 0  # the part may be of another version: once more, from the start
 
 
 def _wait(busy: _Busy, refused: int) -> None:
@@ -149,7 +149,7 @@ def _attempt(url: str, remote: Remote, part: Path) -> None:
             urllib.request.Request(url, headers=headers), timeout=STALLED_SECONDS
         ) as response:
             if response.status != http.client.PARTIAL_CONTENT:
-                start = 0  # the server knows no ranges, and sends all of it
+                start = 0  # the server supports no ranges and sends all of it
             length = response.headers["Content-Length"]
             total = start + int(length) if length and length.isdigit() else remote.size
             if remote.size is not None and total != remote.size:
@@ -168,7 +168,7 @@ def _attempt(url: str, remote: Remote, part: Path) -> None:
         else:
             raise _Failed(f"the server answered {error.code} {error.reason}") from error
     except TimeoutError as error:
-        raise _BrokeOff(f"nothing came for {STALLED_SECONDS:g} seconds") from error
+        raise _BrokeOff(f"no data for {STALLED_SECONDS:g} seconds") from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, TimeoutError):
             raise _BrokeOff(f"no answer for {STALLED_SECONDS:g} seconds") from error
@@ -180,7 +180,7 @@ def _attempt(url: str, remote: Remote, part: Path) -> None:
 def _settle_range(
     error: urllib.error.HTTPError, url: str, remote: Remote, part: Path, start: int
 ) -> None:
-    """The server has nothing after `start`: either that is all of it, or the part is wrong."""
+    """The server has nothing after `start`: the part is complete, or it is of another file."""
     error.close()
     if error.headers.get("Content-Range", "") != f"bytes */{start}":
         part.unlink()
@@ -225,7 +225,7 @@ def _too_much(remote: Remote, part: Path) -> _Failed:
 def _save(
     response: http.client.HTTPResponse, remote: Remote, part: Path, start: int, total: int | None
 ) -> None:
-    """Append what comes from `start` on."""
+    """Append the body to the part, which then ends at `start` or is empty."""
     label = part.name.removesuffix(".part")
     most = remote.most if total is None else total
     with _open(part, "ab" if start else "wb") as file:

@@ -1,4 +1,4 @@
-"""Image files to tensors: the same ones whatever the layout.
+"""Image files to tensors, which do not depend on the layout of the files.
 
 Official files are read by torchvision. CIFAR-10 is also read from image folders
 (`cifar10/{train,test}/<class>/*.{png,jpg}`). The images of each split are sorted by class and
@@ -55,7 +55,7 @@ _Arrays = tuple[np.ndarray, np.ndarray]
 def _read(
     source: ImageSource, found: Found, scratch: Path, advice: str
 ) -> tuple[list[_Arrays], bool]:
-    """Images (N, H, W, C) and labels (N,) of both splits, and whether checksums vouch for them."""
+    """Images (N, H, W, C) and labels (N,) of both splits, and whether checksums were verified."""
     if found.layout == "folders":
         assert isinstance(source, CifarSource)
         splits = (found.path / split for split in ("train", "test"))
@@ -77,7 +77,7 @@ def _read(
 
 
 def _read_archives(source: IdxSource, archives: Path, scratch: Path) -> list[_Arrays]:
-    """Archives, unpacked for torchvision: it would unpack them where they lie, and keep that."""
+    """Archives, unpacked elsewhere: torchvision would unpack them in the data folder."""
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as unpacked:
         place = Path(unpacked) / source.place
@@ -112,7 +112,7 @@ def _read_folders(classes: tuple[str, ...], split: Path, advice: str) -> _Arrays
             try:
                 with Image.open(path) as image:
                     pixels = np.asarray(image.convert("RGB"))
-            except (OSError, SyntaxError) as error:  # Pillow's two ways to refuse a broken file
+            except (OSError, SyntaxError) as error:  # what Pillow raises for a broken file
                 raise DamagedData(f"{path} cannot be read as an image: {error}") from error
             if pixels.shape != (32, 32, 3):
                 height, width = pixels.shape[:2]

@@ -1,8 +1,7 @@
 """Where images come from: their files in a data folder and on the web, fetched and unpacked.
 
 Importing this needs no torch. Addresses and MD5 sums are those of torchvision's classes. A data
-folder holds torchvision's own layout, so that data that is already there for torchvision is used as
-it is.
+folder holds torchvision's own layout, so that data that torchvision downloaded is used as it is.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _IDX_FILES = tuple(
 
 
 class Found(NamedTuple):
-    """Where a data set lies: as `files` that torchvision reads, packed `archives`, or `folders`."""
+    """Where a data set is: as `files` that torchvision reads, packed `archives`, or `folders`."""
 
     path: Path
     layout: str
@@ -55,11 +54,11 @@ class ImageSource(ABC):
 
     @abstractmethod
     def locate(self, folder: Path) -> Found | None:
-        """Where they lie in a data folder; the official files come first."""
+        """Where they are in a data folder; official files take precedence."""
 
     @abstractmethod
     def download(self, folder: Path, most: int) -> None:
-        """Bring the official files into the folder, each of at most so many bytes.
+        """Download the official files into the folder, each of at most `most` bytes.
 
         Raises DownloadFailed, or NoSpace if the disk is full.
         """
@@ -76,7 +75,7 @@ class ImageSource(ABC):
 class CifarSource(ImageSource):
     """One tar archive of pickled arrays, or image folders `<images>/{train,test}/<class>/*`."""
 
-    #: there when everything is there
+    #: present if all files are
     test_file: str
     #: place of the image folders, where they are read
     images: str = ""
@@ -104,9 +103,9 @@ class CifarSource(ImageSource):
                 archive.unlink()
 
     def _unpack(self, archive: Path, folder: Path) -> None:
-        """Unpack beside the place and move: what is in place is complete."""
+        """Unpack beside the place, then move: what is in place is complete."""
         beside = folder / f".{self.place}.unpacking"
-        shutil.rmtree(beside, ignore_errors=True)  # left by a process that was killed
+        shutil.rmtree(beside, ignore_errors=True)  # left by a killed process
         try:
             with full_disk_named(folder), tarfile.open(archive) as tar:
                 tar.extractall(beside, filter="data")
@@ -139,7 +138,7 @@ class IdxSource(ImageSource):
                 download(Remote(urls, f"md5:{md5}", most=most), folder / self.place / name)
 
     def official(self, place: Path) -> bool:
-        """Whether the archives are, to the bit, those that torchvision expects."""
+        """Whether the archives have the MD5 sums that torchvision expects."""
         return all(_has_md5(place / name, md5) for name, md5 in self.torchvision_class.resources)
 
     def unpack(self, place: Path, to: Path) -> None:

@@ -30,7 +30,7 @@ from suite.home import home
 if TYPE_CHECKING:
     from suite.data.split import Split
 
-#: in the names of cached files: another number makes everything be decoded again
+#: in the names of cached files: with another number all data is decoded again
 _CACHE_FORMAT = 2
 
 
@@ -40,9 +40,9 @@ class Images:
 
     `fingerprint` is a SHA-256 over the tensors that are used. `canonical` says that the files
     have the MD5 sums that torchvision states for the official distribution, or that the images
-    have the fingerprint of the official ones where the catalog knows it. Image folders never count
-    as canonical, because nothing tells a lossless copy from a re-encoded one but the fingerprint,
-    which a lossless copy shares with the official files.
+    have the fingerprint of the official ones where the catalog knows it. Image folders count as
+    canonical only by that fingerprint: no checksum distinguishes a lossless copy from a re-encoded
+    one.
     """
 
     train: Split
@@ -57,7 +57,7 @@ class ImageSet(Dataset):
     """Images with labels."""
 
     source: ImageSource
-    #: fingerprint of the canonical images, where it is known: other packagings then count, too
+    #: fingerprint of the canonical images, if known: it makes other packagings canonical too
     canonical: str = ""
 
     def is_there(self, folder: Path) -> bool:
@@ -82,7 +82,7 @@ class ImageSet(Dataset):
     def load(self, folder: Path, *, train: int = 1, test: int = 1) -> Images:
         """The images, from the cache if they were decoded before.
 
-        Raises MissingData if they are not there, DamagedData if files are damaged or if there are
+        Raises MissingData if they are missing, DamagedData if files are damaged or if there are
         fewer than `train` training or `test` test images.
         """
         import torch
@@ -134,7 +134,7 @@ class ImageSet(Dataset):
             atomic.write(path, lambda file: torch.save(values, file))
 
     def _describe(self, values: dict[str, Any]) -> Check:
-        """What decoded images are."""
+        """The description of decoded images."""
         canonical = values["official"] or values["fingerprint"] == self.canonical
         kind = "official files" if canonical else "unverified files"
         if values["layout"] == "folders":
@@ -143,7 +143,7 @@ class ImageSet(Dataset):
 
 
 def _listing_hash(found: Found) -> str:
-    """A hash of every file's path, size and time of change: a new one is decoded anew."""
+    """A hash of every file's path, size and time of change: changed files are decoded again."""
     digest = hashlib.sha256(f"{_CACHE_FORMAT} {found.path}".encode())
     for path, status in sorted(_files(found.path)):
         digest.update(f"\0{path}\0{status.st_size}\0{status.st_mtime_ns}".encode())

@@ -13,7 +13,7 @@ from suite.errors import MissingData
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """One process at a time makes `target`; the lock of a process that dies is free again.
+    """One process at a time makes `target`; the lock ends with its process.
 
     Makes the folder. Raises MissingData if it cannot be written to.
     """

@@ -1,4 +1,4 @@
-"""Texts that are one small file: fetched, checked, and read whole."""
+"""Texts of one small file each: fetched, checked and read as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from suite.errors import DamagedData
 
 @dataclass(frozen=True)
 class Text:
-    """A text, with what tells it from another: `fingerprint` is from its SHA-256."""
+    """A text, and what distinguishes it: `fingerprint` is the beginning of its SHA-256."""
 
     text: str
     fingerprint: str
@@ -43,7 +43,7 @@ class TextSet(Dataset):
         return self.check(folder)  # small enough
 
     def load(self, folder: Path) -> Text:
-        """The text. Raises MissingData if the file is not there, DamagedData if it is not text."""
+        """The text. Raises MissingData if the file is missing, DamagedData if it is not text."""
         path = folder / self.file
         if not path.is_file():
             raise self.missing(folder)
@@ -54,7 +54,7 @@ class TextSet(Dataset):
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
             raise DamagedData(
-                f"{path} is no UTF-8 text ({error}). Delete it, so that it is downloaded again. "
+                f"{path} is not UTF-8 text ({error}). Delete it, so that it is downloaded again. "
                 f"{self.help(folder)}"
             ) from error
         kind = "official file" if canonical else "another text"

@@ -39,17 +39,21 @@ def test_other_errors():
 
 
 def test_what_torch_makes_of_it():
-    full = open("/dev/full", "wb")
-    with pytest.raises(RuntimeError) as caught:
+    with (
+        suppress(OSError),  # from what the buffer still holds
+        open("/dev/full", "wb") as full,
+        pytest.raises(RuntimeError) as caught,
+    ):
         torch.save(torch.zeros(100_000), full)
-    with suppress(OSError):  # what the buffer still holds
-        full.close()
     assert disk.is_full(caught.value)
 
 
 def test_the_words(tmp_path, monkeypatch):
     free = human_size(disk.shutil.disk_usage(tmp_path).free)
     missing = tmp_path / "not" / "there"
-    assert disk.no_space(missing) == f"there is no space left in {missing}: {free} are free"
+    assert (
+        disk.no_space(missing)
+        == f"there is no space left in {missing}: {free} are free, and more is needed"
+    )
     text = disk.no_space(tmp_path, 12_000_000)
     assert text.startswith(f"there is no space left in {tmp_path}: 12 MB more are needed, ")

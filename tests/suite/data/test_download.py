@@ -261,7 +261,7 @@ def test_a_server_that_stalls_keeps_what_came(target):
         assert len(site.requests) == 3
         target.unlink()
         site.stalls_after = 0
-        assert "nothing came for 0.5 seconds" in failure(remote(site.url), target)
+        assert "no data for 0.5 seconds" in failure(remote(site.url), target)
 
 
 def test_a_server_that_stalls_for_good_leaves_a_part_to_go_on_from(target, part):

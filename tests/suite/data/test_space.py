@@ -53,9 +53,9 @@ def home(tmp_path, monkeypatch):
 
 def fill(folder: Path, leave: int = 0) -> None:
     """Take all space of the folder but `leave` bytes, in whole pages."""
-    with (folder / "other").open("wb", buffering=0) as file:
-        with pytest.raises(OSError, match="No space left"):
-            deque(file.write(b"x" * 4096) for _ in count())
+    other = (folder / "other").open("wb", buffering=0)
+    with other, pytest.raises(OSError, match="No space left"):
+        deque(other.write(b"x" * 4096) for _ in count())
     os.truncate(folder / "other", (folder / "other").stat().st_size - leave)
 
 
@@ -67,7 +67,7 @@ def no_space(action, *arguments, folder: Path, settings: str = "SUITE_HOME or --
     text = str(caught.value)
     assert f"there is no space left in {folder}: " in text
     assert text.endswith(
-        " are free. Free some space, or choose another folder with "
+        ". Free some space, or choose another folder with "
         f"{settings}; nothing that was downloaded is lost."
     )
     assert "damaged" not in text
@@ -163,7 +163,7 @@ def test_a_download_keeps_its_part_and_goes_on(small, length):
         wanted = Remote((site.url,), f"sha256:{hashlib.sha256(body).hexdigest()}")
         no_space(download.download, wanted, small / "file", folder=small)
         came = (small / "file.part").stat().st_size
-        assert came == (0 if length else SIZE // 4)  # with a length, nothing is begun
+        assert came == (0 if length else SIZE // 4)  # with a length, nothing is transferred
         (small / "other").unlink()
         download.download(wanted, small / "file")
     assert site.requests[-1] == ("" if length else f"bytes={came}-")
