@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-_HOME = {
+_MODULE_OF = {
     "CIFAR10_CLASSES": "suite.data.image_sources",
     "GPT2_TOKENS": "suite.data.tokens",
     "Images": "suite.data.images",
@@ -20,7 +20,7 @@ _HOME = {
     "load_text": "suite.data.load",
     "load_tokens": "suite.data.load",
 }
-__all__ = [*_HOME]
+__all__ = [*_MODULE_OF]
 
 if TYPE_CHECKING:
     from suite.data.image_sources import CIFAR10_CLASSES as CIFAR10_CLASSES
@@ -36,6 +36,6 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(_MODULE_OF[name]), name)
     raise AttributeError(f"module 'suite.data' has no attribute {name!r}")

@@ -150,8 +150,8 @@ def _attempt(url: str, remote: Remote, part: Path) -> None:
         ) as response:
             if response.status != http.client.PARTIAL_CONTENT:
                 start = 0  # the server supports no ranges and sends all of it
-            length = response.headers["Content-Length"]
-            total = start + int(length) if length and length.isdigit() else remote.size
+            length = _number(response.headers["Content-Length"])
+            total = remote.size if length is None else start + length
             if remote.size is not None and total != remote.size:
                 raise _Failed(
                     f"the server has {total:,} bytes of it, not {remote.size:,}: another version"
@@ -208,12 +208,20 @@ class _HttpRedirects(urllib.request.HTTPRedirectHandler):
 def _pause_asked_for(headers: Message) -> float:
     """The header Retry-After in seconds from now, which gives them or a date; 0 without it."""
     text = headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(text)
+    seconds = _number(text)
+    if seconds is not None:
+        return seconds
     try:
         return email.utils.parsedate_to_datetime(text).timestamp() - time.time()
     except ValueError:
         return 0.0
+
+
+def _number(text: str | None) -> int | None:
+    """The whole number in a header; None if there is none, or an absurd one."""
+    if text is None or not (text.isascii() and text.isdecimal()) or len(text) > 18:
+        return None
+    return int(text)
 
 
 def _too_much(remote: Remote, part: Path) -> _Failed:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import errno
+from collections import namedtuple
 from contextlib import suppress
 
 import pytest
 import torch
 
 from suite import disk
-from suite.words import human_size
 
 
 def raised(first, *others):
@@ -48,12 +48,30 @@ def test_what_torch_makes_of_it():
     assert disk.is_full(caught.value)
 
 
-def test_the_words(tmp_path, monkeypatch):
-    free = human_size(disk.shutil.disk_usage(tmp_path).free)
-    missing = tmp_path / "not" / "there"
-    assert (
-        disk.no_space(missing)
-        == f"there is no space left in {missing}: {free} are free, and more is needed"
+@pytest.fixture
+def asked(monkeypatch):
+    """The folders whose free space was asked for: each has 1,000 bytes."""
+    usage = namedtuple("usage", "total used free")
+    folders = []
+
+    def disk_usage(folder):
+        folders.append(folder)
+        return usage(10**6, 10**6 - 1000, 1000)
+
+    monkeypatch.setattr(disk.shutil, "disk_usage", disk_usage)
+    return folders
+
+
+def test_the_words(tmp_path, asked):
+    assert disk.no_space(tmp_path) == (
+        f"there is no space left in {tmp_path}: 1.0 kB are free, and more is needed"
     )
-    text = disk.no_space(tmp_path, 12_000_000)
-    assert text.startswith(f"there is no space left in {tmp_path}: 12 MB more are needed, ")
+    assert disk.no_space(tmp_path, 12_000_000) == (
+        f"there is no space left in {tmp_path}: 12 MB more are needed, 1.0 kB are free"
+    )
+
+
+def test_a_folder_that_does_not_exist_yet(tmp_path, asked):
+    missing = tmp_path / "not" / "there"
+    assert f"no space left in {missing}:" in disk.no_space(missing)
+    assert asked == [tmp_path]

@@ -135,6 +135,13 @@ def test_wrong_content_is_not_kept(target):
     assert not target.with_name("file.bin.part").exists()
 
 
+@pytest.mark.parametrize("length", ["\xb2", "9" * 5000, "-1", "many"])
+def test_a_length_that_is_no_number(target, length):
+    with serving(BODY, length=False, headers={"Content-Length": length}) as site:
+        download(remote(site.url), target)
+    assert target.read_bytes() == BODY
+
+
 def test_another_size_is_noticed_before_the_transfer(target):
     with serving(BODY) as site:
         text = failure(remote(site.url, size=1_000_000), target)
@@ -196,7 +203,9 @@ def test_the_pause_that_a_server_asks_for(target, pauses, as_date):
     assert target.read_bytes() == BODY
 
 
-@pytest.mark.parametrize("header", ["soon", "-5", "Thu, 01 Jan 1970 00:00:00 GMT", ""])
+@pytest.mark.parametrize(
+    "header", ["soon", "-5", "\xb2", "9" * 5000, "Thu, 01 Jan 1970 00:00:00 GMT", ""]
+)
 def test_a_pause_that_says_nothing_changes_nothing(target, pauses, header):
     with serving(BODY, first=[429], headers={"Retry-After": header}) as site:
         download(remote(site.url), target)
