@@ -45,14 +45,14 @@ _HEAD = """# The full tasks, exercised
 
 <!-- Written by scripts/exercise_full_tasks.py: run it again on other data or another machine. -->
 
-What a few steps of every full task did, so that a reader knows which of them have met real data.
-AdamW with its defaults; each task has its own network, loss, stream and metrics. Where the data
-comes from files, batches and sets are smaller, and tasks whose steps take long made few. It is no
-result: budgets and targets of tasks without a [calibration](tasks.md) are those of the literature,
-and have not been measured here.
+A few steps of every full task, to show which tasks have run on real data. The method is AdamW with
+its defaults; each task has its own network, loss, stream and metrics. Where the data comes from
+files, batches and sets are smaller, and tasks with slow steps made fewer steps. These are not
+results: budgets and targets of tasks without a [calibration](tasks.md) come from the literature and
+have not been measured here.
 
 `python scripts/exercise_full_tasks.py --data-dir DIR`, some rows with `--steps`, last on {day}, one
-core of an {machine}. Other work may have run beside it, so that an idle core takes less.
+core of an {machine}. Other work may have run at the same time; an idle core takes less.
 
 | task | data | batch | steps | training loss | metric on test data | seconds a step | memory, MB |
 |---|---|---|---|---|---|---|---|

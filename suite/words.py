@@ -1,4 +1,4 @@
-"""Sizes and times as people say them."""
+"""Sizes and times in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def human_size(count: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people say them: "8 s", "3 min", "2 h 10 min"."""
+    """Seconds in rounded units: "8 s", "3 min", "2 h 10 min"."""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)

@@ -15,6 +15,10 @@ class Site:
 
     body: bytes = b""
     status: int = 200
+    #: status of the first answers, before `status`
+    first: list[int] = field(default_factory=list)
+    #: headers of every answer
+    headers: dict[str, str] = field(default_factory=dict)
     #: whether it honours the header Range
     ranges: bool = True
     #: whether it says how long the body is
@@ -56,7 +60,8 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range", "")
         site.requests.append(wanted)
         start = 0
-        if wanted and site.ranges and site.status == 200:
+        status = site.first.pop(0) if site.first else site.status
+        if wanted and site.ranges and status == 200:
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             if start >= len(site.body):
                 self.send_response(416)
@@ -67,7 +72,9 @@ class _Handler(BaseHTTPRequestHandler):
             end = len(site.body) - 1
             self.send_header("Content-Range", f"bytes {start}-{end}/{len(site.body)}")
         else:
-            self.send_response(site.status)
+            self.send_response(status)
+        for name, value in site.headers.items():
+            self.send_header(name, value)
         if site.length:
             self.send_header("Content-Length", str(len(site.body) - start))
         self.end_headers()

@@ -33,7 +33,7 @@ class MeZO(Optimizer):
         self._move(seed, [-2 * epsilon] * len(self.param_groups))
         minus = objective.loss()
         slope = float(plus - minus) / (2 * epsilon)
-        # Back to w and the step along z in one go.
+        # Back to w and the step along z in one operation.
         self._move(seed, [epsilon - group["lr"] * slope for group in self.param_groups])
         return (plus + minus) / 2
 
@@ -52,7 +52,7 @@ optimizer(
     paper="Malladi et al. 2023, Fine-Tuning Language Models with Just Forward Passes",
     url="https://arxiv.org/abs/2305.17333",
     search={
-        # The paper's 1e-6 fine-tunes billions of weights; fewer of them bear larger steps.
+        # The paper's 1e-6 fine-tunes billions of weights; smaller models tolerate larger steps.
         "lr": search.log_uniform(1e-6, 1e-1, default=3e-4),
         "epsilon": search.log_uniform(1e-4, 1e-1, default=1e-3),
     },

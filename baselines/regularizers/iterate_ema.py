@@ -11,7 +11,7 @@ from suite import Regularizer, regularizer, search
 
 
 class IterateEMA(Regularizer):
-    """The average is a <- decay a + (1 - decay) w after every step, which training never sees.
+    """The average is a <- decay a + (1 - decay) w after every step, for evaluation only.
 
     It is divided by 1 - decay^t, the sum of its factors (Kingma and Ba 2015, section 3),
     so that early evaluations do not see the initial weights. Running statistics (floating-point

@@ -19,12 +19,12 @@ _UNIT_WISE = (nn.Dropout, nn.Identity, nn.Flatten, _Pooling, _BatchNorm)
 
 
 class ReDo(Regularizer):
-    """Algorithm 1: every `period` steps, units whose score is at most `tau` start anew.
+    """Algorithm 1: every `period` steps, units whose score is at most `tau` are reset.
 
     A unit's score is E|h_i| / mean_k E|h_k| over its layer, on the training batch (eq. 1). Its
     incoming weights and bias are drawn from the values that its layer was initialized with, its
     outgoing weights become zero, and so does the optimizer's state of all these entries. A batch
-    norm before the activation, which the paper's networks lack, starts anew for the unit too.
+    norm before the activation, which the paper's networks lack, is reset for the unit too.
     """
 
     def __init__(self, tau: float, period: int) -> None:
@@ -115,7 +115,7 @@ class _Trace:
         self._hooks = [m.register_forward_hook(self._follow) for m in modules]
 
     def close(self) -> list[_Units]:
-        """Stop watching; the layers whose units are read by other layers after an activation."""
+        """Remove the hooks; returns the layers whose activated units other layers read."""
         for hook in self._hooks:
             hook.remove()
         self._alive.clear()

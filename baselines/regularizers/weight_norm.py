@@ -1,4 +1,4 @@
-"""Weight normalization: length and direction of weight vectors are trained apart."""
+"""Weight normalization: length and direction of weight vectors are trained separately."""
 
 from collections import Counter
 
@@ -12,7 +12,7 @@ _Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 class WeightNorm(Regularizer):
-    """Eq. 2: each unit's weight vector is w = g v / ||v||; the model computes what it did before.
+    """Eq. 2: each unit's weight vector is w = g v / ||v||; the outputs stay the same.
 
     All linear and convolutional layers, the output layer too. Embeddings stay as they are: a row
     is looked up, not multiplied with inputs, so it is no unit's weight vector. So do matrices that

@@ -1,4 +1,4 @@
-"""SGDR: cosine annealing that starts again and again, each time for longer."""
+"""SGDR: cosine annealing with restarts, each cycle longer than the last."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""`suite data`: what data sets there are, getting them, and whether they are as they should be."""
+"""`suite data`: list, fetch and check the data sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suite.errors import DamagedData, MissingData
 from suite.home import data_folder
 
 if TYPE_CHECKING:
-    from suite.data.catalog import Check, Dataset
+    from suite.data.dataset import Check, Dataset
     from suite.problems.task import Task
 
 
@@ -76,12 +76,12 @@ def list_(data_dir: Path | None) -> None:
 
 def _state(entry: Dataset, folder: Path) -> str:
     if not entry.is_there(folder):
-        return "not there"
+        return "missing"
     try:
         seen = entry.seen(folder)
     except DamagedData:
         return "damaged"
-    return "there, not read yet" if seen is None else _verdict(seen)
+    return "present, not read yet" if seen is None else _verdict(seen)
 
 
 def _verdict(check: Check) -> str:
@@ -101,20 +101,20 @@ def _tasks_of(entry: Dataset, tasks: Iterable[Task]) -> Iterator[str]:
 def fetch(names: tuple[str, ...], data_dir: Path | None) -> int:
     """Download data sets and make them ready.
 
-    Licence and size are shown first; what is there is not fetched again. A download
-    that was interrupted goes on where it stopped.
+    Licence and size are shown first. Data that is present is not fetched again, and an
+    interrupted download is resumed.
     """
     folder = data_folder(data_dir)
     return _for_each(names, lambda entry: _fetch(entry, folder))
 
 
 def _fetch(entry: Dataset, folder: Path) -> str:
-    there = entry.is_there(folder)
-    if there:
+    present = entry.is_there(folder)
+    if present:
         entry.fetch(folder)  # it may still have to be decoded
     else:
         entry.obtain(folder)
-    return f"{'was there already, in' if there else 'fetched into'} {folder}{_known(entry, folder)}"
+    return f"{'already in' if present else 'fetched into'} {folder}{_known(entry, folder)}"
 
 
 def _known(entry: Dataset, folder: Path) -> str:
@@ -126,17 +126,17 @@ def _known(entry: Dataset, folder: Path) -> str:
 @click.argument("names", metavar="[NAME]...", nargs=-1, type=_DatasetName())
 @_in_folder
 def check(names: tuple[str, ...], data_dir: Path | None) -> int:
-    """Read data anew and say what it is.
+    """Read data sets again and verify their checksums.
 
-    Checksums are verified. Without a name, all that is there is checked.
+    Without a name, all data in the folder is checked.
 
-    Exit code 1 if something is damaged, 2 if something that was named is not there. Data that is
-    not canonical can be used: its results are marked and never ranked with others.
+    Exit code 1 if a data set is damaged, 2 if a named one is missing. Data that is not canonical
+    can be used: its results are marked and never ranked with others.
     """
     folder = data_folder(data_dir)
     chosen = names or tuple(e.name for e in catalog.datasets().values() if e.is_there(folder))
     if not chosen:
-        click.echo(f"There is no data in {folder}: `suite data list` shows what there could be.")
+        click.echo(f"There is no data in {folder}. `suite data list` shows the data sets.")
     return _for_each(chosen, lambda entry: _describe(entry.check(folder)))
 
 
@@ -145,7 +145,7 @@ def _describe(found: Check) -> str:
 
 
 def _for_each(names: Iterable[str], action: Callable[[Dataset], str]) -> int:
-    """Do something with each data set and print what came of it; one failure stops no other."""
+    """Apply an action to each data set and print its outcome; a failure does not stop the rest."""
     codes = {0}
     for name in dict.fromkeys(names):
         try:

@@ -1,4 +1,4 @@
-"""What several commands' options share. Nothing here imports torch."""
+"""Types of options that several commands share. Nothing here imports torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite.errors import unknown_name
 class NameType(click.ParamType):
     """A registered name, or with `files=True` also a path to a file that registers one.
 
-    Completed and checked by parsing the files, before anything heavy is imported.
+    Completed and checked by parsing the files, before any slow import.
     """
 
     def __init__(self, kind: str, *, files: bool = True, also: tuple[str, ...] = ()) -> None:
@@ -26,7 +26,7 @@ class NameType(click.ParamType):
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
     ) -> str:
-        """The value itself; raises UsageError with near names."""
+        """The value itself; raises UsageError with similar names."""
         for name in str(value).split(","):
             is_file = name.endswith(".py") or Path(name).name != name
             if self._files and is_file:
@@ -39,7 +39,7 @@ class NameType(click.ParamType):
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Names that begin with what was typed; a path completes as a file."""
+        """Names that begin with the typed text; a path is completed as a file."""
         if self._files and ("/" in incomplete or incomplete.startswith(".")):
             return [CompletionItem(incomplete, type="file")]
         names = [*registry.names(self.name), *self._also]

@@ -1,4 +1,4 @@
-"""Tables in the terminal: drawn by rich for a person, plain aligned text for a pipe."""
+"""Tables in the terminal: drawn by rich on a terminal, plain aligned text elsewhere."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def plain_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text in columns that line up, two spaces apart."""
+    """Rows of text in aligned columns, two spaces apart."""
     lines = [columns, *rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
     padded = (

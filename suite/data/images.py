@@ -1,38 +1,37 @@
-"""Images from the data folder: decoded once, the same tensors whatever the layout.
+"""The image data sets: what they are, and their images, decoded once and cached.
 
-Official files are read by torchvision. CIFAR-10 is also read from image folders
-(`cifar10/{train,test}/<class>/*.{png,jpg}`). The images of each split are sorted by class and
-content, so that the same images in any layout give the same tensors and one fingerprint.
+Importing this needs no torch.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import pickle
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from suite.data import catalog
-from suite.data.catalog import Check
-from suite.data.image_sets import UNPACK_ERRORS, CifarSet, Found, IdxSet, ImageSet
-from suite.data.locks import locked, write_atomically
-from suite.data.split import Split
-from suite.errors import DamagedData, UsageError
+from suite import atomic
+from suite.data.dataset import Check, Dataset
+from suite.data.image_sources import (
+    CIFAR10_CLASSES,
+    CifarSource,
+    Found,
+    IdxSource,
+    ImageSource,
+    ZippedIdxSource,
+)
+from suite.data.locks import locked
+from suite.data.space import full_disk_named
+from suite.errors import DamagedData
 from suite.home import home
 
+if TYPE_CHECKING:
+    from suite.data.split import Split
+
+#: in the names of cached files: with another number all data is decoded again
 _CACHE_FORMAT = 2
-_UNREADABLE = (
-    *UNPACK_ERRORS,
-    *(ValueError, TypeError, AssertionError, LookupError, pickle.UnpicklingError),
-)
 
 
 @dataclass(frozen=True)
@@ -41,9 +40,9 @@ class Images:
 
     `fingerprint` is a SHA-256 over the tensors that are used. `canonical` says that the files
     have the MD5 sums that torchvision states for the official distribution, or that the images
-    have the fingerprint of the official ones where the catalog knows it. Image folders never count
-    as canonical, because nothing tells a lossless copy from a re-encoded one but the fingerprint,
-    which a lossless copy shares with the official files.
+    have the fingerprint of the official ones where the catalog knows it. Image folders count as
+    canonical only by that fingerprint: no checksum distinguishes a lossless copy from a re-encoded
+    one.
     """
 
     train: Split
@@ -53,95 +52,100 @@ class Images:
     source: str
 
 
-def load_images(name: str, folder: Path, *, train: int = 1, test: int = 1) -> Images:
-    """A data set of images from a data folder, from the cache if it was decoded before.
+@dataclass(frozen=True, kw_only=True)
+class ImageSet(Dataset):
+    """Images with labels."""
 
-    Never downloads. Raises MissingData if it is not there, if files are damaged, or if there are
-    fewer than `train` training or `test` test images.
-    """
-    spec = _spec(name)
-    found = _found(spec, folder)
-    cached = _cached(spec, found)
-    if not cached.is_file():
-        with locked(cached):
-            if not cached.is_file():
-                values = _decode(spec, found, spec.help(folder))
-                write_atomically(cached, lambda file: torch.save(values, file))
-    # Mapped, not read: processes share the pages, and only what is used is loaded.
-    values = torch.load(cached, mmap=True, weights_only=True)
-    for split, needed in (("train", train), ("test", test)):
-        count = len(values[f"{split}_labels"])
-        if count < needed:
-            raise DamagedData(
-                f"{found.path} is incomplete: the task needs {needed:,} {split} images, and "
-                f"{count:,} are there. {spec.help(folder)}"
-            )
-    check = _check(spec, values)
-    return Images(
-        train=Split(values["train_images"], values["train_labels"]),
-        test=Split(values["test_images"], values["test_labels"]),
-        fingerprint=check.fingerprint,
-        canonical=check.canonical,
-        source=check.source,
-    )
+    source: ImageSource
+    #: fingerprint of the canonical images, if known: it makes other packagings canonical too
+    canonical: str = ""
+
+    def is_there(self, folder: Path) -> bool:
+        return self.source.locate(folder) is not None
+
+    def fetch(self, folder: Path) -> None:
+        if not self.is_there(folder):
+            self.source.download(folder, most=2 * self.bytes)
+        self.load(folder)
+
+    def check(self, folder: Path) -> Check:
+        return self._describe(self._decode(self._find(folder), folder))
+
+    def seen(self, folder: Path) -> Check | None:
+        import torch
+
+        cached = self._cache_file(self._find(folder))
+        if not cached.is_file():
+            return None
+        return self._describe(torch.load(cached, mmap=True, weights_only=True))
+
+    def load(self, folder: Path, *, train: int = 1, test: int = 1) -> Images:
+        """The images, from the cache if they were decoded before.
+
+        Raises MissingData if they are missing, DamagedData if files are damaged or if there are
+        fewer than `train` training or `test` test images.
+        """
+        import torch
+
+        from suite.data.split import Split
+
+        found = self._find(folder)
+        cached = self._cache_file(found)
+        if not cached.is_file():
+            with locked(cached):
+                if not cached.is_file():
+                    self._cache(self._decode(found, folder), cached)
+        # Mapped, not read: processes share the pages, and only what is used is loaded.
+        values = torch.load(cached, mmap=True, weights_only=True)
+        for split, needed in (("train", train), ("test", test)):
+            count = len(values[f"{split}_labels"])
+            if count < needed:
+                raise DamagedData(
+                    f"{found.path} is incomplete: the task needs {needed:,} {split} images, and "
+                    f"{count:,} are there. {self.help(folder)}"
+                )
+        check = self._describe(values)
+        return Images(
+            train=Split(values["train_images"], values["train_labels"]),
+            test=Split(values["test_images"], values["test_labels"]),
+            fingerprint=check.fingerprint,
+            canonical=check.canonical,
+            source=check.source,
+        )
+
+    def _find(self, folder: Path) -> Found:
+        found = self.source.locate(folder)
+        if found is None:
+            raise self.missing(folder)
+        return found
+
+    def _cache_file(self, found: Found) -> Path:
+        return home() / "cache" / f"{self.name}-{_listing_hash(found)}.pt"
+
+    def _decode(self, found: Found, folder: Path) -> dict[str, Any]:
+        from suite.data.image_decoding import decode
+
+        return decode(self.source, found, home() / "cache", self.help(folder))
+
+    def _cache(self, values: dict[str, Any], path: Path) -> None:
+        import torch
+
+        with full_disk_named(path.parent):
+            atomic.write(path, lambda file: torch.save(values, file))
+
+    def _describe(self, values: dict[str, Any]) -> Check:
+        """The description of decoded images."""
+        canonical = values["official"] or values["fingerprint"] == self.canonical
+        kind = "official files" if canonical else "unverified files"
+        if values["layout"] == "folders":
+            kind = "image folders"
+        return Check(values["fingerprint"], canonical, f"{self.title}, {kind}")
 
 
-def prepare_images(name: str, folder: Path) -> None:
-    """Make `load_images` work: download what is missing, decode what is new.
-
-    Safe when several processes start at once: one downloads, the others wait. Raises MissingData
-    if the download fails, or if it is too large to be started without being asked for.
-    """
-    _spec(name).prepare(folder)
-
-
-def load_cifar10(folder: Path, *, train: int = 1, test: int = 1) -> Images:
-    """`load_images` for CIFAR-10."""
-    return load_images("cifar10", folder, train=train, test=test)
-
-
-def prepare_cifar10(folder: Path) -> None:
-    """`prepare_images` for CIFAR-10."""
-    prepare_images("cifar10", folder)
-
-
-def check_images(name: str, folder: Path) -> Check:
-    """Read the files anew, whatever is cached. Raises DamagedData or MissingData."""
-    spec = _spec(name)
-    return _check(spec, _decode(spec, _found(spec, folder), spec.help(folder)))
-
-
-def cached_check(name: str, folder: Path) -> Check | None:
-    """What an earlier reading of the same files found; None if there was none."""
-    spec = _spec(name)
-    cached = _cached(spec, _found(spec, folder))
-    if not cached.is_file():
-        return None
-    return _check(spec, torch.load(cached, mmap=True, weights_only=True))
-
-
-def _spec(name: str) -> ImageSet:
-    spec = catalog.get(name)
-    if not isinstance(spec, ImageSet):
-        raise UsageError(f"the data set '{name}' does not consist of images.")
-    return spec
-
-
-def _found(spec: ImageSet, folder: Path) -> Found:
-    found = spec.locate(folder)
-    if found is None:
-        raise spec.missing(folder)
-    return found
-
-
-def _cached(spec: ImageSet, found: Found) -> Path:
-    return home() / "cache" / f"{spec.name}-{_listing_hash(found.path)}.pt"
-
-
-def _listing_hash(found: Path) -> str:
-    """A hash of every file's path, size and time of change: a new one is decoded anew."""
-    digest = hashlib.sha256(f"{_CACHE_FORMAT} {found}".encode())
-    for path, status in sorted(_files(found)):
+def _listing_hash(found: Found) -> str:
+    """A hash of every file's path, size and time of change: changed files are decoded again."""
+    digest = hashlib.sha256(f"{_CACHE_FORMAT} {found.path}".encode())
+    for path, status in sorted(_files(found.path)):
         digest.update(f"\0{path}\0{status.st_size}\0{status.st_mtime_ns}".encode())
     return digest.hexdigest()[:32]
 
@@ -155,104 +159,78 @@ def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
                 yield entry.path, entry.stat()
 
 
-def _decode(spec: ImageSet, found: Found, advice: str) -> dict[str, Any]:
-    """Tensors, fingerprint and origin, as they are cached."""
-    values: dict[str, Any] = {}
-    digest = hashlib.sha256()
-    splits, official = _read(spec, found, advice)
-    for split, (images, labels) in zip(("train", "test"), splits, strict=True):
-        images, labels = _sorted(images, labels)
-        for name, array in (("images", images), ("labels", labels)):
-            digest.update(f"{split} {name} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        values[f"{split}_images"] = _channels_first(images)
-        values[f"{split}_labels"] = torch.from_numpy(labels).long()
-    values["fingerprint"] = digest.hexdigest()[:16]
-    values["official"] = official
-    values["layout"] = found.layout
-    return values
+_TORCHVISION = "(torchvision's layout)"
+_CIFAR_HOME = "https://www.cs.toronto.edu/~kriz/cifar.html"
+_CIFAR_LICENCE = "none stated; the authors ask to cite Krizhevsky 2009"
 
-
-def _check(spec: ImageSet, values: dict[str, Any]) -> Check:
-    """What decoded images are."""
-    canonical = values["official"] or values["fingerprint"] == spec.canonical
-    kind = "official files" if canonical else "unverified files"
-    if values["layout"] == "folders":
-        kind = "image folders"
-    return Check(values["fingerprint"], canonical, f"{spec.title}, {kind}")
-
-
-_Arrays = tuple[np.ndarray, np.ndarray]
-
-
-def _read(spec: ImageSet, found: Found, advice: str) -> tuple[list[_Arrays], bool]:
-    """Images (N, H, W, C) and labels (N,) of both splits, and whether checksums vouch for them."""
-    if found.layout == "folders":
-        assert isinstance(spec, CifarSet)
-        return [_read_folders(spec, found.path / split) for split in ("train", "test")], False
-    try:
-        if found.layout == "files":
-            # torchvision checks the MD5 sums of CIFAR's files, but of no unpacked MNIST files.
-            depth = len(Path(spec.place).parts)
-            return _read_files(spec, found.path.parents[depth - 1]), isinstance(spec, CifarSet)
-        assert isinstance(spec, IdxSet)
-        cache = home() / "cache"
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as unpacked:
-            place = Path(unpacked) / spec.place
-            place.mkdir(parents=True)
-            spec.unpack(found.path, place)
-            return _read_files(spec, Path(unpacked)), spec.official(found.path)
-    except _UNREADABLE as error:
-        raise DamagedData(
-            f"{found.path} is damaged or incomplete ({error}). Delete it, so that it is downloaded "
-            f"again. {advice}"
-        ) from error
-
-
-def _read_files(spec: ImageSet, root: Path) -> list[_Arrays]:
-    """Files in torchvision's layout, read by torchvision."""
-    arrays = []
-    for train in (True, False):
-        data = spec.source(str(root), train=train, download=False, **dict(spec.options))
-        images = np.asarray(data.data)
-        images = images[..., None] if images.ndim == 3 else images
-        arrays.append((images, np.asarray(data.targets, dtype=np.uint8)))
-    return arrays
-
-
-def _read_folders(spec: CifarSet, split: Path) -> _Arrays:
-    from PIL import Image
-
-    images, labels = [], []
-    for label, name in enumerate(spec.classes):
-        folder = split / name
-        paths = sorted(p for p in folder.glob("*") if p.suffix.lower() in (".png", ".jpg", ".jpeg"))
-        if not paths:
-            raise DamagedData(
-                f"{spec.title}: no PNG or JPEG images in {folder}. Give the folder that holds it "
-                f"with --data-dir or SUITE_DATA_DIR: {spec.layout}."
-            )
-        for path in paths:
-            try:
-                with Image.open(path) as image:
-                    pixels = np.asarray(image.convert("RGB"))
-            except (OSError, SyntaxError) as error:  # Pillow's two ways to refuse a broken file
-                raise DamagedData(f"{path} cannot be read as an image: {error}") from error
-            if pixels.shape != (32, 32, 3):
-                height, width = pixels.shape[:2]
-                raise DamagedData(f"{path} is {width} x {height} pixels, not 32 x 32.")
-            images.append(pixels)
-            labels.append(label)
-    return np.stack(images), np.asarray(labels, dtype=np.uint8)
-
-
-def _sorted(images: np.ndarray, labels: np.ndarray) -> _Arrays:
-    """By label, then by content."""
-    keys = [(int(label), image.tobytes()) for image, label in zip(images, labels, strict=True)]
-    order = sorted(range(len(keys)), key=keys.__getitem__)
-    return images[order], labels[order]
-
-
-def _channels_first(images: np.ndarray) -> Tensor:
-    return torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
+DATASETS: tuple[ImageSet, ...] = (
+    ImageSet(
+        name="cifar10",
+        title="CIFAR-10",
+        bytes=170_498_071,
+        licence=_CIFAR_LICENCE,
+        url=_CIFAR_HOME,
+        layout=(
+            f"either 'cifar-10-batches-py' {_TORCHVISION} or 'cifar10/train/<class>' and "
+            "'cifar10/test/<class>' with PNG or JPEG images"
+        ),
+        source=CifarSource(
+            reader="CIFAR10",
+            place="cifar-10-batches-py",
+            test_file="test_batch",
+            images="cifar10",
+            classes=CIFAR10_CLASSES,
+        ),
+    ),
+    ImageSet(
+        name="cifar100",
+        title="CIFAR-100",
+        bytes=169_001_437,
+        licence=_CIFAR_LICENCE,
+        url=_CIFAR_HOME,
+        layout=f"'cifar-100-python' {_TORCHVISION}",
+        source=CifarSource(reader="CIFAR100", place="cifar-100-python", test_file="test"),
+    ),
+    ImageSet(
+        name="mnist",
+        title="MNIST",
+        bytes=11_594_722,
+        licence="CC BY-SA 3.0",
+        url="http://yann.lecun.com/exdb/mnist/",
+        # Of files with the known MD5 sums (6bbc9ace... for the training images). torchvision states
+        # sums only for the archives, and often only the unpacked files are there.
+        canonical="b26a95d81e3ca4c4",
+        layout=f"'MNIST/raw' {_TORCHVISION}",
+        source=IdxSource(reader="MNIST", place="MNIST/raw"),
+    ),
+    ImageSet(
+        name="fashion_mnist",
+        title="Fashion-MNIST",
+        bytes=30_878_645,
+        licence="MIT",
+        url="https://github.com/zalandoresearch/fashion-mnist",
+        # Also in Debian's package, whose archives differ from the official ones in their headers.
+        canonical="294485a351ba3807",
+        layout=f"'FashionMNIST/raw' {_TORCHVISION}",
+        source=IdxSource(reader="FashionMNIST", place="FashionMNIST/raw"),
+    ),
+    ImageSet(
+        name="emnist_balanced",
+        title="EMNIST balanced",
+        bytes=561_753_746,
+        licence="none stated; derived from NIST Special Database 19",
+        url="https://www.nist.gov/itl/products-and-services/emnist-dataset",
+        layout=f"'EMNIST/raw' {_TORCHVISION}",
+        source=ZippedIdxSource(
+            reader="EMNIST",
+            options=(("split", "balanced"),),
+            place="EMNIST/raw",
+            archives=("gzip.zip",),
+            files=tuple(
+                f"emnist-balanced-{split}-{content}-ubyte"
+                for split in ("train", "test")
+                for content in ("images-idx3", "labels-idx1")
+            ),
+        ),
+    ),
+)

@@ -1,34 +1,34 @@
-"""Files that several processes may make at once: locked, and never half written."""
+"""Files that several processes may make at once: one process makes each."""
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
+from suite.data.space import full_disk_named
 from suite.errors import MissingData
 
 
 @contextmanager
 def locked(target: Path) -> Iterator[None]:
-    """One process at a time makes `target`; the lock of a process that dies is free again.
+    """One process at a time makes `target`; the lock ends with its process.
 
     Makes the folder. Raises MissingData if it cannot be written to.
     """
     from filelock import FileLock, Timeout
 
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(target.parent / f".{target.name}.lock")
-        try:
-            lock.acquire(timeout=1)
-        except Timeout:
-            print(f"waiting for another process that makes {target}", file=sys.stderr, flush=True)
-            lock.acquire()
+        with full_disk_named(target.parent):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(target.parent / f".{target.name}.lock")
+            try:
+                lock.acquire(timeout=1)
+            except Timeout:
+                waiting = f"waiting for another process that makes {target}"
+                print(waiting, file=sys.stderr, flush=True)
+                lock.acquire()
     except OSError as error:
         raise MissingData(
             f"cannot write to {target.parent}: {error}. Choose a folder that can be written to "
@@ -38,24 +38,3 @@ def locked(target: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Call `write` with a temporary file that then takes the path's place.
-
-    Raises MissingData if there is no space.
-    """
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            write(file)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch turns the one into the other
-        Path(temporary).unlink(missing_ok=True)
-        raise MissingData(
-            f"writing {path} failed: {error}. Free some space, or choose another folder with "
-            "SUITE_HOME."
-        ) from error
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -1,4 +1,4 @@
-"""Texts that are one small file: fetched, checked, and read whole."""
+"""Texts of one small file each: fetched, checked and read as a whole."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.data import catalog
-from suite.data.catalog import Check, Dataset
+from suite.data.dataset import Check, Dataset
 from suite.data.download import Remote, download
-from suite.errors import DamagedData, UsageError
+from suite.errors import DamagedData
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text, with what tells it from another: `fingerprint` is from its SHA-256."""
+    """A text, and what distinguishes it: `fingerprint` is the beginning of its SHA-256."""
 
     text: str
     fingerprint: str
@@ -44,7 +43,7 @@ class TextSet(Dataset):
         return self.check(folder)  # small enough
 
     def load(self, folder: Path) -> Text:
-        """The text. Raises MissingData if the file is not there, DamagedData if it is not text."""
+        """The text. Raises MissingData if the file is missing, DamagedData if it is not text."""
         path = folder / self.file
         if not path.is_file():
             raise self.missing(folder)
@@ -55,23 +54,11 @@ class TextSet(Dataset):
             text = content.decode("utf-8")
         except UnicodeDecodeError as error:
             raise DamagedData(
-                f"{path} is no UTF-8 text ({error}). Delete it, so that it is downloaded again. "
+                f"{path} is not UTF-8 text ({error}). Delete it, so that it is downloaded again. "
                 f"{self.help(folder)}"
             ) from error
         kind = "official file" if canonical else "another text"
         return Text(text, digest[:16], canonical, f"{self.title}, {kind}")
-
-
-def load_text(name: str, folder: Path) -> Text:
-    """A text from a data folder; never downloads. Raises MissingData."""
-    return _spec(name).load(folder)
-
-
-def _spec(name: str) -> TextSet:
-    spec = catalog.get(name)
-    if not isinstance(spec, TextSet):
-        raise UsageError(f"the data set '{name}' is not one text.")
-    return spec
 
 
 DATASETS: tuple[TextSet, ...] = (

@@ -1,8 +1,8 @@
 """Large text corpora as tokens: streamed and tokenized once, into one file of 16-bit numbers.
 
-The corpus itself is not stored. Beside the numbers lies an index, written anew after every few
-documents, that says how far they reach and where the stream stands: tokenizing that was killed goes
-on from there and ends in the same bytes.
+The corpus itself is not stored. An index beside the numbers is written again after every few
+documents. It holds how many numbers are valid and the position in the stream, so that a killed
+tokenization is resumed and ends in the same bytes.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
-from io import BufferedRandom
+from io import FileIO
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from suite.data import catalog
-from suite.data.catalog import Check, Dataset
+from suite import atomic
+from suite.data.dataset import Check, Dataset
 from suite.data.download import DownloadFailed
-from suite.data.locks import locked, write_atomically
+from suite.data.locks import locked
+from suite.data.space import full_disk_named, write_all
 from suite.data.transfer_view import make_transfer_view
-from suite.errors import DamagedData, MissingData, UsageError
+from suite.errors import DamagedData, MissingData
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 _FORMAT = 1
 _BYTES = 2
 _TOKENS, _PART, _INDEX = "tokens.bin", "tokens.part", "index.json"
-_AGAIN = "Run it again: it goes on where it stopped."
-#: GPT-2's tokenizer: its number of tokens, the one between documents, and encodings it must give
+_AGAIN = "Run the command again: it resumes where it stopped."
+#: GPT-2's tokenizer: number of tokens, the token between documents, encodings that it must give
 GPT2_TOKENS = 50257
 GPT2_SEPARATOR = 50256
 GPT2_KNOWN = {"Hello world": [15496, 995], " the": [262], "\n": [198], "<|endoftext|>": None}
@@ -41,14 +42,14 @@ GPT2_KNOWN = {"Hello world": [15496, 995], " the": [262], "\n": [198], "<|endoft
 
 @dataclass(frozen=True)
 class Index:
-    """How far a file of tokens reaches; `state` is where the stream of documents stands then."""
+    """How much of a file of tokens is valid; `state` is the position in the stream of documents."""
 
     corpus: str
     tokenizer: str
     limit: int | None
     documents: int = 0
     tokens: int = 0
-    #: of the corpus, by the hub's name: a stream goes on in the revision that it began with
+    #: of the corpus, by the hub's name: a stream is resumed in the revision that it started with
     revision: str = ""
     #: of the file up to here
     sha256: str = hashlib.sha256().hexdigest()
@@ -58,7 +59,7 @@ class Index:
 
     @classmethod
     def read(cls, path: Path) -> Index:
-        """Raises DamagedData if the file is none."""
+        """Raises DamagedData if the file is not an index."""
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             if values["format"] != _FORMAT:
@@ -68,14 +69,15 @@ class Index:
             raise DamagedData(f"{path} is damaged ({error}). Delete {path.parent}.") from error
 
     def write(self, path: Path) -> None:
-        """Replace the file; it is never half written."""
+        """Replace the file atomically."""
         content = json.dumps(asdict(self), indent=1).encode()
-        write_atomically(path, lambda file: _write_down(file, content))
+        with full_disk_named(path.parent):
+            atomic.write(path, lambda file: file.write(content))
 
 
 @dataclass(frozen=True)
 class TokenFile:
-    """Tokens on disk, with what tells them from others; parts are mapped into memory."""
+    """Tokens on disk, and what distinguishes them; parts are mapped into memory."""
 
     path: Path
     count: int
@@ -86,7 +88,8 @@ class TokenFile:
     def part(self, start: int, stop: int) -> Tensor:
         """Tokens from `start` to before `stop`, int16 to be read without a sign.
 
-        A mapping of its own: processes share the pages, and nothing leads to the other tokens.
+        Each part is a separate mapping: processes share the pages, and no part gives access to the
+        others.
         """
         import numpy as np
         import torch
@@ -94,7 +97,7 @@ class TokenFile:
         if not 0 <= start < stop <= self.count:
             raise DamagedData(
                 f"{self.path} has {self.count:,} tokens; the task needs those from {start:,} to "
-                f"{stop:,}. Delete {self.path.parent} and fetch it anew."
+                f"{stop:,}. Delete {self.path.parent} and fetch it again."
             )
         # "c" keeps what is written in memory: torch has no read-only tensors.
         shape = (stop - start,)
@@ -151,7 +154,8 @@ class TokenSet(Dataset):
             if self.is_there(folder):
                 return
             try:
-                self._tokenize(target.parent)
+                with full_disk_named(_hub_cache(), settings="HF_HOME"):
+                    self._tokenize(target.parent)
             except ImportError as error:
                 raise MissingData(
                     f"{self.title} needs packages that are not installed ({error}): "
@@ -162,7 +166,7 @@ class TokenSet(Dataset):
             except Exception as error:
                 # The hub's client raises errors of several packages, and some of Python's own.
                 raise DownloadFailed(
-                    f"getting {self.corpus} broke off: {type(error).__name__}: {error}. {_AGAIN}"
+                    f"fetching {self.corpus} failed: {type(error).__name__}: {error}. {_AGAIN}"
                 ) from error
 
     def check(self, folder: Path) -> Check:
@@ -172,7 +176,7 @@ class TokenSet(Dataset):
         if digest[:16] != found.fingerprint:
             raise DamagedData(
                 f"{found.path} has changed since it was made: its SHA-256 is {digest}. "
-                f"Delete {found.path.parent} and fetch it anew."
+                f"Delete {found.path.parent} and fetch it again."
             )
         return Check(found.fingerprint, found.canonical, found.source)
 
@@ -181,7 +185,7 @@ class TokenSet(Dataset):
         return Check(found.fingerprint, found.canonical, found.source)
 
     def load(self, folder: Path) -> TokenFile:
-        """The tokens. Raises MissingData if they are not there, DamagedData if broken."""
+        """The tokens. Raises MissingData if they are missing, DamagedData if they are damaged."""
         place = folder / self.name
         if not self.is_there(folder):
             raise self.missing(folder)
@@ -200,16 +204,17 @@ class TokenSet(Dataset):
         return TokenFile(place / _TOKENS, index.tokens, index.sha256[:16], canonical, source)
 
     def _tokenize(self, place: Path) -> None:
-        """Make the tokens, from where the index says that they stand."""
+        """Make the tokens, from the position that the index holds."""
         index_file, part = place / _INDEX, place / _PART
         fresh = Index(f"{self.corpus}/{self.subset or 'default'}", self.tokenizer_name, self.limit)
         index = Index.read(index_file) if index_file.is_file() and part.is_file() else fresh
         settings = (index.corpus, index.tokenizer, index.limit)
         if settings != (fresh.corpus, fresh.tokenizer, fresh.limit):
-            raise DamagedData(f"{place} was begun with other settings. Delete it.")
+            raise DamagedData(f"{place} was started with other settings. Delete it.")
         if not index.complete:
             index = self._append(index, index_file, part)
-        os.replace(part, place / _TOKENS)
+        with full_disk_named(place):
+            os.replace(part, place / _TOKENS)
 
     def _append(self, index: Index, index_file: Path, part: Path) -> Index:
         if not index.revision:
@@ -220,14 +225,15 @@ class TokenSet(Dataset):
             documents.load_state_dict(index.state)
         total = None if self.limit is None else self.limit * _BYTES
         with (
-            part.open("r+b" if part.exists() else "w+b") as file,
+            part.open("r+b" if part.exists() else "w+b", buffering=0) as file,
             make_transfer_view(f"{self.name} tokens", index.tokens * _BYTES, total) as view,
         ):
             digest = _reread(file, index, part)
             for texts in _batches(documents, self.stride):
                 content = self._encode(texts, tokenizer, separator, index.tokens)
                 digest.update(content)
-                _write_down(file, content)
+                write_all(file, content, part.parent)
+                os.fsync(file.fileno())  # the index may only name what is on the disk
                 tokens = index.tokens + len(content) // _BYTES
                 complete = tokens == self.limit
                 index = replace(
@@ -256,17 +262,9 @@ class TokenSet(Dataset):
         return np.array(found[:room], dtype="<u2").tobytes()
 
 
-def load_tokens(name: str, folder: Path) -> TokenFile:
-    """A corpus's tokens from a data folder; never downloads. Raises MissingData."""
-    spec = catalog.get(name)
-    if not isinstance(spec, TokenSet):
-        raise UsageError(f"the data set '{name}' is not made of tokens.")
-    return spec.load(folder)
-
-
 def check_gpt2(tokenizer: Tokenizer) -> None:
     """Raises DamagedData if a tokenizer is not GPT-2's, by its size and known encodings."""
-    # A document that spells the separator means the letters, not the end of the document.
+    # A document that contains the text of the separator does not end there.
     tokenizer.encode_special_tokens = True
     size = tokenizer.get_vocab_size()
     if size != GPT2_TOKENS:
@@ -278,27 +276,25 @@ def check_gpt2(tokenizer: Tokenizer) -> None:
 
 
 def _batches(documents: Iterable[dict[str, Any]], size: int) -> Iterator[list[str]]:
-    """Lists of texts; the stream is read no further than the list that is handed out."""
+    """Lists of texts; the stream is read no further than the list that is returned."""
     rows = iter(documents)
     while texts := [row["text"] for row in islice(rows, size)]:
         yield texts
 
 
-def _reread(file: BufferedRandom, index: Index, part: Path) -> Any:
-    """The hash of what the index vouches for; drops what was written after it."""
+def _hub_cache() -> Path:
+    """Where the hub's client keeps what it downloads."""
+    return Path(os.environ.get("HF_HOME") or "~/.cache/huggingface").expanduser()
+
+
+def _reread(file: FileIO, index: Index, part: Path) -> Any:
+    """The hash of the part that the index covers; anything written after it is removed."""
     file.truncate(index.tokens * _BYTES)
     digest = hashlib.file_digest(file, "sha256")
     if digest.hexdigest() != index.sha256:
         raise DamagedData(f"{part} has changed since it was written. Delete {part.parent}.")
     file.seek(0, os.SEEK_END)
     return digest
-
-
-def _write_down(file: BinaryIO, content: bytes) -> None:
-    """Write, and wait until it is on the disk: the index may only name what is there."""
-    file.write(content)
-    file.flush()
-    os.fsync(file.fileno())
 
 
 DATASETS: tuple[TokenSet, ...] = (

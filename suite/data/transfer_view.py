@@ -1,4 +1,4 @@
-"""How a transfer is shown: a bar on a terminal, a line now and then elsewhere."""
+"""How a transfer is shown: a bar on a terminal, a line every ten seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _LINE_SECONDS = 10.0
 
 
 class TransferView(Protocol):
-    """What a transfer tells."""
+    """Shows the progress of one transfer."""
 
     def at(self, done: int) -> None:
-        """So many bytes are here."""
+        """`done` bytes have arrived."""
 
 
 @contextmanager
 def make_transfer_view(label: str, done: int, total: int | None) -> Iterator[TransferView]:
-    """A view of one file's transfer on standard error."""
+    """A view of one transfer on standard error."""
     if not sys.stderr.isatty():
         lines = _Lines(label, total)
         try:
@@ -68,6 +68,6 @@ class _Lines:
             self.end()
 
     def end(self) -> None:
-        """Say where it stands."""
+        """Print how much has arrived."""
         self._said = time.monotonic()
         print(f"{self._label}: {human_size(self._done)}{self._of}", file=sys.stderr, flush=True)

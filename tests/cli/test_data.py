@@ -82,7 +82,7 @@ def test_fetch_shows_licence_and_size_first_and_does_nothing_twice(home, shakesp
         assert shakespeare.read_bytes() == TEXT
         again = run(redirected(site, "data", "fetch", "shakespeare"), home)
         assert again.returncode == 0
-        assert "was there already" in again.stdout
+        assert "already in" in again.stdout
         assert again.stderr == ""
     assert len(site.requests) == 1
 
@@ -129,7 +129,7 @@ def test_the_unchanged_command_and_a_server_that_fails(home, served, reason):
     (message,) = (line for line in done.stderr.splitlines() if line.startswith("suite: "))
     assert "train-images-idx3-ubyte.gz failed" in message
     assert reason in message
-    assert "`suite data fetch fashion_mnist` gets it" in message
+    assert "`suite data fetch fashion_mnist` fetches it" in message
 
 
 def test_one_failure_stops_no_other(home):
@@ -154,7 +154,7 @@ def test_check_says_what_is_there_and_what_is_damaged_or_missing(home, tmp_path)
     given = ("--data-dir", str(folder))
     none = run(command("data", "check", *given), home)
     assert (none.returncode, none.stderr) == (0, "")
-    assert f"There is no data in {folder}" in none.stdout
+    assert f"There is no data in {folder}." in none.stdout
     folder.mkdir()
     (folder / "tinyshakespeare.txt").write_bytes(TEXT)
     other = run(command("data", "check", *given), home)
@@ -165,11 +165,11 @@ def test_check_says_what_is_there_and_what_is_damaged_or_missing(home, tmp_path)
     missing = run(command("data", "check", "shakespeare", "mnist", *given), home)
     assert missing.returncode == 2
     assert "shakespeare: not canonical" in missing.stdout
-    assert f"`suite data fetch mnist --data-dir {folder}` gets it" in missing.stderr
+    assert f"`suite data fetch mnist --data-dir {folder}` fetches it" in missing.stderr
     (folder / "tinyshakespeare.txt").write_bytes(b"\xff\xfe")
     damaged = run(command("data", "check", "shakespeare", "mnist", *given), home)
     assert damaged.returncode == 1
-    assert "is no UTF-8 text" in damaged.stderr
+    assert "is not UTF-8 text" in damaged.stderr
 
 
 def test_check_reads_anew_whatever_is_cached(home, tmp_path):
@@ -194,9 +194,9 @@ def test_list_shows_every_data_set_with_its_state_and_tasks(home, tmp_path):
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
     assert set(lines) == {"name", "Data", *catalog.datasets()}
     assert "170 MB" in lines["cifar10"]
-    assert "there, not read yet" in lines["cifar10"]
+    assert "present, not read yet" in lines["cifar10"]
     assert "cifar10_mini" in lines["cifar10"]
-    assert "not there" in lines["fashion_mnist"]
+    assert "missing" in lines["fashion_mnist"]
     assert "MIT" in lines["fashion_mnist"]
     assert "not canonical" in lines["shakespeare"]
 
@@ -234,7 +234,7 @@ def test_a_run_whose_download_fails_says_so_once_and_runs_the_other_tasks(home, 
     (message,) = (line for line in done.stderr.splitlines() if line.startswith("suite: "))
     assert message.startswith("suite: tiny_letters, twin_letters: Tiny Shakespeare was not found")
     assert "the server answered 404 Not Found" in message
-    assert "`suite data fetch shakespeare` gets it (1.1 MB" in message
+    assert "`suite data fetch shakespeare` fetches it (1.1 MB" in message
     assert len(site.requests) == 1
     assert (tmp_path / "r" / "tiny_blobs" / "adamw.smoke.json").exists()
 
@@ -247,5 +247,5 @@ def test_a_run_never_fetches_what_is_large(home, tmp_path):
     assert done.returncode == 2
     assert "to download" not in done.stderr
     assert "suite: many_letters: EMNIST balanced was not found" in done.stderr
-    assert f"`suite data fetch emnist_balanced --data-dir '{folder}'` gets it" in done.stderr
+    assert f"`suite data fetch emnist_balanced --data-dir '{folder}'` fetches it" in done.stderr
     assert (tmp_path / "r" / "tiny_blobs" / "adamw.smoke.json").exists()

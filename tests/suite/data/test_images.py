@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import suite.data.images
-from suite.data import load_cifar10, prepare_cifar10
+from suite.data import image_decoding, load_cifar10, prepare_cifar10
 from suite.data.vision import torchvision_module
 from suite.errors import MissingData
 from tests.images import archive, expect, official_files, pictures, write_image_folders
@@ -125,9 +124,9 @@ def test_labels_belong_to_their_images(folder):
 def test_decoded_once_and_again_when_a_file_changes(folder, monkeypatch):
     write_image_folders(folder, train=2, test=1)
     decoded = []
-    decode = suite.data.images._decode
+    decode = image_decoding.decode
     monkeypatch.setattr(
-        suite.data.images, "_decode", lambda *given: decoded.append(given) or decode(*given)
+        image_decoding, "decode", lambda *given: decoded.append(given) or decode(*given)
     )
     first = load_cifar10(folder)
     assert load_cifar10(folder).fingerprint == first.fingerprint

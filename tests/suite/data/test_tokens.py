@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from suite.data import catalog
-from suite.data.tokens import GPT2_SEPARATOR, Index, check_gpt2, load_tokens
+from suite.data import catalog, load_tokens
+from suite.data.tokens import GPT2_SEPARATOR, Index, check_gpt2
 from suite.errors import DamagedData, MissingData, UsageError
 from tests.corpora import local_tokens, write_corpus, write_tokens
 
@@ -165,7 +165,7 @@ def test_a_part_that_changed_or_has_other_settings_is_not_continued(copy):
     begun.write(local / "index.json")
     with pytest.raises(DamagedData, match="has changed since it was written"):
         local_tokens(copy, limit=5000).fetch(copy / "data")
-    with pytest.raises(DamagedData, match="begun with other settings"):
+    with pytest.raises(DamagedData, match="started with other settings"):
         local_tokens(copy, limit=6000).fetch(copy / "data")
 
 
@@ -183,7 +183,7 @@ def test_a_stream_that_breaks_off_says_how_to_go_on(place, copy):
 
     broken = local_tokens(copy)
     object.__setattr__(broken, "documents", Breaking)
-    with pytest.raises(MissingData, match=r"hung up. Run it again: it goes on where"):
+    with pytest.raises(MissingData, match=r"hung up. Run the command again: it resumes where"):
         broken.fetch(copy / "data")
     assert index(copy).documents == 20
     assert index(copy).revision == "first"
