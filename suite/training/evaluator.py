@@ -147,7 +147,13 @@ class Evaluator:
                     # In evaluation mode, so that a copy is made in it and no statistics move.
                     self._model.eval()
                     for regularizer in self._averaging:
-                        model = regularizer.averaged(model)
+                        averaged = regularizer.averaged(model)
+                        if not isinstance(averaged, nn.Module):
+                            raise TypeError(
+                                f"'averaged' of the regularizer {type(regularizer).__name__} "
+                                f"returned {averaged!r:.60}: return the model to evaluate with"
+                            )
+                        model = averaged
                     model.eval()
                 with self._aside:
                     self._model.eval()

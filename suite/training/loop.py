@@ -122,8 +122,6 @@ class _Session:
             # not when Python next looks for circles.
             source.close()
             unmeter(self._model)
-            if hasattr(self, "_objective"):
-                self._objective.close()
 
     def _make_source(self, model: setup.Model) -> BatchSource:
         online = self._task.problem.online

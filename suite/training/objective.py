@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from suite.components.regularizer import Regularizer
 from suite.errors import NotApplicable
 from suite.training import batch_source
+from suite.training.batch_source import Batch
 from suite.training.costs import COSTS
 from suite.training.meter import Ledger
 
@@ -46,36 +47,29 @@ class Objective:
         self._model = model
         self._source = source
         self._ledger = ledger
-        self._loss = _with_criteria(criterion, regularizers)
-        self._penalties = [r.penalty for r in regularizers if r.overrides("penalty")]
         self._delay = gradient_delay
-        self._evaluate = self._pipeline(regularizers)
-        if gradient_delay:
-            self._evaluate = _Delayed(self._evaluate, self.parameters, gradient_delay)
+        self._loss = Loss(model, criterion, regularizers)
+        self._gradient = GradientPipeline(self._loss, self.parameters, regularizers, gradient_delay)
         self.last_loss: Tensor | float = float("nan")
         self.called = False
         self._inputs: Tensor
         self._targets: Tensor
 
-    def close(self) -> None:
-        """No evaluation follows: what is kept of them refers back to the objective."""
-        del self._evaluate
-
     def __call__(self) -> Tensor:
         """Loss of the current batch, a scalar; leaves gradients in `.grad`. Cost: 1 an example."""
         self.called = True
         if torch.is_grad_enabled():  # torch's optimizers see to it
-            self.last_loss = loss = self._evaluate()
+            self.last_loss = loss = self._gradient.evaluate(self.batch)
         else:
             with torch.enable_grad():
-                self.last_loss = loss = self._evaluate()
+                self.last_loss = loss = self._gradient.evaluate(self.batch)
         return loss
 
     def loss(self) -> Tensor:
         """Loss only, a scalar without a graph; `.grad` is untouched. Cost: 1/3 an example."""
         self._refuse_when_delayed("loss")
         with torch.no_grad():
-            self.last_loss = loss = self._forward()
+            self.last_loss = loss = self._loss.of(self.batch)
         return loss
 
     def next_batch(self) -> None:
@@ -97,7 +91,7 @@ class Objective:
         self._refuse_when_delayed("sampled_labels")
         self._refuse_without_classes("sampled_labels")
         with torch.enable_grad():
-            self._zero_gradients()
+            zero_gradients(self.parameters)
             outputs = self._model(self._inputs)
             logits = outputs.detach().flatten(0, -2)
             labels = torch.multinomial(logits.softmax(-1), 1).view(outputs.shape[:-1])
@@ -111,7 +105,7 @@ class Objective:
         Forward mode, no backward pass; `.grad` is untouched. Cost: 1 an example.
         """
         self._refuse_other_shapes("jvp", tangent)
-        whole = _Whole(self._model, self._forward)
+        whole = _Whole(self._model, lambda: self._loss.of(self.batch))
         names = [name for name, p in whole.named_parameters() if p.requires_grad]
         with self._higher_order("jvp"), torch.no_grad(), forward_ad.dual_level():
             duals = [
@@ -131,7 +125,7 @@ class Objective:
         """
         self._refuse_other_shapes("hvp", vector)
         with self._higher_order("hvp"), torch.enable_grad():
-            loss = self._forward()
+            loss = self._loss.of(self.batch)
             gradients = torch.autograd.grad(
                 loss, self.parameters, create_graph=True, materialize_grads=True
             )
@@ -160,11 +154,10 @@ class Objective:
         with torch.enable_grad():
             for label in self._targets.unique().tolist():
                 chosen = self._targets == label
-                outputs = self._model(self._inputs[chosen])
-                loss = self._add_penalties(self._loss(outputs, self._targets[chosen]))
+                loss = self._loss.of((self._inputs[chosen], self._targets[chosen]))
                 gradients = torch.autograd.grad(loss, self.parameters, materialize_grads=True)
                 groups[int(label)] = list(gradients)
-                total = total + loss.detach() * (len(outputs) / self.batch_size)
+                total = total + loss.detach() * (int(chosen.sum()) / self.batch_size)
         self.last_loss = total
         return groups
 
@@ -187,34 +180,6 @@ class Objective:
     def batch(self) -> tuple[Tensor, Tensor]:
         """The current batch's inputs and targets."""
         return self._inputs, self._targets
-
-    def _pipeline(self, regularizers: Sequence[Regularizer]) -> Callable[[], Tensor]:
-        """The gradient evaluation with every regularizer around it, in command-line order."""
-        evaluate = self._gradients
-        for r in regularizers:
-            if r.overrides("evaluate"):
-                evaluate = _around(r, evaluate, self.parameters)
-            if r.overrides("gradients"):
-                evaluate = _then(r, evaluate, self.parameters)
-        return evaluate
-
-    def _gradients(self) -> Tensor:
-        self._zero_gradients()
-        loss = self._forward()
-        loss.backward()
-        return loss.detach()
-
-    def _forward(self) -> Tensor:
-        return self._add_penalties(self._loss(self._model(self._inputs), self._targets))
-
-    def _add_penalties(self, loss: Tensor) -> Tensor:
-        for penalty in self._penalties:
-            loss = loss + penalty(self._model)
-        return loss
-
-    def _zero_gradients(self) -> None:
-        for parameter in self.parameters:
-            parameter.grad = None
 
     @contextmanager
     def _higher_order(self, what: str) -> Iterator[None]:
@@ -268,54 +233,105 @@ class _Whole(nn.Module):
         self.forward = loss
 
 
-class _Delayed:
-    """Gradients that arrive late: each evaluation leaves the gradient of one some time before."""
+class Loss:
+    """The training loss: the task's criterion, changed by regularizers, and their penalties."""
 
     def __init__(
-        self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter], delay: int
+        self,
+        model: nn.Module,
+        criterion: Callable[[Tensor, Tensor], Tensor],
+        regularizers: Sequence[Regularizer],
     ) -> None:
-        self._evaluate = evaluate
+        self._model = model
+        self._criterion = criterion
+        self._criteria = [r for r in regularizers if r.overrides("criterion")]
+        self._penalties = [r for r in regularizers if r.overrides("penalty")]
+
+    def of(self, batch: Batch) -> Tensor:
+        """A scalar, with a graph where gradients are on."""
+        inputs, targets = batch
+        loss = self._of_outputs(self._model(inputs), targets, len(self._criteria))
+        for regularizer in self._penalties:
+            term = regularizer.penalty(self._model)
+            _refuse_nothing(term, regularizer, "penalty")
+            loss = loss + term
+        return loss
+
+    def _of_outputs(self, outputs: Tensor, targets: Tensor, depth: int) -> Tensor:
+        """With the first `depth` regularizers' criteria, the last of them outermost."""
+        if not depth:
+            return self._criterion(outputs, targets)
+        regularizer = self._criteria[depth - 1]
+
+        def default(outputs: Tensor, targets: Tensor) -> Tensor:
+            return self._of_outputs(outputs, targets, depth - 1)
+
+        loss = regularizer.criterion(outputs, targets, default)
+        _refuse_nothing(loss, regularizer, "criterion")
+        return loss
+
+
+class GradientPipeline:
+    """A gradient evaluation with every regularizer around it, in command-line order.
+
+    With a `delay`, each evaluation leaves the gradient of one that many evaluations before.
+    """
+
+    def __init__(
+        self,
+        loss: Loss,
+        parameters: list[nn.Parameter],
+        regularizers: Sequence[Regularizer],
+        delay: int = 0,
+    ) -> None:
+        self._loss = loss
         self._parameters = parameters
+        self._layers = [
+            (r, r.overrides("evaluate"), r.overrides("gradients"))
+            for r in regularizers
+            if r.overrides("evaluate") or r.overrides("gradients")
+        ]
         # Before the first gradient arrives there is none: zeros.
-        none: list[Tensor | None] = [torch.zeros_like(p) for p in parameters]
-        self._waiting = deque([none] * delay)
+        none: list[Tensor | None] = [torch.zeros_like(p) for p in parameters] if delay else []
+        self._late = deque([none] * delay)
 
-    def __call__(self) -> Tensor:
-        loss = self._evaluate()
-        self._waiting.append([p.grad for p in self._parameters])
-        for parameter, late in zip(self._parameters, self._waiting.popleft(), strict=True):
-            parameter.grad = late
+    def evaluate(self, batch: Batch) -> Tensor:
+        """The loss of a batch, without a graph; gradients are in `.grad`. Gradients must be on."""
+        loss = self._with_layers(batch, len(self._layers))
+        if self._late:
+            self._late.append([p.grad for p in self._parameters])
+            for parameter, late in zip(self._parameters, self._late.popleft(), strict=True):
+                parameter.grad = late
+        return loss
+
+    def _with_layers(self, batch: Batch, depth: int) -> Tensor:
+        if not depth:
+            zero_gradients(self._parameters)
+            loss = self._loss.of(batch)
+            loss.backward()
+            return loss.detach()
+        regularizer, around, transforms = self._layers[depth - 1]
+        if around:
+            loss = regularizer.evaluate(
+                lambda: self._with_layers(batch, depth - 1), self._parameters
+            )
+            _refuse_nothing(loss, regularizer, "evaluate")
+        else:
+            loss = self._with_layers(batch, depth - 1)
+        if transforms:
+            with torch.no_grad():
+                regularizer.gradients(self._parameters)
         return loss
 
 
-def _with_criteria(
-    criterion: Callable[[Tensor, Tensor], Tensor], regularizers: Sequence[Regularizer]
-) -> Callable[[Tensor, Tensor], Tensor]:
-    for r in regularizers:
-        if r.overrides("criterion"):
-            criterion = _bind_criterion(r, criterion)
-    return criterion
+def zero_gradients(parameters: Sequence[nn.Parameter]) -> None:
+    """Forget the gradients of the last evaluation."""
+    for parameter in parameters:
+        parameter.grad = None
 
 
-def _bind_criterion(
-    r: Regularizer, default: Callable[[Tensor, Tensor], Tensor]
-) -> Callable[[Tensor, Tensor], Tensor]:
-    return lambda outputs, targets: r.criterion(outputs, targets, default)
-
-
-def _around(
-    r: Regularizer, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]
-) -> Callable[[], Tensor]:
-    return lambda: r.evaluate(evaluate, parameters)
-
-
-def _then(
-    r: Regularizer, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]
-) -> Callable[[], Tensor]:
-    def evaluate_and_transform() -> Tensor:
-        loss = evaluate()
-        with torch.no_grad():
-            r.gradients(parameters)
-        return loss
-
-    return evaluate_and_transform
+def _refuse_nothing(value: object, regularizer: Regularizer, hook: str) -> None:
+    """A hook without `return` would fail later, in a place that says nothing about it."""
+    if value is None:
+        name = type(regularizer).__name__
+        raise TypeError(f"'{hook}' of the regularizer {name} returned nothing: return the loss")

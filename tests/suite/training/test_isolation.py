@@ -16,7 +16,7 @@ from suite import optimizer, regularizer
 from suite.components import registry
 from suite.components.regularizer import Regularizer
 from suite.data.split import Split
-from suite.problems.problem import Problem
+from suite.problems.problem import Data, Problem
 from suite.problems.task import Task
 from suite.training.evaluator import Evaluator
 from suite.training.loop import run_trial
@@ -40,8 +40,9 @@ def reachable(*roots: object) -> list[object]:
             continue
         seen[id(thing)] = thing
         waiting.extend(gc.get_referents(thing))
-        if isinstance(thing, torch.Tensor) and thing.grad_fn is not None:
-            waiting.append(thing.grad_fn)
+        if isinstance(thing, torch.Tensor):
+            # Python does not know what a tensor is a part of, but whoever has it does.
+            waiting.extend(part for part in (thing.grad_fn, thing._base) if part is not None)
     return list(seen.values())
 
 
@@ -82,10 +83,14 @@ def rows(tensor: torch.Tensor) -> set[tuple[object, ...]]:
     return {(flat.dtype, *row) for row in flat.tolist()}
 
 
+def data_of(task: Task, trial: Trial) -> Data:
+    generator = torch.Generator().manual_seed(derive(trial.seed, "split"))
+    return task.problem.data(Path(trial.data_folder), generator)
+
+
 def held_out_rows(task: Task, trial: Trial) -> set[tuple[object, ...]]:
     """Rows that are in the validation or test data, and not also in the training data."""
-    generator = torch.Generator().manual_seed(derive(trial.seed, "split"))
-    data = task.problem.data(Path(trial.data_folder), generator)
+    data = data_of(task, trial)
     return (rows(data.validation.inputs) | rows(data.test.inputs)) - rows(data.train.inputs)
 
 
@@ -124,6 +129,33 @@ def test_a_cheating_method_reaches_no_held_out_data(cheat, task_name):
     assert any(rows(tensor) for tensor in tensors)
     for tensor in tensors:
         assert not rows(tensor) & held_out, f"held-out rows in a tensor of {tuple(tensor.shape)}"
+
+
+@pytest.mark.parametrize("task_name", ["digits", "mnist1d", "permuted_digits", TINY])
+def test_a_method_reaches_no_training_data_beyond_its_batch(cheat, task_name):
+    """Nor what its batch is a part of: on a stream that would be the labels to come."""
+    if task_name == TINY:
+        task_name = registry.load_file(TINY)[0].name
+    task = registry.get("task", task_name)
+    hyperparameters = {name: registry.get(kind, name).defaults for kind, name in cheat}
+    if cheat[0][1] == "cheating_optimizer":
+        hyperparameters["cheating_optimizer"] = {"lr": 0.01}
+    trial = Trial(task_name, cheat, hyperparameters, 0, 7, "evaluation", budget_fraction=0.1)
+    outcome = run_trial(trial)
+    assert outcome.run.status in ("completed", "failed"), outcome.run.traceback
+    tensors = [f for f in Walker.found if isinstance(f, torch.Tensor) and f.ndim >= 2]
+    # Rows of one batch, and of the batch that a regularizer's hooks had before.
+    width = data_of(task, trial).train.inputs.shape[1:].numel()
+    found = {row for t in tensors if t[0].numel() == width for row in rows(t)}
+    training = rows(data_of(task, trial).train.inputs)
+    if task_name == "permuted_digits":  # its pixels are permuted: count rows of any order
+        training = {tuple(sorted(row[1:])) for row in training}
+        found = {tuple(sorted(row[1:])) for row in found}
+    reached = len(found & training)
+    assert 0 < reached <= task.batch_size
+    for tensor in tensors:
+        whole = tensor.untyped_storage().nbytes()
+        assert whole <= max(tensor.nbytes, 8) or tensor.requires_grad, tuple(tensor.shape)
 
 
 def test_the_walk_would_find_what_is_reachable():
