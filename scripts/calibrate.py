@@ -8,8 +8,8 @@ For each task it runs
 - SGD with torch's own defaults, untuned (`untuned_sgd.py` beside this file): the 0. Untuned AdamW
   would be no 0: on a task whose best rate is near its default the two ends would lie closer
   together than two seeds, and the scale would be noise;
-- the two methods of the contrast that the task's file names in its docstring, in a line
-  `Contrast: <task>: <better> over <worse>`, tuned under the protocol, too.
+- the two methods that the task declares as its contrast, `task(..., contrast=(better, worse))`,
+  tuned under the protocol, too.
 
 AdamW and SGD get 8 seeds, the contrast's methods 5. All of it goes into
 `leaderboard/references.json`. Ends of a scale that are frozen already stay as they are, and only
@@ -20,7 +20,6 @@ Calibrate on canonical data where that can be had.
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 import shlex
@@ -32,7 +31,6 @@ from pathlib import Path
 from statistics import fmean, median
 
 import click
-import torch
 
 from leaderboard.references import (
     PATH,
@@ -51,7 +49,6 @@ from suite.errors import SuiteError
 from suite.execution.executor import Executor, Job
 from suite.execution.local import LocalExecutor
 from suite.home import data_folder, home
-from suite.problems.streams import TaskStream
 from suite.problems.task import Task
 from suite.results.environment import cpu_name
 from suite.results.model import Result, Run
@@ -101,7 +98,6 @@ def calibrate(
         count = jobs or default_jobs(plan.device)
         executor = LocalExecutor(count, 1, worker_log())
         known = (load(references) if references.exists() else {}).get(task.name)
-        core = known is not None and known.core
         if known is not None and (replacing or known.task_version != task.version):
             known = None
         try:
@@ -113,7 +109,6 @@ def calibrate(
         finally:
             executor.close()
         others = load(references) if references.exists() else {}
-        reference = reference.model_copy(update={"core": core})
         save({**others, task.name: reference}, references)
         click.echo(_summary(task.name, reference))
     if failed:
@@ -144,7 +139,7 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
     if any(run.status != "completed" for run in adamw):
         raise SuiteError(f"{task.name}: a run of tuned {TUNED} did not complete")
     if known is None:
-        known = _new_reference(tuned[0], untuned, adamw, stream=is_stream(plan.task, plan.data))
+        known = _new_reference(tuned[0], untuned, adamw)
     _check_same(known, tuned[0])
     contrast = Contrast(
         better=better,
@@ -189,14 +184,13 @@ def _check_same(known: Reference, tuned: Result) -> None:
 
 
 def contrast_of(task: Task) -> tuple[str, str]:
-    """The better and the worse method that the docstring of the task's file names."""
-    docstring = ast.get_docstring(ast.parse(task.path.read_text(encoding="utf-8"))) or ""
-    line = re.search(rf"^Contrast: {task.name}: (\S+) over (\S+)$", docstring, re.MULTILINE)
-    if line is None:
+    """The better and the worse method that the task tells apart."""
+    if task.contrast is None:
         raise SuiteError(
-            f"{task.path}: its docstring has no line 'Contrast: {task.name}: <better> over <worse>'"
+            f"{task.path}: task {task.name!r} declares no contrast. Name two methods that it tells "
+            "apart, the better one first: task(..., contrast=(better, worse))."
         )
-    return line[1], line[2]
+    return task.contrast
 
 
 def _more_seeds(plan: Plan, result: Result, seeds: int, executor: Executor) -> list[Run]:
@@ -216,14 +210,7 @@ def _more_seeds(plan: Plan, result: Result, seeds: int, executor: Executor) -> l
     return sorted(runs, key=lambda run: run.number)
 
 
-def is_stream(task: Task, folder: Path) -> bool:
-    """Whether a task's batches change over time, given its data in `folder`."""
-    train = task.problem.data(folder, torch.Generator()).train
-    batches = task.problem.batches(train, task.batch_size, torch.Generator())
-    return isinstance(iter(batches), TaskStream)
-
-
-def _new_reference(tuned: Result, untuned: Result, adamw: list[Run], *, stream: bool) -> Reference:
+def _new_reference(tuned: Result, untuned: Result, adamw: list[Run]) -> Reference:
     task = tuned.task
     assert tuned.data is not None
     zero = _scores(untuned.evaluation)
@@ -235,7 +222,6 @@ def _new_reference(tuned: Result, untuned: Result, adamw: list[Run], *, stream: 
             "be changed."
         )
     return Reference(
-        stream=stream,
         task_version=task.version,
         data_fingerprint=tuned.data.fingerprint,
         canonical=tuned.data.canonical,

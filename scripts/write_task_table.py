@@ -27,12 +27,12 @@ target (streams meet it in their first part, so there it would say nothing); *se
 with its evaluations on the machine that measured it, two slow cores that other work shared at
 times, so that an idle one takes less. The *contrast* is a pair of tuned methods that the task tells
 apart, and by how many standard errors at five seeds. Tasks in bold are core: they count for their
-track's standing. What has no figures has not been calibrated yet; [a few steps of every full
-task](full-tasks.md) say which of them have met real data. A dagger marks figures that were measured
-on other than the task's canonical data.
+track's standing. A task without figures has not been calibrated since its present version; [a few
+steps of every full task](full-tasks.md) say which of them have met real data. A dagger marks
+figures that were measured on other than the task's canonical data.
 """
 _COLUMNS = [
-    *("task", "what", "score", "untuned", "tuned"),
+    *("family", "task", "what", "score", "untuned", "tuned"),
     *("spread", "reached", "seconds", "contrast"),
 ]
 _TRACKS = {
@@ -45,12 +45,14 @@ def page() -> str:
     """The page's text."""
     known = references.load()
     found: list[Task] = registry.load_all("task")[0]
-    tasks = [task for task in found if task.path.parent == ROOT / "tasks"]  # not from packages
+    tasks = [
+        task for task in found if task.path.is_relative_to(ROOT / "tasks")
+    ]  # not from packages
     parts = [_HEAD]
     for track in TRACKS:
         parts.append(f"\n## Track {track}: {_TRACKS[track]}\n")
         parts += [_line(_COLUMNS), _line(["---"] * len(_COLUMNS))]
-        for task in sorted(tasks, key=lambda task: (task.path.stem, task.name)):
+        for task in sorted(tasks, key=lambda task: (task.family, task.path.stem, task.name)):
             if task.track == track:
                 reference = known.get(task.name)
                 current = reference is not None and reference.task_version == task.version
@@ -59,8 +61,9 @@ def page() -> str:
 
 
 def _row(task: Task, reference: Reference | None) -> str:
-    name = f"**{task.name}**" if reference is not None and reference.core else task.name
-    cells = [name, task.summary, f"{task.score.kind} {task.score.metric}".replace("_", " ")]
+    name = f"**{task.name}**" if task.core else task.name
+    score = f"{task.score.kind} {task.score.metric}".replace("_", " ")
+    cells = [task.family, name, task.summary, score]
     if reference is None:
         return _line([*cells, *[""] * 6])
     dagger = "" if reference.canonical else " †"
@@ -74,7 +77,7 @@ def _row(task: Task, reference: Reference | None) -> str:
         [
             *cells,
             f"{measured.deviation:.2g}",
-            "\N{EN DASH}" if reference.stream else f"{measured.reached} of {len(measured.scores)}",
+            "\N{EN DASH}" if task.stream else f"{measured.reached} of {len(measured.scores)}",
             f"{measured.trial_seconds:.2g}",
             f"{contrast.better} over {contrast.worse}, {apart}",
         ]

@@ -21,6 +21,10 @@ _HOME = {
     "Shuffled": "suite.problems.batches",
     "FullBatch": "suite.problems.batches",
     "TaskStream": "suite.problems.streams",
+    "constant_generator": "suite.problems.splits",
+    "draw_apart": "suite.problems.splits",
+    "split_once": "suite.problems.splits",
+    "split_rows": "suite.problems.splits",
     "classification_metrics": "suite.problems.metrics",
     "Regularizer": "suite.components.regularizer",
     "TaskInfo": "suite.components.regularizer",
@@ -57,6 +61,10 @@ if TYPE_CHECKING:
     from suite.problems.problem import Data as Data
     from suite.problems.problem import Point as Point
     from suite.problems.problem import Problem as Problem
+    from suite.problems.splits import constant_generator as constant_generator
+    from suite.problems.splits import draw_apart as draw_apart
+    from suite.problems.splits import split_once as split_once
+    from suite.problems.splits import split_rows as split_rows
     from suite.problems.streams import TaskStream as TaskStream
     from suite.problems.task import task as task
     from suite.results.frames import load_results as load_results

@@ -25,15 +25,16 @@ _TEMPLATES = ROOT / "suite" / "components" / "templates"
 @click.command("list", no_args_is_help=True)
 @click.argument("kind", type=click.Choice(list(_PLURALS)))
 def list_(kind: str) -> int:
-    """List everything of a kind with a line on what it is.
+    """List everything of a kind with a line on what it is; tasks are sorted by family.
 
     A file that cannot be used is reported with its path and reason (exit code 1); the rest is
     still listed.
     """
     entries, broken = registry.load_all(_PLURALS[kind])
     if kind == "tasks":
-        columns = ["name", "track", "evaluations x batch", "data", "summary"]
-        rows = [_task_row(task) for task in entries]
+        columns = ["name", "family", "track", "evaluations x batch", "data", "summary"]
+        by_family = sorted(entries, key=lambda task: (task.family, task.name))
+        rows = [_task_row(task) for task in by_family]
     else:
         columns = ["name", "hyperparameters", "summary"]
         rows = [[c.name, ", ".join(c.search) or "none", c.summary] for c in entries]
@@ -45,7 +46,8 @@ def list_(kind: str) -> int:
 
 def _task_row(task: Task) -> list[str]:
     budget = f"{task.gradient_evaluations:,.0f} x {task.batch_size:,}"
-    return [task.name, task.track, budget, task.problem.needs or "none", task.summary]
+    needs = task.problem.needs or "none"
+    return [task.name, task.family, task.track, budget, needs, task.summary]
 
 
 class _AnyName(click.ParamType):
@@ -122,7 +124,9 @@ def _show_task(task: Task) -> None:
         f"task {task.name}",
         task.summary,
         {
-            "track": task.track,
+            "family": task.family,
+            "track": task.track + (", core: it counts for the track's standing" * task.core),
+            "stream": "yes: tasks that follow one another" if task.stream else "no",
             "version": str(task.version),
             "model": f"{weights:,} weights",
             "batch size": f"{task.batch_size:,} examples",
@@ -131,6 +135,7 @@ def _show_task(task: Task) -> None:
             "evaluations": f"{task.evaluations} over the budget",
             "score": f"{score.kind} of {score.metric}, in {score.unit}; {better}",
             "target": f"{score.metric} {direction} {task.target:g}{held}",
+            "contrast": " over ".join(task.contrast) if task.contrast else "none declared",
             "time limit": f"{task.time_limit:g} s a trial",
             "data needed": task.problem.needs or "none: generated or installed with the suite",
             "source": task.source,

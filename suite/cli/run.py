@@ -38,7 +38,9 @@ _PROTOCOLS = ("smoke", "quick", "standard")
     help="Name or path to a file; likewise.",
 )
 @click.option("--track", type=click.Choice(["mini", "full"]), help="All tasks of a track.")
-@click.option("--core", is_flag=True, help="Of the track, only the tasks that its standing counts.")
+@click.option(
+    "--core", is_flag=True, help="Of the track, only the core tasks, which its standing counts."
+)
 @click.option(
     "--regularizer",
     "regularizers",
@@ -136,7 +138,6 @@ def run(
 
 
 def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[Task]:
-    from leaderboard.references import load
     from suite.components import registry
     from suite.studies.plan import find_task
 
@@ -145,11 +146,10 @@ def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[T
         entries, broken = registry.load_all("task")
         for file in broken:
             click.echo(f"suite: left out {file.path}: {file.reason}", err=True)
-        wanted = {name for name, reference in load().items() if reference.core}
         chosen += [
             task
             for task in entries
-            if task.track == track and task not in chosen and (task.name in wanted or not core)
+            if task.track == track and task not in chosen and (task.core or not core)
         ]
     return chosen
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import difflib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from suite.data import catalog
 from suite.data.split import Split
+from suite.errors import SuiteError
 from suite.problems.metrics import classification_metrics
+
+_FINGERPRINT = re.compile("[0-9a-f]{16,64}")
 
 
 @dataclass
@@ -21,8 +26,13 @@ class Data:
     """One run's data: what is trained on, tuned on and reported on.
 
     `fingerprint` names the raw data before any split, so that results on other data are told
-    apart; `canonical` is False if it is not the data that the task is defined on.
-    `validation` and `test` are None for streams, whose every batch is evaluated before training.
+    apart: 16 to 64 hexadecimal digits. `canonical` is False if it is not the data that the task is
+    defined on. `validation` and `test` are None for online problems, whose every batch is measured
+    before it is trained on.
+
+    Examples of one finite set are split by `suite.split_once`, so that the test examples are the
+    same in every run. Generated examples may be drawn from the run's generator, if their space is
+    so large that no two draws are alike.
     """
 
     train: Split
@@ -31,6 +41,16 @@ class Data:
     fingerprint: str
     canonical: bool = True
     source: str = "generated"
+
+    def __post_init__(self) -> None:
+        """Refuse what no result file could hold."""
+        if not isinstance(self.fingerprint, str) or not _FINGERPRINT.fullmatch(self.fingerprint):
+            raise SuiteError(
+                f"Data(fingerprint={self.fingerprint!r}), which the task's data(...) returned: a "
+                "fingerprint is 16 to 64 hexadecimal digits (0-9, a-f), such as "
+                "hashlib.sha256(raw_bytes).hexdigest()[:16]. For generated data hash a text that "
+                "states the rule."
+            )
 
 
 class Point(NamedTuple):
@@ -68,6 +88,19 @@ class Problem(ABC):
     #: name in the catalog of data sets (`suite data list`), if the task needs one
     dataset: str = ""
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Refuse a misspelt hook, which would never be called."""
+        super().__init_subclass__(**arguments)
+        known = [name for name in vars(Problem) if not name.startswith("_")]
+        for name in vars(cls):
+            inherited = any(hasattr(base, name) for base in cls.__bases__)
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+            if near and not inherited and not name.startswith("_"):
+                raise SuiteError(
+                    f"{cls.__module__}.{cls.__qualname__}.{name}: a Problem has no '{name}'. Did "
+                    f"you mean '{near[0]}'? If not, give it a name that is less alike."
+                )
+
     @property
     def needs(self) -> str:
         """What the task needs that is not generated, e.g. "CIFAR-10 (170 MB, downloaded once)"."""
@@ -84,7 +117,11 @@ class Problem(ABC):
 
     @abstractmethod
     def data(self, folder: Path, generator: torch.Generator) -> Data:
-        """Load or generate the data; splits are drawn from `generator`. May raise MissingData."""
+        """Load or generate the data. May raise MissingData.
+
+        Training and validation examples are drawn from `generator`, which follows the run's seed;
+        test examples must be none that another run trains or tunes on, see `suite.split_once`.
+        """
 
     @abstractmethod
     def model(self) -> nn.Module:
@@ -96,7 +133,9 @@ class Problem(ABC):
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """An endless iterator of (inputs, targets), on the device of `train`.
 
-        A `suite.streams.TaskStream` is told the share of the budget that is spent.
+        A batch must share no memory with `train` or with other batches.
+
+        A `suite.TaskStream` is told the share of the budget that is spent.
         """
 
     def initialize(self, model: nn.Module, train: Split) -> None:

@@ -6,20 +6,28 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from suite.components import registry
-from suite.components.fingerprints import source_hash
+from suite.components.fingerprints import source_files, source_hash
+from suite.errors import UsageError
+from suite.home import ROOT
 from suite.problems.problem import Problem
 from suite.problems.score import Score
+from suite.problems.settings import NotPlain, plain
 
 Track = Literal["mini", "full"]
 
 
 TRACKS = get_args(Track)
+
+#: facts about a task that do not decide what a result of it means
+_NOT_SETTINGS = ("problem", "path", "summary", "source", "family", "core", "contrast")
 
 
 @dataclass(frozen=True)
@@ -40,20 +48,32 @@ class Task:
     target: float
     time_limit: float
     path: Path
+    #: the folder below tasks/ that the file lies in; "other" for a file elsewhere
+    family: str = "other"
+    #: whether the task counts for its track's standing
+    core: bool = False
+    #: whether its batches come from tasks that follow one another (a `TaskStream`)
+    stream: bool = False
+    #: two methods that the task tells apart: the better one first
+    contrast: tuple[str, str] | None = None
 
     @property
     def gradient_evaluations(self) -> float:
         """The budget in batches passed forward and backward."""
         return self.budget / self.batch_size
 
-    @property
+    @functools.cached_property
     def settings(self) -> dict[str, Any]:
-        """Everything declared, as plain values."""
-        skipped = ("problem", "path", "summary", "source")
-        fields = [f.name for f in dataclasses.fields(self) if f.name not in skipped]
+        """Everything declared that decides what a result means, as plain values.
+
+        Read once: what a problem keeps for itself during a trial is no setting.
+        """
+        fields = [f.name for f in dataclasses.fields(self) if f.name not in _NOT_SETTINGS]
         values = {name: getattr(self, name) for name in fields}
         values["score"] = dataclasses.asdict(self.score)
-        values["problem"] = {k: repr(v) for k, v in sorted(vars(self.problem).items())}
+        values["problem"] = {
+            name: plain(value, name) for name, value in sorted(vars(self.problem).items())
+        }
         return values
 
     @property
@@ -69,12 +89,26 @@ class Task:
     @functools.cached_property
     def code(self) -> list[str]:
         """Hashes of the files that define the problem, read once: they may change on disk later."""
-        files = {self.path}
-        for parent in type(self.problem).__mro__:
-            module = sys.modules.get(parent.__module__)
-            if module is not None and module.__name__.startswith("suite_tasks"):
-                files.add(Path(str(module.__file__)))
-        return sorted(source_hash(path) for path in files)
+        return sorted(source_hash(path) for path in self._roots())
+
+    def code_files(self) -> list[Path]:
+        """The files that `code` covers: those of the problem's classes and what they import."""
+        return sorted({file for path in self._roots() for file in source_files(path)})
+
+    def _roots(self) -> set[Path]:
+        """The task's own file, and those of the classes that its problem is made of."""
+        return {self.path, *_files_of(type(self.problem).__mro__)}
+
+
+def _files_of(classes: Iterable[type]) -> Iterable[Path]:
+    """The source files of classes that belong neither to the suite nor to Python."""
+    for cls in classes:
+        module = sys.modules.get(cls.__module__)
+        package = cls.__module__.partition(".")[0]
+        if package == "suite" or package in sys.stdlib_module_names:
+            continue
+        if module is not None and module.__file__:
+            yield Path(module.__file__)
 
 
 def task(
@@ -91,35 +125,136 @@ def task(
     score: Score,
     target: float,
     time_limit: float = 600.0,
+    core: bool = False,
+    stream: bool = False,
+    contrast: tuple[str, str] | None = None,
+    family: str = "",
 ) -> None:
     """Register a task.
 
     `budget` is in examples passed forward and backward; `evaluations` are spread evenly over it;
     `target` is the value of the score's metric that counts as reached; `time_limit` is in seconds
     of one trial, after which it counts as hanging. `source` says where the definition comes from.
+
+    `core`: the task counts for its track's standing. `stream`: its batches come from tasks that
+    follow one another (`TaskStream`). `contrast`: a better and a worse method that the task tells
+    apart. `family`: by default the folder below tasks/ that the file lies in, or "other".
     """
-    if track not in TRACKS:
-        raise ValueError(f"{name}: track is one of {TRACKS}, not {track!r}")
-    if version < 1:
-        raise ValueError(f"{name}: versions are whole numbers from 1, not {version!r}")
-    if budget < batch_size or evaluations < 1:
-        raise ValueError(f"{name}: needs a budget of at least one batch and one evaluation")
-    # The caller's file, not the one being loaded: a task file may import from another one.
-    path = Path(sys._getframe(1).f_code.co_filename)
-    registry.add(
-        Task(
-            name=registry.check_name(name),
-            problem=problem,
-            version=version,
-            track=track,
-            summary=summary,
-            source=source,
-            batch_size=batch_size,
-            budget=budget,
-            evaluations=evaluations,
-            score=score,
-            target=target,
-            time_limit=time_limit,
-            path=path,
-        )
+    path = caller_file()
+    declared = Task(
+        name=name,
+        problem=problem,
+        version=version,
+        track=track,
+        summary=summary,
+        source=source,
+        batch_size=batch_size,
+        budget=budget,
+        evaluations=evaluations,
+        score=score,
+        target=target,
+        time_limit=time_limit,
+        path=path,
+        family=family or family_of(path),
+        core=core,
+        stream=stream,
+        contrast=contrast,
     )
+    _check(declared)
+    registry.add(declared)
+
+
+def caller_file() -> Path:
+    """The file that called the function which asks.
+
+    Not the file that is being loaded: a task file may import from another one, which registers
+    tasks of its own.
+    """
+    return Path(sys._getframe(2).f_code.co_filename)
+
+
+def family_of(path: Path) -> str:
+    """The folder below tasks/ that a file lies in; "other" for a file elsewhere."""
+    folder = ROOT / "tasks"
+    parts = path.relative_to(folder).parts if path.is_relative_to(folder) else ()
+    return parts[0] if len(parts) > 1 else "other"
+
+
+def _check(task: Task) -> None:
+    """Raise UsageError for what no trial could run and no result file could hold.
+
+    At once, and not after the first study.
+    """
+    for complaint in _complaints(task):
+        raise UsageError(f"{task.path}: task {task.name!r}: {complaint}")
+
+
+def _complaints(task: Task) -> Iterable[str]:
+    yield from _complaints_of_name("the name", task.name)
+    if not isinstance(task.problem, Problem):
+        yield f"the problem is an instance of a class of Problem, not {task.problem!r}."
+    if task.track not in TRACKS:
+        yield f"track is one of {TRACKS}, not {task.track!r}."
+    for field in ("version", "batch_size", "budget", "evaluations"):
+        value = getattr(task, field)
+        if not _is_whole(value):
+            yield f"{field} is a whole number from 1, not {value!r}."
+    if task.budget < task.batch_size:
+        yield f"the budget, {task.budget} examples, is less than one batch of {task.batch_size}."
+    for field in ("summary", "source"):
+        if not isinstance(getattr(task, field), str) or not getattr(task, field).strip():
+            yield f"{field} is a text, not {getattr(task, field)!r}."
+    if not _is_finite(task.time_limit) or task.time_limit <= 0:
+        yield f"time_limit is a positive number of seconds, not {task.time_limit!r}."
+    yield from _complaints_of_score(task)
+    yield from _complaints_of_facts(task)
+    try:
+        json.dumps(task.settings)
+    except NotPlain as error:
+        yield f"a setting of its problem is no plain value: {type(task.problem).__name__}.{error}"
+
+
+def _complaints_of_score(task: Task) -> Iterable[str]:
+    if not isinstance(task.score, Score):
+        yield (
+            "score is made by score.final(...), score.mean(...) or score.time_to_target(...), "
+            f"not {task.score!r}."
+        )
+    metric, worst = task.score.metric, task.score.worst
+    yield from _complaints_of_name("the score's metric", metric)
+    if task.score.kind != "time_to_target" and not _is_finite(worst):
+        yield f"its score needs a finite worst=, the score of a run that fails, not {worst!r}."
+    if not _is_whole(task.score.hold):
+        yield f"the score's hold is a whole number from 1, not {task.score.hold!r}."
+    if not _is_finite(task.target):
+        yield f"target is a finite number, not {task.target!r}."
+
+
+def _complaints_of_facts(task: Task) -> Iterable[str]:
+    yield from _complaints_of_name("family", task.family)
+    for field in ("core", "stream"):
+        if not isinstance(getattr(task, field), bool):
+            yield f"{field} is True or False, not {getattr(task, field)!r}."
+    pair = task.contrast
+    if pair is not None and not (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(isinstance(method, str) and method for method in pair)
+        and pair[0] != pair[1]
+    ):
+        yield f'contrast is a pair of methods such as ("adamw", "sgd"), not {pair!r}.'
+
+
+def _complaints_of_name(what: str, name: str) -> Iterable[str]:
+    try:
+        registry.check_name(name)
+    except UsageError as error:
+        yield f"{what} {error}"
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -4,10 +4,6 @@ Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorit
 learn composition in S5. Tian 2024, "Composing Global Optimizers to Reasoning Tasks via Algebraic
 Objects in Neural Nets" (CoGO), and Tian 2025, "Provable Scaling Laws of Feature Emergence from
 Learning Dynamics of Grokking" (Li2), read what 2-layer networks with squares learn of a group.
-
-Contrast: dihedral_composition: adamw over sgd
-Contrast: modular_addition_quadratic: adamw over sgd
-Contrast: product_group_quadratic: adamw over sgd
 """
 
 from __future__ import annotations
@@ -63,7 +59,7 @@ def centered_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 class GroupFeatures(GroupComposition):
     """Learn a group's table with squares and a squared error, and tell what the nodes have found.
 
-    `feature_purity` and `feature_diversity` are those of `_group_features.feature_metrics`, read
+    `feature_purity` and `feature_diversity` are those of `group_features.feature_metrics`, read
     from the left operand's weights. CoGO: with weight decay nearly every node ends with one
     frequency. Li2: how many frequencies are found depends on the optimizer.
     """
@@ -85,6 +81,7 @@ task(
     "dihedral_composition",
     composition,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Grokking: compose symmetries of a 19-gon (38 elements) from 70 % of the table.",
     source="Power et al. 2022, S5; a smaller group that does not commute either",
     **grokking(composition, steps=1500),
@@ -95,6 +92,7 @@ task(
     "modular_addition_quadratic",
     addition,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Squares learn (a + b) mod 37 from 45 % of the table; frequencies of the nodes.",
     source="Tian 2024, CoGO; smaller modulus, accuracy as the score",
     **grokking(addition, steps=400, evaluations=80),
@@ -105,6 +103,7 @@ task(
     "product_group_quadratic",
     product,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Squares learn the group S3 x Z7 (42 elements) from half of its table.",
     source="Tian 2025, Li2: product and non-abelian groups; smaller, accuracy as the score",
     **grokking(product, steps=400, evaluations=80),

@@ -3,9 +3,6 @@
 Lyu et al. 2024, "Dichotomy of Early and Late Phase Implicit Biases Can Provably Induce Grokking";
 Liu et al. 2023, "Omnigrok: Grokking Beyond Algorithmic Data"; Kumar et al. 2024, "Grokking as the
 Transition from Lazy to Rich Training Dynamics".
-
-Contrast: large_init_grok: adamw over sgd
-Contrast: lazy_to_rich_grok: adamw over sgd
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Split, mark_head, score, task
+from suite import Data, FullBatch, Problem, Split, mark_head, score, split_once, task
 
 from ..vision.digits_data import CLASSES, PIXELS, read_digits
 
@@ -63,13 +60,9 @@ class LargeInitialization(Problem):
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         digits, fingerprint = read_digits()
-        order = torch.randperm(len(digits), generator=generator)
-        middle = self.train + (len(order) - self.train) // 2
-        train, validation, test = (
-            Split(digits.inputs[i], digits.targets[i])
-            for i in order.tensor_split((self.train, middle))
-        )
-        return Data(train, validation, test, fingerprint, source="scikit-learn")
+        sizes = {"train": self.train, "validation": (len(digits) - self.train) // 2}
+        splits = split_once(digits, fingerprint, generator, **sizes)
+        return Data(*splits, fingerprint, source="scikit-learn")
 
     def model(self) -> nn.Module:
         layers = [nn.Linear(PIXELS, self.width, bias=False), nn.ReLU()]
@@ -179,8 +172,9 @@ class LazyToRich(Problem):
 task(
     "large_init_grok",
     LargeInitialization(scale=2.5, gain=6.0, width=256, train=100),
-    version=2,
+    version=3,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="100 digits, outputs 90 times too large at first: gradient evaluations to 84 %.",
     source="Liu et al. 2023 (Omnigrok), MNIST, and Lyu et al. 2024; scaled down to 8 x 8 digits",
     batch_size=100,
@@ -193,8 +187,9 @@ task(
 task(
     "lazy_to_rich_grok",
     LazyToRich(inputs=30, width=64, alpha=2.0, curvature=0.5, train=400, held_out=500),
-    version=2,
+    version=3,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Polynomial regression from a lazy start: gradient evaluations to 90 % of variance.",
     source="Kumar et al. 2024, polynomial regression; scaled down",
     batch_size=400,

@@ -1,8 +1,6 @@
 """Modular arithmetic: small algorithmic tables on which networks grok.
 
 Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorithmic Datasets".
-
-Contrast: modular_addition: adamw over sgd
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Split, mark_head, score, task
+from suite import Data, FullBatch, Problem, Split, mark_head, score, split_once, task
 
 
 class PairMLP(nn.Module):
@@ -49,14 +47,11 @@ class ModularAddition(Problem):
         p = self.modulus
         pairs = torch.cartesian_prod(torch.arange(p), torch.arange(p))
         labels = pairs.sum(1) % p
-        order = torch.randperm(len(pairs), generator=generator)
-        train, validation, test = order.tensor_split((len(order) // 2, len(order) * 3 // 4))
-        return Data(
-            train=Split(pairs[train], labels[train]),
-            validation=Split(pairs[validation], labels[validation]),
-            test=Split(pairs[test], labels[test]),
-            fingerprint=hashlib.sha256(f"all pairs, (a + b) mod {p}".encode()).hexdigest()[:16],
-        )
+        half, quarter = len(pairs) // 2, len(pairs) // 4
+        digest = hashlib.sha256(f"all pairs, (a + b) mod {p}".encode()).hexdigest()[:16]
+        table = Split(pairs, labels)
+        splits = split_once(table, digest, generator, train=half, validation=quarter)
+        return Data(*splits, digest)
 
     def model(self) -> nn.Module:
         return PairMLP(self.modulus, self.width)
@@ -70,8 +65,10 @@ class ModularAddition(Problem):
 task(
     "modular_addition",
     ModularAddition(modulus=59, width=64),
-    version=1,
+    version=2,
     track="mini",
+    core=True,
+    contrast=("adamw", "sgd"),
     summary="Grokking: learn (a + b) mod 59 from half of the table, full batch.",
     source="Power et al. 2022; scaled down to grok within seconds on one core",
     batch_size=59 * 59 // 2,

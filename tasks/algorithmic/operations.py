@@ -2,10 +2,6 @@
 
 Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorithmic Datasets".
 Its x^2 + xy + y^2 does not grok at this size and is a full task.
-
-Contrast: modular_subtraction: adamw over sgd
-Contrast: modular_multiplication: adamw over sgd
-Contrast: modular_division: adamw over sgd
 """
 
 from __future__ import annotations
@@ -22,6 +18,7 @@ task(
     "modular_subtraction",
     subtraction,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Grokking: learn a - b mod 37 from 75 % of the table, full batch.",
     source=SOURCE,
     **grokking(subtraction, steps=1500),
@@ -32,6 +29,7 @@ task(
     "modular_multiplication",
     multiplication,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Grokking: learn a * b mod 37 from 75 % of the table, full batch.",
     source=SOURCE,
     **grokking(multiplication, steps=1500),
@@ -42,6 +40,7 @@ task(
     "modular_division",
     division,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Grokking: learn a / b mod 37 from 75 % of the table, full batch.",
     source=SOURCE,
     **grokking(division, steps=1500),

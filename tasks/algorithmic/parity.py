@@ -5,9 +5,6 @@ Computational Limit"; its case of two bits is the XOR problem of Glasgow 2024, "
 Features in Two-Layer Neural Networks with near-Optimal Sample Complexity". Pointer value retrieval:
 Zhang et al. 2021; its canonical holdout and the Boolean influence: Abbe et al. 2022, "Learning to
 Reason with Neural Networks: Generalization, Unseen Data and Boolean Measures".
-
-Contrast: sparse_parity: adamw over lion
-Contrast: pvr_boolean: adamw over sgd
 """
 
 from __future__ import annotations
@@ -19,7 +16,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Shuffled, Split, classification_metrics, mark_head, score, task
+from suite import (
+    Data,
+    Problem,
+    Shuffled,
+    Split,
+    classification_metrics,
+    constant_generator,
+    draw_apart,
+    mark_head,
+    score,
+    split_rows,
+    task,
+)
 
 
 def signs(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
@@ -54,13 +63,15 @@ class SparseParity(Problem):
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         chosen = torch.randperm(self.bits, generator=generator)[: self.relevant]
 
-        def draw(count: int) -> Split:
-            inputs = signs((count, self.bits), generator)
+        def draw(count: int, source: torch.Generator = generator) -> Split:
+            inputs = signs((count, self.bits), source)
             return Split(inputs, (inputs[:, chosen].prod(1) > 0).long())
 
         text = f"product of {self.relevant} of {self.bits} signs"
         digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-        return Data(draw(self.train), draw(self.held_out), draw(self.held_out), digest)
+        test = draw(self.held_out, constant_generator(digest))
+        train, validation = (draw_apart(draw, n, test) for n in (self.train, self.held_out))
+        return Data(train, validation, test, digest)
 
     def model(self) -> nn.Module:
         return two_layers(self.bits, self.width)
@@ -130,17 +141,13 @@ class PointerValueRetrieval(Problem):
         inputs = self.everything()
         labels = self.label(inputs)
         seen, unseen = ((inputs[:, self.frozen] == sign).nonzero().squeeze(1) for sign in (1, -1))
-        seen = seen[torch.randperm(len(seen), generator=generator)]
-        unseen = unseen[torch.randperm(len(unseen), generator=generator)]
+        digest = hashlib.sha256(repr(labels.tolist()).encode()).hexdigest()[:16]
         train = round(self.train * len(seen))
         held_out = (len(seen) - train) // 2
-        first, second = seen[train:].split(held_out)[:2]
-        pieces = (
-            seen[:train],
-            torch.cat((first, unseen[:held_out])),
-            torch.cat((second, unseen[held_out : 2 * held_out])),
-        )
-        digest = hashlib.sha256(repr(labels.tolist()).encode()).hexdigest()[:16]
+        sizes = {"validation": held_out, "test": held_out}
+        parts = split_rows(len(seen), digest, generator, train=train, **sizes)
+        never = split_rows(len(unseen), digest, generator, train=0, **sizes)
+        pieces = [torch.cat((seen[i], unseen[j])) for i, j in zip(parts, never, strict=True)]
         return Data(*(Split(inputs[i], labels[i]) for i in pieces), fingerprint=digest)
 
     def model(self) -> nn.Module:
@@ -166,8 +173,9 @@ class PointerValueRetrieval(Problem):
 task(
     "sparse_parity",
     SparseParity(bits=30, relevant=3, width=100, train=64 * 2000, held_out=1000),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "lion"),
     summary="The parity of 3 hidden bits of 30, from fresh samples: gradient evaluations to 99 %.",
     source="Barak et al. 2022; sizes of this suite",
     batch_size=64,
@@ -180,13 +188,14 @@ task(
 task(
     "pvr_boolean",
     PointerValueRetrieval(pointer=3, window=2, frozen=5, width=128, train=0.4),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Pointer value retrieval, a bit held out: test loss where it is seen.",
     source="Abbe et al. 2022, pointer of 3 bits, canonical holdout",
     batch_size=64,
     budget=64 * 1000,
     evaluations=50,
-    score=score.final("loss", higher_is_better=False, worst=0.5),
+    score=score.final("loss", higher_is_better=False, worst=2.0),
     target=0.05,
 )

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Shuffled, Split, score
+from suite import Data, FullBatch, Problem, Shuffled, Split, score, split_once
 
 from .networks import PairNetwork
 
@@ -107,12 +107,10 @@ class TableProblem(Problem):
         table = self.table()
         cells = (table >= 0).nonzero()
         labels = table[cells[:, 0], cells[:, 1]]
-        order = torch.randperm(len(cells), generator=generator)
         train = round(self.train * len(cells))
-        middle = train + (len(cells) - train) // 2
-        parts = order.tensor_split((train, middle))
         digest = hashlib.sha256(repr(table.tolist()).encode()).hexdigest()[:16]
-        return Data(*(Split(cells[i], labels[i]) for i in parts), fingerprint=digest)
+        sizes = {"train": train, "validation": (len(cells) - train) // 2}
+        return Data(*split_once(Split(cells, labels), digest, generator, **sizes), digest)
 
     def model(self) -> nn.Module:
         assert self.classes is not None
@@ -149,7 +147,7 @@ def grokking(problem: TableProblem, steps: int, evaluations: int = 100) -> dict[
     """What full-batch grokking tasks declare alike: budget, and the score of Power et al."""
     batch = round(problem.train * int((problem.table() >= 0).sum()))
     return {
-        "version": 1,
+        "version": 2,
         "batch_size": batch,
         "budget": batch * steps,
         "evaluations": evaluations,

@@ -4,8 +4,6 @@ Varma et al. 2023, "Explaining Grokking through Circuit Efficiency": below a cri
 training set memorizing needs less weight norm than the general solution, so that weight decay takes
 the latter away, and test accuracy falls with it. The facts that must be learned meanwhile are this
 suite's: without them a method that stops moving in time would keep what it knows and win.
-
-Contrast: ungrokking: adamw over sgd
 """
 
 from __future__ import annotations
@@ -105,14 +103,16 @@ few = Ungrokking("subtraction", 31, TwoEmbeddings(64), train=0.8, kept=0.4)
 task(
     "ungrokking",
     few,
-    version=2,
+    version=3,
     track="mini",
+    stream=True,
+    contrast=("adamw", "sgd"),
     summary="Ungrokking: (a - b) mod 31 after training goes on with few cells and new facts.",
     source="Varma et al. 2023; scaled down to seconds on one core",
     batch_size=769,
     budget=769 * 1200,
     evaluations=40,
-    score=score.final("least_accuracy", higher_is_better=True, worst=1 / 31),
+    score=score.final("least_accuracy", higher_is_better=True, worst=0.0),
     target=0.5,
 )
 
@@ -120,14 +120,15 @@ transformer = SmallTransformer(width=128, heads=4, layers=1, plain=True)
 task(
     "ungrokking_transformer",
     Ungrokking("addition", 113, transformer, train=0.7, kept=0.05),
-    version=2,
+    version=3,
     track="full",
+    stream=True,
     summary="Ungrokking: (a + b) mod 113 after training goes on with few cells and new facts.",
     source="Varma et al. 2023, 1-layer transformer; far fewer cells than its critical size",
     batch_size=8938,
     budget=8938 * 8000,
     evaluations=100,
-    score=score.final("least_accuracy", higher_is_better=True, worst=1 / 113),
+    score=score.final("least_accuracy", higher_is_better=True, worst=0.0),
     target=0.5,
     time_limit=7200.0,
 )

@@ -53,7 +53,7 @@ class ContinualProblem(Problem):
         """What changes the inputs of a training batch, given a generator; must not be a method."""
         return None
 
-    def prepared(self, inputs: Tensor) -> Tensor:
+    def as_inputs(self, inputs: Tensor) -> Tensor:
         """Held-out inputs as the model takes them."""
         return inputs
 
@@ -69,7 +69,7 @@ class ContinualProblem(Problem):
         chunks = zip(split.inputs.split(1000), split.targets.split(1000), strict=True)
         loss, right = 0.0, []
         for inputs, targets in chunks:
-            outputs = model(self.prepared(inputs))
+            outputs = model(self.as_inputs(inputs))
             loss += float(type(self).criterion(outputs, targets)) * len(targets)
             right.append(self.visible(outputs, targets).argmax(-1) == targets)
         members = nn.functional.one_hot(self.task_numbers(split), self.tasks).double()
@@ -78,7 +78,7 @@ class ContinualProblem(Problem):
         return {"loss": loss / len(split), **named}
 
     def summarize(self, history: Sequence[Point]) -> dict[str, float]:
-        """The metrics of `_continual_metrics`, as of the last evaluation."""
+        """The metrics of `metrics.py`, as of the last evaluation."""
         names = [_accuracy_name(task) for task in range(self.tasks)]
         curve = [[point.metrics[name] for name in names] for point in history]
         ends = task_ends([point.progress for point in history], self.tasks)

@@ -9,8 +9,6 @@ frequencies in the sequence are used, and leaves it at once when the head forms.
 Edelman et al. 2024, "The Evolution of Statistical Induction Heads: In-Context Learning Markov
 Chains"; the same task is the chain-shaped case of Nichani et al. 2024, "How Transformers Learn
 Causal Structure with Gradient Descent".
-
-Contrast: lm_induction: adamw over mezo
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Shuffled, Split, score, task
+from suite import Data, Shuffled, Split, constant_generator, draw_apart, score, task
 
 from .decoder import Shape
 from .text import NextToken
@@ -72,13 +70,16 @@ class Induction(NextToken):
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         symbols, length = self.shape.vocabulary, self.shape.length
 
-        def draw(count: int) -> Split:
-            text = draw_chains(count, symbols, length + 1, generator)
+        def draw(count: int, source: torch.Generator = generator) -> Split:
+            text = draw_chains(count, symbols, length + 1, source)
             return Split(text[:, :-1].contiguous(), text[:, 1:].contiguous())
 
         rule = f"Markov chains, {symbols} symbols, rows from Dirichlet(1/2), one a sequence"
         digest = hashlib.sha256(rule.encode()).hexdigest()[:16]
-        return Data(draw(self.train), draw(self.held_out), draw(self.held_out), digest)
+        # Chains that hardly branch are alike: the same sequence may be drawn twice.
+        test = draw(self.held_out, constant_generator(digest))
+        train, validation = (draw_apart(draw, n, test) for n in (self.train, self.held_out))
+        return Data(train, validation, test, digest)
 
     def batches(
         self, train: Split, batch_size: int, generator: torch.Generator
@@ -104,14 +105,15 @@ task(
         train=32 * 400,
         held_out=128,
     ),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "mezo"),
     summary="A two-layer decoder learns to read each sequence's own rule; nats above the best.",
     source="Edelman et al. 2024 and Nichani et al. 2024; fewer symbols and shorter sequences",
     batch_size=32,
     budget=32 * 400,
     evaluations=16,
     # The mean over the run: methods differ in how long they rest on the plateau.
-    score=score.mean("excess_loss", higher_is_better=False, worst=0.5),
+    score=score.mean("excess_loss", higher_is_better=False, worst=1.5),
     target=0.065,
 )

@@ -1,8 +1,4 @@
-"""Clusters of points: noisy XOR labels that are fitted and forgiven, and features that starve.
-
-Contrast: xor_cluster: sgd over adamw
-Contrast: gradient_starvation: adamw over sgd
-"""
+"""Clusters of points: noisy XOR labels that are fitted and forgiven, and features that starve."""
 
 from __future__ import annotations
 
@@ -153,29 +149,31 @@ task(
         width=64,
         start=0.2,
     ),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("sgd", "adamw"),
     summary="XOR of four clusters in high dimension, a tenth of labels wrong: clean accuracy.",
     source="Xu et al. 2024, Benign Overfitting and Grokking in ReLU Networks for XOR Cluster Data; "
     "sizes of this suite",
     batch_size=200,
     budget=200 * 200,
     evaluations=20,
-    score=score.final("accuracy", higher_is_better=True, worst=0.5),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.93,
 )
 
 task(
     "gradient_starvation",
     UnequalFeatures(examples=500, held_out=1000, weak=20, strong=3.0, signal=0.4, width=64),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="A strong feature starves the weak ones; accuracy once the strong one is random.",
     source="Pezeshki et al. 2021, Gradient Starvation: A Learning Proclivity in Neural Networks; "
     "data of this suite",
     batch_size=100,
     budget=100 * 500,
     evaluations=25,
-    score=score.final("accuracy", higher_is_better=True, worst=0.5),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.7,
 )

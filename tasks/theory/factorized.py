@@ -1,8 +1,4 @@
-"""Factorized linear models: gradient descent from a small start prefers simple solutions.
-
-Contrast: matrix_sensing: sgd over lion
-Contrast: diagonal_linear_net: sgd over adamw
-"""
+"""Factorized linear models: gradient descent from a small start prefers simple solutions."""
 
 from __future__ import annotations
 
@@ -178,8 +174,9 @@ def _digest(text: str) -> str:
 task(
     "matrix_sensing",
     MatrixSensing(size=20, rank=3, measurements=130, held_out=500, start=1e-3),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("sgd", "lion"),
     summary="Low-rank matrix from few measurements; gradient descent learns rank by rank.",
     source="Jin et al. 2023, Understanding Incremental Learning of Gradient Descent: A "
     "Fine-grained Analysis of Matrix Sensing; sizes of this suite",
@@ -193,8 +190,9 @@ task(
 task(
     "diagonal_linear_net",
     DiagonalLinearNetwork(features=100, sparsity=4, examples=85, held_out=500, start=0.01),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("sgd", "adamw"),
     summary="Sparse regression with u * v as weights: does the method find the sparse solution?",
     source="Andriushchenko et al. 2023, SGD with Large Step Sizes Learns Sparse Features; sizes of "
     "this suite",

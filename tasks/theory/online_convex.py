@@ -1,7 +1,4 @@
-"""Online convex optimization: a stream of linear losses on which Adam goes the wrong way.
-
-Contrast: adam_counterexample: sgd over adamw
-"""
+"""Online convex optimization: a stream of linear losses on which Adam goes the wrong way."""
 
 from __future__ import annotations
 
@@ -50,7 +47,7 @@ class Cycle:
     def __next__(self) -> tuple[Tensor, Tensor]:
         i = self._next
         self._next = (i + 1) % len(self._rounds)
-        return self._rounds.inputs[i : i + 1], self._rounds.targets[i : i + 1]
+        return self._rounds.inputs[i : i + 1].clone(), self._rounds.targets[i : i + 1].clone()
 
 
 class RareLargeGradient(Problem):
@@ -130,14 +127,15 @@ _PERIOD, _PERIODS = 3000, 6
 task(
     "adam_counterexample",
     RareLargeGradient(coordinates=250, period=_PERIOD, ratio=2.0 * _PERIOD, start=1.0),
-    version=2,
+    version=3,
     track="mini",
+    contrast=("sgd", "adamw"),
     summary="Rare large gradients outweigh many small ones; Adam's second moment hides them.",
     source="Reddi, Kale and Kumar 2018, On the Convergence of Adam and Beyond, section 3; a period "
     "of 3000 rounds for beta2 = 0.999",
     batch_size=1,
     budget=_PERIOD * _PERIODS,
     evaluations=_PERIODS,
-    score=score.final("distance", higher_is_better=False, worst=2.0),
+    score=score.final("distance", higher_is_better=False, worst=4.0),
     target=0.6,
 )

@@ -1,7 +1,4 @@
-"""Strong and weak features, and a learning rate so large that training oscillates: benign here.
-
-Contrast: benign_oscillation: adamw over sgd
-"""
+"""Strong and weak features, and a learning rate so large that training oscillates: benign here."""
 
 from __future__ import annotations
 
@@ -125,14 +122,15 @@ task(
         width=20,
         start=0.1,
     ),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Weak features beside strong ones: accuracy where only the weak ones are left.",
     source="Lu et al. 2024, Benign Oscillation of Stochastic Gradient Descent with Large Learning "
     "Rates; sizes of this suite",
     batch_size=10,
     budget=10 * 1000,
     evaluations=25,
-    score=score.final("accuracy", higher_is_better=True, worst=0.5),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.95,
 )

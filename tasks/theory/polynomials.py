@@ -1,8 +1,4 @@
-"""Polynomial targets of Gaussian inputs: finding a hidden direction, or a hidden hierarchy.
-
-Contrast: single_index: adamw over mezo
-Contrast: hierarchical_polynomial: adamw over mezo
-"""
+"""Polynomial targets of Gaussian inputs: finding a hidden direction, or a hidden hierarchy."""
 
 from __future__ import annotations
 
@@ -144,29 +140,30 @@ class HierarchicalPolynomial(Problem):
 task(
     "single_index",
     SingleIndex(features=64, degree=2, train=32_000),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "mezo"),
     summary="One neuron with the link He_2 looks for a hidden direction; overlap found.",
     source="Ben Arous et al. 2021; Zweig and Bruna 2023 for symmetric ones; sizes of this suite",
     batch_size=64,
     budget=32_000,
     evaluations=50,
-    # what a random direction has: sqrt(2 / (pi features))
-    score=score.mean("overlap", higher_is_better=True, worst=0.1),
+    score=score.mean("overlap", higher_is_better=True, worst=0.0),
     target=0.9,
 )
 
 task(
     "hierarchical_polynomial",
     HierarchicalPolynomial(features=8, train=4000, held_out=2000, width=128),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "mezo"),
     summary="A quadratic inside a quadratic, by a three-layer network; relative test error.",
     source="Wang, Nichani and Lee 2023, Learning Hierarchical Polynomials with Three-Layer Neural "
     "Networks; sizes of this suite",
     batch_size=100,
     budget=100 * 800,
     evaluations=40,
-    score=score.final("relative_error", higher_is_better=False, worst=1.0),
+    score=score.final("relative_error", higher_is_better=False, worst=4.0),
     target=0.2,
 )

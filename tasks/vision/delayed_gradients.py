@@ -4,20 +4,15 @@ Venigalla et al. 2020, "Adaptive Braking for Mitigating Gradient Delay": asynchr
 training hides communication, but a step follows the gradient at weights of D steps before, which
 makes momentum and large rates unstable. The authors train ResNets on CIFAR-10 with D up to 32 and
 more.
-
-Contrast: gradient_delay_mini: adamw over sgd
 """
 
 from __future__ import annotations
-
-import math
 
 from torch import nn
 
 from suite import score, task
 
 from .digits import Digits
-from .digits_data import CLASSES
 from .images import ImageProblem
 from .networks import resnet
 
@@ -44,28 +39,29 @@ class DelayedCifar(ImageProblem):
 task(
     "gradient_delay_mini",
     DelayedDigits(delay=16, train=500, validation=500, width=128, depth=2),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Digits with gradients 16 steps late: mean test loss over training.",
     source="Venigalla et al. 2020; scikit-learn's digits",
     batch_size=100,
     budget=100 * 400,
     evaluations=40,
-    score=score.mean("loss", higher_is_better=False, worst=math.log(CLASSES)),
+    score=score.mean("loss", higher_is_better=False, worst=8.0),
     target=0.25,
 )
 
 task(
     "gradient_delay",
     DelayedCifar("cifar10", train=45_000, validation=5_000, test=10_000, delay=32),
-    version=1,
+    version=2,
     track="full",
     summary="CIFAR-10 and a ResNet-20 with gradients 32 steps late, 60 epochs: test accuracy.",
     source="Venigalla et al. 2020: ResNets on CIFAR-10, delays of 32 steps; He et al. 2016",
     batch_size=128,
     budget=60 * 45_000,
     evaluations=30,
-    score=score.final("accuracy", higher_is_better=True, worst=0.1),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.85,
     time_limit=4 * 3600.0,
 )

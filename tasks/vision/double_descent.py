@@ -9,9 +9,6 @@ wrong, which makes the peak high; held-out labels are right.
 One model holds networks of all widths, trained side by side. The score is the mean test error over
 the widths, and not the peak's height, which learning nothing brings to zero; height, highest error
 and the error at every width stand beside it.
-
-Contrast: double_descent_mini: adamw over mezo
-Contrast: double_descent_rf: adamw over mezo
 """
 
 from __future__ import annotations
@@ -22,7 +19,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Shuffled, Split, mark_head, score, task
+from suite import Data, Problem, Shuffled, Split, mark_head, score, split_once, task
 
 from .digits_data import CLASSES, PIXELS, perceptron, read_digits
 from .images import ImageProblem, normalize
@@ -51,9 +48,8 @@ class WidthSweep(Problem):
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         digits, fingerprint = read_digits()
-        order = torch.randperm(len(digits), generator=generator)
-        parts = order.tensor_split((self.train, self.train + self.validation))
-        train, validation, test = (Split(digits.inputs[i], digits.targets[i]) for i in parts)
+        sizes = {"train": self.train, "validation": self.validation}
+        train, validation, test = split_once(digits, fingerprint, generator, **sizes)
         train.targets, _ = flip_labels(train.targets, self.noise, CLASSES, generator)
         return Data(train, validation, test, fingerprint, source="scikit-learn")
 
@@ -140,14 +136,15 @@ class CifarWidthSweep(ImageProblem):
 task(
     "double_descent_mini",
     WidthSweep(widths=(4, 8, 12, 16, 24, 32, 64, 128), train=400, validation=400, noise=0.2),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "mezo"),
     summary="Double descent: digits with wrong labels at eight widths; mean test error.",
     source="Nakkiran et al. 2020 and Belkin et al. 2019, scaled down to scikit-learn's digits",
     batch_size=100,
     budget=100 * 800,
     evaluations=10,
-    score=score.final("mean_error", higher_is_better=False, worst=1 - 1 / CLASSES),
+    score=score.final("mean_error", higher_is_better=False, worst=1.0),
     target=0.25,
 )
 
@@ -156,14 +153,15 @@ task(
     RandomFeatureSweep(
         widths=(10, 25, 50, 75, 100, 150, 250, 500, 1000), train=100, validation=600, noise=0.1
     ),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "mezo"),
     summary="Double descent of random features at nine widths, wrong labels; mean test loss.",
     source="Belkin et al. 2019, random ReLU features; Liu and Flanigan 2023; scikit-learn's digits",
     batch_size=100,
     budget=100 * 500,
     evaluations=10,
-    score=score.final("mean_loss", higher_is_better=False, worst=1.0),
+    score=score.final("mean_loss", higher_is_better=False, worst=4.0),
     target=0.5,
 )
 
@@ -172,14 +170,14 @@ task(
     CifarWidthSweep(
         "cifar10", 45_000, 5_000, 10_000, noise=0.2, widths=(1, 2, 4, 6, 8, 12, 16, 24, 32, 64)
     ),
-    version=1,
+    version=2,
     track="full",
     summary="Double descent: CIFAR-10 with 20 % wrong labels at ten widths; mean test error.",
     source="Nakkiran et al. 2020: five-layer networks, batch 128, no augmentation; 100 epochs",
     batch_size=128,
     budget=100 * 45_000,
     evaluations=25,
-    score=score.final("mean_error", higher_is_better=False, worst=0.9),
+    score=score.final("mean_error", higher_is_better=False, worst=1.0),
     target=0.4,
     time_limit=12 * 3600.0,
 )

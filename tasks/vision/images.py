@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Shuffled, Split, classification_metrics
+from suite import Data, Problem, Shuffled, Split, classification_metrics, constant_generator
 from suite.data import load_images
 
 
@@ -108,7 +108,7 @@ class ImageProblem(Problem):
         needed = self.train + self.validation
         images = load_images(self.dataset, folder, train=needed, test=self.test)
         train, validation = draw(images.train, (self.train, self.validation), generator)
-        (test,) = draw(images.test, (self.test,), generator)
+        (test,) = draw(images.test, (self.test,), constant_generator(images.fingerprint))
         return Data(train, validation, test, images.fingerprint, images.canonical, images.source)
 
     def batches(

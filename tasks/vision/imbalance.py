@@ -8,8 +8,6 @@ that follow the majority first unlearn the minority. CIFAR-10 with factor 100, a
 epochs of batch 128 are the setting of Cao et al. 2019, "Learning Imbalanced Datasets with
 Label-Distribution-Aware Margin Loss"; they tune on the test set, here 500 images a class are held
 out for it, so that the largest class has 4,500.
-
-Contrast: digits_longtail: muon over lion
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Point, Problem, Shuffled, Split, score, task
+from suite import Data, Point, Problem, Shuffled, Split, constant_generator, score, task
 from suite.data import load_images
 
 from .balance import balanced_metrics, by_class, class_sizes, minority_drop
@@ -47,13 +45,22 @@ class LongTailDigits(Problem):
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         digits, fingerprint = read_digits()
-        sizes = (self.validation, self.test, self.largest)
-        parts = by_class(digits.targets, sizes, CLASSES, generator)
+        test, rest = self._tested(digits.targets, fingerprint)
+        sizes = (self.validation, self.largest)
+        validation, largest = by_class(digits.targets[rest], sizes, CLASSES, generator)
         kept = class_sizes(self.largest, self.imbalance, CLASSES)
-        train = torch.cat([parts[2][k, :count] for k, count in enumerate(kept)])
-        chosen = (train, parts[0].flatten(), parts[1].flatten())
+        train = torch.cat([largest[k, :count] for k, count in enumerate(kept)])
+        chosen = (rest[train], rest[validation.flatten()], test)
         splits = [Split(digits.inputs[i], digits.targets[i]) for i in chosen]
         return Data(*splits, fingerprint, source="scikit-learn")
+
+    def _tested(self, labels: Tensor, fingerprint: str) -> tuple[Tensor, Tensor]:
+        """Indices of the test images, which are the same in every run, and of all others."""
+        source = constant_generator(fingerprint)
+        (test,) = by_class(labels, (self.test,), CLASSES, source)
+        others = torch.ones(len(labels), dtype=torch.bool)
+        others[test.flatten()] = False
+        return test.flatten(), others.nonzero().flatten()
 
     def model(self) -> nn.Module:
         return perceptron(self.width, self.depth)
@@ -89,7 +96,8 @@ class LongTailCifar(ImageProblem):
         images = load_images(self.dataset, folder, train=needed, test=self.classes * self.test)
         sizes = (self.validation, self.train)
         validation, rest = by_class(images.train.targets, sizes, self.classes, generator)
-        (test,) = by_class(images.test.targets, (self.test,), self.classes, generator)
+        source = constant_generator(images.fingerprint)
+        (test,) = by_class(images.test.targets, (self.test,), self.classes, source)
         kept = class_sizes(self.train, self.imbalance, self.classes)
         train = torch.cat([rest[k, :count] for k, count in enumerate(kept)])
         parts = ((images.train, train), (images.train, validation), (images.test, test))
@@ -111,28 +119,29 @@ class LongTailCifar(ImageProblem):
 task(
     "digits_longtail",
     LongTailDigits(largest=100, imbalance=100, validation=30, test=44, width=128, depth=2),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("muon", "lion"),
     summary="Digits, 100 zeros down to a single nine: balanced test accuracy.",
     source="Cui et al. 2019, imbalance factor 100; scikit-learn's digits",
     batch_size=48,
     budget=48 * 400,
     evaluations=25,
-    score=score.final("accuracy", higher_is_better=True, worst=1 / CLASSES),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.7,
 )
 
 task(
     "cifar10_longtail",
     LongTailCifar("cifar10", train=4500, validation=500, test=1000, imbalance=100),
-    version=1,
+    version=2,
     track="full",
     summary="CIFAR-10, 4,500 images of the first class down to 45 of the last: balanced accuracy.",
     source="Cui et al. 2019; Cao et al. 2019: ResNet-32, batch 128, 200 epochs, imbalance 100",
     batch_size=128,
     budget=200 * 11_165,
     evaluations=50,
-    score=score.final("accuracy", higher_is_better=True, worst=0.1),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.68,
     time_limit=4 * 3600.0,
 )

@@ -11,8 +11,6 @@ noisy labels has clean ones to tune on. That favours nobody: with a share q wron
 a network of accuracy a has the noisy accuracy (1 - q) a + q (1 - a) / (K - 1), which rises with a.
 Two defects of common practice are not copied: tuning on clean labels or on the test set, and noise
 that keeps a tenth of the "wrong" labels true.
-
-Contrast: noisy_labels_mini: muon over sgd
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Shuffled, Split, classification_metrics, score, task
+from suite import Data, Problem, Shuffled, Split, classification_metrics, score, split_once, task
 
 from .digits_data import CLASSES, perceptron, read_digits
 from .images import ImageProblem, normalize
@@ -44,9 +42,8 @@ class NoisyDigits(Problem):
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         digits, fingerprint = read_digits()
-        order = torch.randperm(len(digits), generator=generator)
-        parts = order.tensor_split((self.train, self.train + self.validation))
-        train, validation, test = (Split(digits.inputs[i], digits.targets[i]) for i in parts)
+        sizes = {"train": self.train, "validation": self.validation}
+        train, validation, test = split_once(digits, fingerprint, generator, **sizes)
         noisy = with_wrong_labels(train, validation, test, self.noise, CLASSES, generator)
         return Data(*noisy, fingerprint, source="scikit-learn")
 
@@ -88,28 +85,29 @@ class NoisyCifar(ImageProblem):
 task(
     "noisy_labels_mini",
     NoisyDigits(train=900, validation=400, noise=0.4, width=256, depth=2),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("muon", "sgd"),
     summary="Digits with 40 % wrong labels: test accuracy at the end of 36 epochs.",
     source="symmetric noise after Patrini et al. 2017; scikit-learn's digits",
     batch_size=100,
     budget=900 * 36,
     evaluations=18,
-    score=score.final("accuracy", higher_is_better=True, worst=1 / CLASSES),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.8,
 )
 
 task(
     "noisy_labels",
     NoisyCifar("cifar10", train=45_000, validation=5_000, test=10_000, noise=0.4),
-    version=1,
+    version=2,
     track="full",
     summary="CIFAR-10 with 40 % wrong labels and a ResNet-18: test accuracy at the end.",
     source="Patrini et al. 2017 (symmetric noise); ResNet-18, batch 128, 50 epochs",
     batch_size=128,
     budget=50 * 45_000,
     evaluations=25,
-    score=score.final("accuracy", higher_is_better=True, worst=0.1),
+    score=score.final("accuracy", higher_is_better=True, worst=0.0),
     target=0.8,
     time_limit=6 * 3600.0,
 )

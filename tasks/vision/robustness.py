@@ -7,8 +7,6 @@ under projected gradient descent; the score is the latter's mean over training, 
 robustness that comes early and stays. Not copied: an attack whose steps, added up, are shorter
 than its radius (10 of 4 / 255 for 50 / 255 in the authors' code) and a radius in units of
 normalized inputs.
-
-Contrast: delayed_robustness_mini: adamw over sgd
 """
 
 from __future__ import annotations
@@ -19,7 +17,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Point, Problem, Shuffled, Split, score, task
+from suite import Data, Point, Problem, Shuffled, Split, score, split_once, task
 
 from .attacks import robust_metrics, robustness_delay
 from .digits_data import CLASSES, perceptron, read_digits
@@ -43,10 +41,9 @@ class RobustDigits(Problem):
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:
         digits, fingerprint = read_digits()
-        order = torch.randperm(len(digits), generator=generator)
-        parts = order.tensor_split((self.train, self.train + self.validation))
-        train, validation, test = (Split(digits.inputs[i], digits.targets[i]) for i in parts)
-        return Data(train, validation, test, fingerprint, source="scikit-learn")
+        sizes = {"train": self.train, "validation": self.validation}
+        splits = split_once(digits, fingerprint, generator, **sizes)
+        return Data(*splits, fingerprint, source="scikit-learn")
 
     def model(self) -> nn.Module:
         return perceptron(self.width, self.depth)
@@ -110,21 +107,22 @@ class RobustCifar(ImageProblem):
 task(
     "delayed_robustness_mini",
     RobustDigits(train=900, validation=400, radius=0.1, steps=5, width=200, depth=3),
-    version=1,
+    version=2,
     track="mini",
+    contrast=("adamw", "sgd"),
     summary="Digits, trained far past interpolation: mean accuracy under attack.",
     source="Humayun et al. 2024 (MLP of width 200, batch 200, on 1,000 MNIST images); digits",
     batch_size=100,
     budget=100 * 800,
     evaluations=16,
-    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.01),
+    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.0),
     target=0.7,
 )
 
 task(
     "delayed_robustness",
     RobustCifar("cifar10", 45_000, 5_000, 10_000, attacked=1000, radius=8.0, steps=10),
-    version=1,
+    version=2,
     track="full",
     summary="CIFAR-10 far past interpolation, no batch norm: mean accuracy under attack.",
     source="Humayun et al. 2024: ResNet-18 of width 16 without normalization, batch 256, no "
@@ -132,7 +130,7 @@ task(
     batch_size=256,
     budget=256 * 100_000,
     evaluations=50,
-    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.01),
+    score=score.mean("robust_accuracy", higher_is_better=True, worst=0.0),
     target=0.1,
     time_limit=12 * 3600.0,
 )

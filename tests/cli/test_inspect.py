@@ -29,9 +29,21 @@ def test_list_names_everything(capsys, kind: str) -> None:
     header, *rows = out.splitlines()
     assert code == 0
     assert header.startswith("name")
-    assert [row.split()[0] for row in rows] == registry.names(kind)
+    listed = [row.split()[0] for row in rows]
+    assert sorted(listed) == registry.names(kind)
+    if kind != "task":
+        assert listed == sorted(listed)
     summary = header.index("summary")
     assert all(row[summary - 1] == " " and row[summary] != " " for row in rows)
+
+
+def test_tasks_are_listed_by_family(capsys) -> None:
+    _, out, _ = run(capsys, "list", "tasks")
+    header, *rows = out.splitlines()
+    assert header.split()[:3] == ["name", "family", "track"]
+    listed = [tuple(reversed(row.split()[:2])) for row in rows]
+    assert listed == sorted(listed)
+    assert len({family for family, _ in listed}) == 5
 
 
 def test_list_is_a_table_on_a_terminal(capsys, monkeypatch) -> None:
@@ -74,6 +86,9 @@ def test_show_task(capsys) -> None:
         task.source,
         task.fingerprint,
         "none: generated",
+        "algorithmic",
+        "mini, core: it counts for the track's standing",
+        "adamw over sgd",
     ):
         assert expected in out
 
@@ -84,6 +99,19 @@ def test_show_says_when_less_is_better_and_what_data_is_needed(capsys) -> None:
     assert "lower is better" in out
     _, out, _ = run(capsys, "show", "cifar10")
     assert registry.get("task", "cifar10").problem.needs in out
+
+
+def test_show_says_what_is_a_stream_and_what_has_no_contrast(capsys) -> None:
+    lines = {}
+    for name in ("split_digits", "cifar10_resnet18"):
+        _, out, _ = run(capsys, "show", name)
+        lines[name] = dict(line.split(maxsplit=1) for line in out.splitlines()[2:])
+    assert lines["split_digits"]["stream"] == "yes: tasks that follow one another"
+    assert lines["split_digits"]["contrast"] == "muon over lion"
+    assert lines["split_digits"]["family"] == "continual"
+    assert lines["cifar10_resnet18"]["stream"] == "no"
+    assert lines["cifar10_resnet18"]["contrast"] == "none declared"
+    assert lines["cifar10_resnet18"]["track"] == "full"
 
 
 def test_show_file(capsys) -> None:

@@ -10,7 +10,6 @@ import subprocess
 
 import pytest
 
-from leaderboard import references
 from suite.components import registry
 from suite.results import files as results
 from tests.commands import TINY, command, environment, suite
@@ -240,7 +239,7 @@ def test_the_library_gives_what_the_command_gives(tmp_path):
 
 def test_core_is_what_the_standing_of_a_track_counts(tmp_path):
     done = run(tmp_path, "--optimizer", "adamw", "--track", "mini", "--core", "--dry-run")
-    core = {name for name, reference in references.load().items() if reference.core}
+    core = {task.name for task in registry.load_all("task")[0] if task.core}
     planned = re.findall(r"^adamw on (\w+):", done.stdout, re.MULTILINE)
     mini = {task.name for task in registry.load_all("task")[0] if task.track == "mini"}
     assert sorted(planned) == sorted(core & mini)

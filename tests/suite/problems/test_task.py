@@ -1,66 +1,27 @@
-"""Registering tasks, batches, metrics and the fingerprint."""
+"""Registering tasks, metrics and the fingerprint."""
 
 from __future__ import annotations
 
 import dataclasses
-from itertools import islice
+import importlib
+import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from suite import Problem, score
 from suite.components import registry
 from suite.components.fingerprints import source_files, source_hash
 from suite.data.split import Split
-from suite.problems.batches import FullBatch, Shuffled
+from suite.errors import UsageError
+from suite.home import ROOT
 from suite.problems.metrics import classification_metrics
-from suite.problems.task import task
-
-ABOUT = {"version": 1, "summary": "s", "source": "s", "evaluations": 1, "score": None, "target": 1}
-
-
-def numbered(count):
-    return Split(torch.arange(count).float().view(-1, 1), torch.arange(count))
-
-
-def test_shuffled_passes_over_everything_in_a_new_order():
-    batches = Shuffled(numbered(12), 4, torch.Generator().manual_seed(0))
-    epochs = []
-    for _ in range(2):
-        drawn = list(islice(batches, 3))
-        assert all(torch.equal(inputs.view(-1).long(), targets) for inputs, targets in drawn)
-        epochs.append(torch.cat([targets for _, targets in drawn]).tolist())
-    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12))
-    assert epochs[0] != epochs[1]
-
-
-def test_shuffled_drops_a_partial_batch_and_shrinks_to_small_data():
-    batches = Shuffled(numbered(10), 4, torch.Generator().manual_seed(0))
-    sizes = [len(targets) for _, targets in islice(batches, 6)]
-    assert sizes == [4] * 6
-    inputs, _ = next(Shuffled(numbered(3), 4, torch.Generator().manual_seed(0)))
-    assert len(inputs) == 3
-
-
-def test_shuffled_augments_inputs_with_its_generator():
-    def jitter(inputs, generator):
-        return inputs + torch.rand(inputs.shape, generator=generator)
-
-    def draw(seed):
-        generator = torch.Generator().manual_seed(seed)
-        return torch.cat([x for x, _ in islice(Shuffled(numbered(8), 4, generator, jitter), 4)])
-
-    assert torch.equal(draw(0), draw(0))
-    assert not torch.equal(draw(0), draw(1))
-    assert (draw(0) % 1 != 0).any()
-
-
-def test_full_batch_repeats_the_split():
-    split = numbered(5)
-    for inputs, targets in islice(FullBatch(split), 3):
-        assert inputs is split.inputs
-        assert targets is split.targets
+from suite.problems.task import family_of, task
+from tests.commands import environment
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 7, 100])
@@ -83,14 +44,153 @@ def test_metrics_of_sequences_count_every_position():
     assert metrics["accuracy"] == 0.75
 
 
-def test_a_wrong_track_or_budget_is_refused():
-    with pytest.raises(ValueError, match="track is one of"):
-        task("wrong", None, track="huge", batch_size=1, budget=1, **ABOUT)
-    with pytest.raises(ValueError, match="at least one batch"):
-        task("wrong", None, track="mini", batch_size=8, budget=7, **ABOUT)
-    with pytest.raises(ValueError, match="whole numbers from 1, not 0"):
-        task("wrong", None, track="mini", batch_size=1, budget=1, **{**ABOUT, "version": 0})
+class Plain(Problem):
+    """Stores what it is given."""
+
+    data = model = batches = None
+
+    def __init__(self, **settings):
+        vars(self).update(settings)
+
+
+def declare(problem=None, **changes):
+    """Register a task that is right but for the changes, and take it out again."""
+    about = {
+        "version": 1,
+        "track": "mini",
+        "summary": "s",
+        "source": "s",
+        "batch_size": 8,
+        "budget": 80,
+        "evaluations": 2,
+        "score": score.final("loss", higher_is_better=False, worst=3.0),
+        "target": 1.0,
+    }
+    try:
+        task(changes.pop("name", "wrong"), problem or Plain(), **{**about, **changes})
+        return registry._registry.found["task", "wrong"]
+    finally:
+        registry._registry.found.pop(("task", "wrong"), None)
+
+
+def final(**changes):
+    return score.final(**{"metric": "loss", "higher_is_better": False, "worst": 3.0, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"name": "Bad-Name"}, "the name 'Bad-Name' is not a name: use lower-case"),
+        ({"problem": object()}, "the problem is an instance of a class of Problem"),
+        ({"track": "huge"}, "track is one of .*, not 'huge'"),
+        ({"version": 0}, "version is a whole number from 1, not 0"),
+        ({"version": True}, "version is a whole number from 1, not True"),
+        ({"budget": 80.0}, r"budget is a whole number from 1, not 80\.0"),
+        ({"batch_size": "8"}, "batch_size is a whole number from 1, not '8'"),
+        ({"evaluations": 2.5}, r"evaluations is a whole number from 1, not 2\.5"),
+        ({"budget": 7}, "the budget, 7 examples, is less than one batch of 8"),
+        ({"time_limit": math.inf}, "time_limit is a positive number of seconds, not inf"),
+        ({"time_limit": 0}, "time_limit is a positive number of seconds, not 0"),
+        ({"summary": ""}, "summary is a text, not ''"),
+        ({"source": 1}, "source is a text, not 1"),
+        ({"score": None}, r"score is made by score\.final\(\.\.\.\)"),
+        ({"score": final(worst=None)}, "needs a finite worst=.*, not None"),
+        ({"score": final(worst=math.inf)}, "needs a finite worst=.*, not inf"),
+        ({"score": final(metric="top-1")}, "the score's metric 'top-1' is not a name"),
+        ({"score": score.time_to_target("accuracy", hold=0)}, "hold is a whole number from 1"),
+        ({"target": math.nan}, "target is a finite number, not nan"),
+        ({"target": "low"}, "target is a finite number, not 'low'"),
+        ({"family": "Vision Tasks"}, "family 'Vision Tasks' is not a name"),
+        ({"core": "yes"}, "core is True or False, not 'yes'"),
+        ({"stream": 1}, "stream is True or False, not 1"),
+        ({"contrast": "adamw"}, "contrast is a pair of methods .*, not 'adamw'"),
+        ({"contrast": ("adamw", "adamw")}, "contrast is a pair of methods"),
+        (
+            {"problem": Plain(act=torch.relu)},
+            r"no plain value: Plain\.act is the function or class .*relu",
+        ),
+        ({"problem": Plain(w=torch.zeros(2000))}, r"Plain\.w is of the type torch\.Tensor"),
+    ],
+)
+def test_what_no_trial_or_result_could_hold_is_refused_at_once(changes, reason):
+    """With the file, the task and the cure, and nothing is registered."""
+    with pytest.raises(UsageError, match=rf"test_task\.py: task '.*': .*{reason}"):
+        declare(**changes)
     assert "wrong" not in registry.names("task")
+
+
+def test_a_right_declaration_is_accepted():
+    entry = declare()
+    assert (entry.family, entry.core, entry.stream, entry.contrast) == ("other", False, False, None)
+    facts = {"core": True, "stream": True, "contrast": ("adamw", "sgd"), "family": "mine"}
+    assert {name: getattr(declare(**facts), name) for name in facts} == facts
+
+
+def test_time_to_target_needs_no_worst_value():
+    assert declare(score=score.time_to_target("accuracy", hold=3)).score.worst is None
+
+
+def test_the_family_is_the_folder_below_tasks():
+    assert family_of(ROOT / "tasks" / "vision" / "digits.py") == "vision"
+    assert family_of(ROOT / "tasks" / "vision" / "deeper" / "digits.py") == "vision"
+    assert family_of(ROOT / "tasks" / "digits.py") == "other"
+    assert family_of(Path("/elsewhere/tasks/vision/digits.py")) == "other"
+
+
+def test_facts_that_change_no_result_are_no_settings():
+    entry = declare(problem=Plain(width=3))
+    same = {"family": "x", "core": True, "contrast": ("a", "b"), "summary": "x", "source": "x"}
+    assert dataclasses.replace(entry, **same).fingerprint == entry.fingerprint
+    assert dataclasses.replace(entry, stream=True).fingerprint != entry.fingerprint
+
+
+def test_what_a_problem_keeps_for_itself_later_is_no_setting():
+    entry = declare(problem=Plain(width=3))
+    before = entry.fingerprint
+    entry.problem.cache = torch.zeros(2)
+    assert entry.settings["problem"] == {"width": 3}
+    assert entry.fingerprint == before
+
+
+def test_every_process_finds_the_same_fingerprint(tmp_path):
+    """Also where Python hashes texts with another seed."""
+    code = (
+        "from suite.components import registry; "
+        "print(registry.get('task', 'modular_addition_features').fingerprint)"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**environment(tmp_path), "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert found == {registry.get("task", "modular_addition_features").fingerprint + "\n"}
+
+
+def test_code_covers_what_the_problem_imports_from_other_families():
+    names = {path.name for path in registry.get("task", "split_digits").code_files()}
+    assert names == {"split_digits.py", "problem.py", "metrics.py", "digits_data.py"}
+    names = {path.name for path in registry.get("task", "split_cifar10").code_files()}
+    assert {"images.py", "networks.py", "problem.py"} <= names
+
+
+def test_code_covers_a_base_class_from_a_module_elsewhere(tmp_path, monkeypatch):
+    """Its file is a part of the task, though nothing is imported relatively."""
+    base = write(
+        tmp_path / "lab_problems.py",
+        "from suite import Problem\n\nclass Lab(Problem):\n    data = model = batches = None\n",
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    lab = importlib.import_module("lab_problems")
+    entry = declare(problem=type("Mine", (lab.Lab,), {"__module__": __name__})())
+    assert base in entry.code_files()
+    before = entry.code
+    write(base, base.read_text() + "X = 1\n")
+    assert dataclasses.replace(entry).code != before
 
 
 def test_fingerprint_follows_settings_not_words():

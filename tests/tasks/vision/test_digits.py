@@ -86,5 +86,5 @@ def test_online_accuracy_is_measured_before_the_update(stream):
     accuracy = run.curve.test["accuracy"]
     assert len(accuracy) == 2
     assert all(0.0 < value < 0.25 for value in accuracy)
-    assert run.test_score == pytest.approx(max(0.1, sum(accuracy) / 2), rel=1e-5)
+    assert run.test_score == pytest.approx(sum(accuracy) / 2, rel=1e-5)
     assert run.cost.gradient_evaluations == 2 * 2 * (1797 // 32)
