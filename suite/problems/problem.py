@@ -79,8 +79,6 @@ class Problem(ABC):
     measures_plasticity: bool = False
     #: methods are told when a `TaskStream` goes on to its next task
     boundaries_known: bool = False
-    #: measured before the first step, too
-    initial_evaluation: bool = False
     #: measured after every step, for `summarize`; recorded only at the task's evaluations
     every_step: bool = False
     #: gradients reach the optimizer so many evaluations late, as in a pipeline
@@ -165,7 +163,8 @@ class Problem(ABC):
     def training_metrics(self, losses: Sequence[float], examples: float) -> dict[str, float]:
         """Metrics of the training itself, recorded beside those of every split.
 
-        `losses` are the training losses of all steps so far, on the batch of each step; `examples`
+        `losses` are the training losses of all steps so far, on the batch of each step, none at the
+        evaluation before training; `examples`
         is what was spent, in examples passed forward and backward.
         """
         return {}

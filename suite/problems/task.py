@@ -26,6 +26,9 @@ Track = Literal["mini", "full"]
 
 TRACKS = get_args(Track)
 
+#: batches that a trial with little budget gets for each task of a stream
+_BATCHES_A_TASK = 6
+
 #: facts about a task that do not decide what a result of it means
 _NOT_SETTINGS = ("problem", "path", "summary", "source", "family", "core", "contrast")
 
@@ -61,6 +64,15 @@ class Task:
     def gradient_evaluations(self) -> float:
         """The budget in batches passed forward and backward."""
         return self.budget / self.batch_size
+
+    def budget_under(self, fraction: float) -> float:
+        """The budget in examples for a trial that gets a fraction of it.
+
+        A stream keeps some batches for each of its tasks, so that a trial can meet all of them.
+        """
+        tasks = getattr(self.problem, "tasks", 0) if self.stream else 0
+        least = min(self.budget, tasks * _BATCHES_A_TASK * self.batch_size)
+        return max(self.budget * fraction, float(least))
 
     @functools.cached_property
     def settings(self) -> dict[str, Any]:

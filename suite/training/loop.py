@@ -82,13 +82,13 @@ class _Session:
         self._task = task
         self._audit = audit
         self.data: DataRecord | None = None
-        self._budget = task.budget * trial.budget_fraction
+        self._budget = task.budget_under(trial.budget_fraction)
         self._ledger = Ledger(self._budget)
         self._clock = Clock(trial.device)
         self._aside = Aside(self._clock, self._ledger)
         self._recorder = Recorder(task, trial.splits, self._budget, report)
         #: evaluations after the first step, spread evenly over the budget
-        self._evaluations = max(1, round(task.evaluations * trial.budget_fraction))
+        self._evaluations = max(1, round(task.evaluations * self._budget / task.budget))
         self._interval = self._budget / self._evaluations
         self._steps = 0
         self._losses: list[float] = []

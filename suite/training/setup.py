@@ -83,7 +83,7 @@ def build_method(trial: Trial, task: Task, model: Model) -> Parts:
     """The method of a trial, attached to its model."""
     info = TaskInfo(
         batch_size=task.batch_size,
-        steps=int(task.budget * trial.budget_fraction // task.batch_size),
+        steps=int(task.budget_under(trial.budget_fraction) // task.batch_size),
         classes=task.problem.classes,
         generator=generator(trial, "method"),
     )

@@ -35,7 +35,6 @@ class ContinualProblem(Problem):
     """
 
     boundaries_known = True
-    initial_evaluation = True
     #: a task's batches hold examples of all tasks before it too: learning with full replay
     joint: bool = False
 

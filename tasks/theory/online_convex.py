@@ -111,6 +111,8 @@ class RareLargeGradient(Problem):
         return {"distance": self._as_distance(regret)}
 
     def training_metrics(self, losses: Sequence[float], examples: float) -> dict[str, float]:
+        if not losses:  # before training: the regret of staying at the start
+            return {"regret": self.start + 1.0}
         return {"regret": self._as_distance(fmean(losses))}
 
     def _as_distance(self, regret: float) -> float:

@@ -30,8 +30,6 @@ from .networks import resnet
 class LongTailDigits(Problem):
     """Digits: `largest` zeros down to `largest / imbalance` nines; the rest is held out."""
 
-    initial_evaluation = True
-
     def __init__(
         self, largest: int, imbalance: float, validation: int, test: int, width: int, depth: int
     ) -> None:
@@ -82,8 +80,6 @@ class LongTailCifar(ImageProblem):
 
     Validation images are taken evenly from all classes before the tail is cut.
     """
-
-    initial_evaluation = True
 
     def __init__(
         self, dataset: str, train: int, validation: int, test: int, imbalance: float

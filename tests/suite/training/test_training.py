@@ -58,7 +58,6 @@ class Bounded(Scalar):
 
 class Watched(Scalar):
     every_step = True
-    initial_evaluation = True
 
     def summarize(self, history):
         return {
@@ -149,7 +148,7 @@ def run():
         if problem.online:
             final = score.mean("loss", higher_is_better=False, worst=1.0)
             settings["evaluations"] = 2
-        if problem.initial_evaluation:
+        if problem.every_step or problem.overrides("training_metrics"):
             settings["evaluations"] = 2
         task(name, problem, version=1, track="mini", summary="", source="", score=final, **settings)
 
