@@ -32,7 +32,15 @@ def by_hand(name: str, seed: int) -> float:
     optimizer = torch.optim.AdamW(model.parameters(), fused=True, **HYPERPARAMETERS)
     steps = task.budget // task.batch_size
     every = steps / task.evaluations
-    metrics = {}
+
+    def evaluate():
+        model.eval()
+        with torch.no_grad():
+            metrics = problem.evaluate(model, data.validation)
+        model.train()
+        return metrics
+
+    metrics = evaluate()
     for step in range(1, steps + 1):
         inputs, targets = next(batches)
         optimizer.zero_grad()
@@ -40,10 +48,7 @@ def by_hand(name: str, seed: int) -> float:
         loss.backward()
         optimizer.step()
         if step % every < 1:
-            model.eval()
-            with torch.no_grad():
-                metrics = problem.evaluate(model, data.validation)
-            model.train()
+            metrics = evaluate()
     return metrics[task.score.metric]
 
 

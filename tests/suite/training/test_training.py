@@ -150,7 +150,16 @@ def run():
             settings["evaluations"] = 2
         if problem.every_step or problem.overrides("training_metrics"):
             settings["evaluations"] = 2
-        task(name, problem, version=1, track="mini", summary="", source="", score=final, **settings)
+        task(
+            name,
+            problem,
+            version=1,
+            track="mini",
+            summary="For a test.",
+            source="none",
+            score=final,
+            **settings,
+        )
 
     def trial(name, method="plain_steps", *regularizers, seed=1):
         components = (("optimizer", method), *(("regularizer", r) for r in regularizers))
