@@ -233,7 +233,7 @@ class ModuleHooks:
 
 
 class _State:
-    """The parameters and buffers of a model, to be compared later.
+    """The parameters, buffers and hooks of a model, to be compared later.
 
     Compared are the tensors themselves and torch's counters of changes in place, which are quick to
     read; `.data` goes around the counters, and with `exact` the values are compared, too.
@@ -244,6 +244,7 @@ class _State:
         self._tensors = _tensors_of(modules)
         self._versions = [tensor._version for tensor in self._tensors]
         self._values = [tensor.detach().clone() for tensor in self._tensors] if exact else []
+        self._hooks = _hooks_of(modules)
 
     def compare(self) -> None:
         """Raise ModelChanged with the first tensor that is not as it was."""
@@ -253,6 +254,10 @@ class _State:
         for before, after, version in zip(self._tensors, now, self._versions, strict=True):
             if before is not after or after._version != version:
                 self._refuse([before, after], now)
+        if _hooks_of(self._model.modules()) != self._hooks:
+            raise ModelChanged(
+                "a hook was added or removed during an evaluation: do that in 'attach' or in a step"
+            )
         for after, value in zip(now, self._values, strict=False):
             if not _same(after, value):
                 self._refuse([after], now)
@@ -278,6 +283,11 @@ def _tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
         for tensor in group.values()
         if tensor is not None
     ]
+
+
+def _hooks_of(modules: Iterable[nn.Module]) -> list[tuple[int, ...]]:
+    """The numbers of the forward hooks of each module; torch gives each hook one of its own."""
+    return [(*module._forward_hooks, *module._forward_pre_hooks) for module in modules]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

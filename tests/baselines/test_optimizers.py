@@ -9,8 +9,8 @@ import torch
 from suite.components import registry
 from suite.components.method import build, make_method
 from suite.components.schedule import LearningRateSchedule
-from suite.training import loop as training
-from suite.training.evaluator import switch_mode
+from suite.training import setup
+from suite.training.evaluator import switch_optimizer
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
 from tests.objectives import make_info, make_objective, small_model, snapshot
@@ -47,7 +47,7 @@ def run_and_look(monkeypatch):
             seen.extend([model, snapshot(model)])
             return build(components, hyperparameters, model, info)
 
-        monkeypatch.setattr(training, "build", spy)
+        monkeypatch.setattr(setup, "build", spy)
         record = run_trial(trial).run
         assert record.status == "completed", record.traceback
         model, initial = seen
@@ -112,10 +112,10 @@ def test_the_defaults_lower_a_loss(name):
     optimizer = at_defaults(name, model)
     objective = make_objective(model)
     before = float(objective.loss())
-    switch_mode(model, optimizer, training=True)
+    switch_optimizer(optimizer, training=True)
     for _ in range(100):
         optimizer.step(objective)
-    switch_mode(model, optimizer, training=False)
+    switch_optimizer(optimizer, training=False)
     assert float(objective.loss()) < before
 
 
@@ -127,10 +127,10 @@ def test_a_schedule_reaches_every_part(name):
     objective = make_objective(model)
     before = snapshot(model)
     LearningRateSchedule(lambda progress: 0.0, optimizer).apply(0.5)
-    switch_mode(model, optimizer, training=True)
+    switch_optimizer(optimizer, training=True)
     for _ in range(3):
         optimizer.step(objective)
-    switch_mode(model, optimizer, training=False)
+    switch_optimizer(optimizer, training=False)
     for p, q in zip(model.parameters(), before, strict=True):
         torch.testing.assert_close(p.detach(), q, rtol=0, atol=1e-14)
 
@@ -141,5 +141,5 @@ def test_step_returns_the_loss(name):
     optimizer = at_defaults(name, model)
     objective = make_objective(model)
     before = float(objective.loss())
-    switch_mode(model, optimizer, training=True)
+    switch_optimizer(optimizer, training=True)
     assert float(optimizer.step(objective)) == pytest.approx(before, rel=1e-4)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
-from torch.func import functional_call, grad, vmap
+from torch.func import functional_call, grad, jvp, vmap
 
 from suite import Regularizer
 from suite.components import registry
@@ -101,6 +101,22 @@ class DoubleBackward(Steps):
             torch.autograd.grad(sum((g**2).sum() for g in gradients), parameters)
 
 
+class OwnTangent(Steps):
+    """A forward-mode derivative of its own, where gradients are off."""
+
+    @torch.no_grad()
+    def work(self, model, objective):
+        inputs, targets = objective.batch
+        weights = {name: p.detach() for name, p in model.named_parameters()}
+        tangents = {name: torch.ones_like(p) for name, p in weights.items()}
+
+        def loss(weights):
+            return cross_entropy(functional_call(model, weights, (inputs,)), targets)
+
+        for _ in range(3):
+            jvp(loss, (weights,), (tangents,))
+
+
 class AddedAxis(Steps):
     """The whole batch as one example with one more axis."""
 
@@ -179,7 +195,7 @@ class Declared(SeveralBackward):
 
 HIDDEN = [
     *(Parts, Unbound, PerExample, Population, SeveralBackward),
-    *(DoubleBackward, AddedAxis, LateWork),
+    *(DoubleBackward, OwnTangent, AddedAxis, LateWork),
 ]
 HONEST = [CountsExamples, Forward, Hessian, Tangent, Looks]
 
