@@ -202,7 +202,7 @@ def _complaints(task: Task) -> Iterable[str]:
     if task.budget < task.batch_size:
         yield f"the budget, {task.budget} examples, is less than one batch of {task.batch_size}."
     for field in ("summary", "source"):
-        if not isinstance(getattr(task, field), str) or not getattr(task, field).strip():
+        if not isinstance(getattr(task, field), str):
             yield f"{field} is a text, not {getattr(task, field)!r}."
     if not _is_finite(task.time_limit) or task.time_limit <= 0:
         yield f"time_limit is a positive number of seconds, not {task.time_limit!r}."
