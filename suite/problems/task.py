@@ -103,12 +103,12 @@ class Task:
 def _files_of(classes: Iterable[type]) -> Iterable[Path]:
     """The source files of classes that belong neither to the suite nor to Python."""
     for cls in classes:
-        module = sys.modules.get(cls.__module__)
+        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
         package = cls.__module__.partition(".")[0]
         if package == "suite" or package in sys.stdlib_module_names:
             continue
-        if module is not None and module.__file__:
-            yield Path(module.__file__)
+        if file:
+            yield Path(file)
 
 
 def task(

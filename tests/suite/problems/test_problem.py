@@ -39,7 +39,7 @@ def test_a_misspelt_hook_is_an_error_that_names_the_right_one(wrong, right):
         type("Mine", (Problem,), {wrong: lambda self: None})
 
 
-def test_names_of_its_own_are_a_problems_own_affair():
+def test_a_problem_may_have_names_of_its_own():
     names = {name: None for name in ("visible", "table", "task_numbers", "_evalute", "evaluate")}
     base = type("Mine", (Problem,), names)
     assert type("More", (base,), {"visible": None, "draw": None})
