@@ -13,7 +13,7 @@ For each task it runs
 
 AdamW and SGD get 8 seeds, the contrast's methods 5. All of it goes into
 `leaderboard/references.json`. Ends of a scale that are frozen already stay as they are, and only
-the rest of the record is measured anew, with the same hyperparameters on the same data, or it is
+the rest of the record is measured again, with the same hyperparameters on the same data, or it is
 refused; --replace replaces the ends, too, which changes every published score of the task.
 Calibrate on canonical data where that can be had.
 """
@@ -171,7 +171,7 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
 
 def _check_same(known: Reference, tuned: Result) -> None:
     """Raise SuiteError unless the frozen 1 is this AdamW, on this data."""
-    name, again = tuned.task.name, "Give --replace to freeze the ends anew."
+    name, again = tuned.task.name, "Give --replace to freeze new ends."
     if tuned.data is None or tuned.data.fingerprint != known.data_fingerprint:
         raise SuiteError(f"{name}: its ends are frozen on other data. {again}")
     chosen = tuned.tuning[tuned.chosen].hyperparameters

@@ -64,13 +64,14 @@ def _row(task: Task, reference: Reference | None) -> str:
     name = f"**{task.name}**" if task.core else task.name
     score = f"{task.score.kind} {task.score.metric}".replace("_", " ")
     cells = [task.family, name, task.summary, score]
+    declared = " over ".join(task.contrast or ())
     if reference is None:
-        return _line([*cells, *[""] * 6])
+        return _line([*cells, *[""] * 5, declared])
     dagger = "" if reference.canonical else " †"
     cells += [f"{end.mean:.4g}{dagger}" for end in (reference.untuned, reference.tuned)]
     measured = reference.calibration
     if measured is None:
-        return _line([*cells, *[""] * 4])
+        return _line([*cells, *[""] * 3, declared])
     contrast = measured.contrast
     apart = f"{abs(contrast.errors_apart):.0f}"
     return _line(

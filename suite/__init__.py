@@ -22,6 +22,7 @@ _HOME = {
     "FullBatch": "suite.problems.batches",
     "TaskStream": "suite.problems.streams",
     "constant_generator": "suite.problems.splits",
+    "fingerprint_of": "suite.problems.problem",
     "draw_apart": "suite.problems.splits",
     "split_once": "suite.problems.splits",
     "split_rows": "suite.problems.splits",
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from suite.problems.problem import Data as Data
     from suite.problems.problem import Point as Point
     from suite.problems.problem import Problem as Problem
+    from suite.problems.problem import fingerprint_of as fingerprint_of
     from suite.problems.splits import constant_generator as constant_generator
     from suite.problems.splits import draw_apart as draw_apart
     from suite.problems.splits import split_once as split_once

@@ -1,7 +1,7 @@
 """Batches: endless iterators over a training split.
 
 A batch shares no memory with the split or with other batches: a method that writes into it, or
-looks at what it is a view of, changes and sees nothing else.
+looks for the tensor that it is a view of, finds nothing else.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +18,12 @@ from suite.data import catalog
 from suite.data.split import Split
 from suite.errors import SuiteError
 from suite.problems.metrics import classification_metrics
+
+
+def fingerprint_of(text: str) -> str:
+    """A fingerprint of generated data: the hash of a text that states the rule they follow."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
 
 _FINGERPRINT = re.compile("[0-9a-f]{16,64}")
 
@@ -48,8 +55,8 @@ class Data:
             raise SuiteError(
                 f"Data(fingerprint={self.fingerprint!r}), which the task's data(...) returned: a "
                 "fingerprint is 16 to 64 hexadecimal digits (0-9, a-f), such as "
-                "hashlib.sha256(raw_bytes).hexdigest()[:16]. For generated data hash a text that "
-                "states the rule."
+                "hashlib.sha256(raw_bytes).hexdigest()[:16]; of generated data "
+                "suite.fingerprint_of(text), where the text states the rule."
             )
 
 

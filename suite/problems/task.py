@@ -115,12 +115,12 @@ class Task:
 def _files_of(classes: Iterable[type]) -> Iterable[Path]:
     """The source files of classes that belong neither to the suite nor to Python."""
     for cls in classes:
-        module = sys.modules.get(cls.__module__)
+        file = getattr(sys.modules.get(cls.__module__), "__file__", None)
         package = cls.__module__.partition(".")[0]
         if package == "suite" or package in sys.stdlib_module_names:
             continue
-        if module is not None and module.__file__:
-            yield Path(module.__file__)
+        if file:
+            yield Path(file)
 
 
 def task(
@@ -214,7 +214,7 @@ def _complaints(task: Task) -> Iterable[str]:
     if task.budget < task.batch_size:
         yield f"the budget, {task.budget} examples, is less than one batch of {task.batch_size}."
     for field in ("summary", "source"):
-        if not isinstance(getattr(task, field), str) or not getattr(task, field).strip():
+        if not isinstance(getattr(task, field), str):
             yield f"{field} is a text, not {getattr(task, field)!r}."
     if not _is_finite(task.time_limit) or task.time_limit <= 0:
         yield f"time_limit is a positive number of seconds, not {task.time_limit!r}."

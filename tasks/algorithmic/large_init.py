@@ -7,14 +7,23 @@ Transition from Lazy to Rich Training Dynamics".
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Split, mark_head, score, split_once, task
+from suite import (
+    Data,
+    FullBatch,
+    Problem,
+    Split,
+    fingerprint_of,
+    mark_head,
+    score,
+    split_once,
+    task,
+)
 
 from ..vision.digits_data import CLASSES, PIXELS, read_digits
 
@@ -151,7 +160,7 @@ class LazyToRich(Problem):
             return Split(inputs, (inputs @ beta).square() / 2)
 
         text = f"(x . beta)^2 / 2, normal x in {self.inputs} dimensions"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = fingerprint_of(text)
         return Data(draw(self.train), draw(self.held_out), draw(self.held_out), digest)
 
     def model(self) -> nn.Module:

@@ -5,14 +5,23 @@ Power et al. 2022, "Grokking: Generalization Beyond Overfitting on Small Algorit
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Split, mark_head, score, split_once, task
+from suite import (
+    Data,
+    FullBatch,
+    Problem,
+    Split,
+    fingerprint_of,
+    mark_head,
+    score,
+    split_once,
+    task,
+)
 
 
 class PairMLP(nn.Module):
@@ -48,7 +57,7 @@ class ModularAddition(Problem):
         pairs = torch.cartesian_prod(torch.arange(p), torch.arange(p))
         labels = pairs.sum(1) % p
         half, quarter = len(pairs) // 2, len(pairs) // 4
-        digest = hashlib.sha256(f"all pairs, (a + b) mod {p}".encode()).hexdigest()[:16]
+        digest = fingerprint_of(f"all pairs, (a + b) mod {p}")
         table = Split(pairs, labels)
         splits = split_once(table, digest, generator, train=half, validation=quarter)
         return Data(*splits, digest)

@@ -113,7 +113,7 @@ class PairTransformer(nn.Module):
 
     def forward(self, pairs: Tensor) -> Tensor:
         signs = self.signs.expand(len(pairs), -1)
-        # the operator stands between the operands, the equals sign at the end
+        # the operator is between the operands, the equals sign at the end
         tokens = torch.cat((pairs[:, :1], signs[:, 1:], pairs[:, 1:], signs[:, :1]), 1)
         x = self.tokens(tokens) + self.positions.weight
         return self.head(self.norm(self.blocks(x)[:, -1]))

@@ -9,7 +9,6 @@ Reason with Neural Networks: Generalization, Unseen Data and Boolean Measures".
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from suite import (
     classification_metrics,
     constant_generator,
     draw_apart,
+    fingerprint_of,
     mark_head,
     score,
     split_rows,
@@ -68,7 +68,7 @@ class SparseParity(Problem):
             return Split(inputs, (inputs[:, chosen].prod(1) > 0).long())
 
         text = f"product of {self.relevant} of {self.bits} signs"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = fingerprint_of(text)
         test = draw(self.held_out, constant_generator(digest))
         train, validation = (draw_apart(draw, n, test) for n in (self.train, self.held_out))
         return Data(train, validation, test, digest)
@@ -141,7 +141,7 @@ class PointerValueRetrieval(Problem):
         inputs = self.everything()
         labels = self.label(inputs)
         seen, unseen = ((inputs[:, self.frozen] == sign).nonzero().squeeze(1) for sign in (1, -1))
-        digest = hashlib.sha256(repr(labels.tolist()).encode()).hexdigest()[:16]
+        digest = fingerprint_of(repr(labels.tolist()))
         train = round(self.train * len(seen))
         held_out = (len(seen) - train) // 2
         sizes = {"validation": held_out, "test": held_out}

@@ -6,7 +6,6 @@ zero). Operands are the row's and the column's number.
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from itertools import permutations, product
@@ -16,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Shuffled, Split, score, split_once
+from suite import Data, FullBatch, Problem, Shuffled, Split, fingerprint_of, score, split_once
 
 from .networks import PairNetwork
 
@@ -108,7 +107,7 @@ class TableProblem(Problem):
         cells = (table >= 0).nonzero()
         labels = table[cells[:, 0], cells[:, 1]]
         train = round(self.train * len(cells))
-        digest = hashlib.sha256(repr(table.tolist()).encode()).hexdigest()[:16]
+        digest = fingerprint_of(repr(table.tolist()))
         sizes = {"train": train, "validation": (len(cells) - train) // 2}
         return Data(*split_once(Split(cells, labels), digest, generator, **sizes), digest)
 

@@ -1,4 +1,4 @@
-"""Handwritten digits whose pixels are permuted anew for every task of a stream.
+"""Handwritten digits whose pixels have a new permutation in every task of a stream.
 
 Follows Dohare et al. 2024, "Loss of plasticity in deep continual learning" (online permuted MNIST).
 """
@@ -21,8 +21,8 @@ from .permutations import pixel_order
 class PermutedDigits(Problem):
     """A stream of tasks: all images in a new order, with their pixels in a new permutation.
 
-    Nothing but the images tells that a task begins. What counts is the accuracy on each batch
-    before it is trained on, so a method must stay able to learn.
+    Methods are not told that a task begins. The score is the accuracy on each batch before it is
+    trained on, so a method must stay able to learn.
     """
 
     online = True
@@ -63,7 +63,7 @@ task(
     core=True,
     stream=True,
     contrast=("sgd", "adamw"),
-    summary="Plasticity: digits whose pixels are permuted anew 80 times; online accuracy.",
+    summary="Plasticity: digits under 80 permutations of the pixels in a row; online accuracy.",
     source="Dohare et al. 2024, online permuted MNIST; scaled down to seconds on one core",
     batch_size=32,
     budget=80 * 56 * 32,

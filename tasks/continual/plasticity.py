@@ -54,7 +54,7 @@ class LabelPermutedDigits(DigitStream):
 
 
 class RandomLabelMemory(DigitStream):
-    """A few images whose labels are drawn anew, at random, in every task, and learned by heart.
+    """A few images whose labels are random, new in every task, and have to be memorized.
 
     All images are one batch, which is measured before each step; an evaluation at the end of a
     task reads the last measurement: how much of the task was memorized (Lyle et al. 2024).
@@ -126,7 +126,7 @@ task(
     track="mini",
     stream=True,
     contrast=("sgd", "adamw"),
-    summary="Plasticity: digits whose labels are permuted anew 40 times; online accuracy.",
+    summary="Plasticity: digits under 40 permutations of the labels in a row; online accuracy.",
     source="Elsayed and Mahmood 2024 (UPGD), label-permuted EMNIST; here with 8 x 8 digits",
     batch_size=32,
     budget=40 * 56 * 32,
@@ -142,7 +142,7 @@ task(
     track="mini",
     stream=True,
     contrast=("adamw+redo", "adamw"),
-    summary="Plasticity: 128 digits, random labels drawn anew 25 times; share memorized each time.",
+    summary="Plasticity: 128 digits, 25 sets of random labels in a row; share of them memorized.",
     source="Lyle et al. 2024, Normalization and effective learning rates in reinforcement "
     "learning; here with 8 x 8 digits",
     batch_size=128,

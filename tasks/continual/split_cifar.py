@@ -46,7 +46,7 @@ class SplitImages(ContinualProblem, ImageProblem):
 
 
 class PairsKnown(SplitImages):
-    """Task-incremental: only the two classes of an example's own task are to choose from."""
+    """Task-incremental: a prediction chooses among the two classes of the example's task."""
 
     criterion = staticmethod(partial(own_task_cross_entropy, classes=2))
 
@@ -55,7 +55,7 @@ class PairsKnown(SplitImages):
 
 
 class TensKnown(SplitImages):
-    """Task-incremental: only the ten classes of an example's own task are to choose from."""
+    """Task-incremental: a prediction chooses among the ten classes of the example's task."""
 
     criterion = staticmethod(partial(own_task_cross_entropy, classes=10))
 

@@ -1,4 +1,4 @@
-"""Continual learning on 8 x 8 digits: five tasks in a row, and what is left of the first ones.
+"""Continual learning on 8 x 8 digits: five tasks in a row, and how much of the first is forgotten.
 
 The scenarios are those of van de Ven and Tolias 2019, "Three scenarios for continual learning":
 new classes with one output layer, new classes with the task known, and the same classes in new
@@ -63,7 +63,7 @@ class SplitDigits(ContinualProblem):
 
 
 class SplitDigitsTask(SplitDigits):
-    """Task-incremental: an example's task is known, and only its two classes are to choose from."""
+    """Task-incremental: a prediction chooses among the two classes of the example's task."""
 
     criterion = staticmethod(partial(own_task_cross_entropy, classes=CLASSES_PER_TASK))
 
@@ -148,7 +148,7 @@ def rotated(images: Tensor, degrees: float) -> Tensor:
 
 
 # Few passes over each task's images, as in online continual learning (Lopez-Paz and Ranzato 2017),
-# and the mean over the run: who repeats a task for long forgets the others whatever the method is.
+# and the mean over the run: after many passes over one task, every method forgets the others.
 task(
     "split_digits",
     SplitDigits(width=64, depth=2),

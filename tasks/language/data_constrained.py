@@ -23,7 +23,7 @@ from .text import count_spikes
 
 
 class RepeatedLanguage(MarkovLanguage):
-    """lm_markov's language and network, with so few sequences that they are learned by heart.
+    """lm_markov's language and network, with so few sequences that they are memorized.
 
     Reports, as the other language tasks do, perplexity, tokens and spikes too.
     """

@@ -3,7 +3,7 @@
 Every sequence is a Markov chain with transition probabilities of its own, so that nothing can be
 learned about the next symbol but how to read it from what followed the current one before. Two
 layers of attention solve it with an induction head: the first looks one symbol back, the second
-for earlier places after the same symbol. Training rests on a plateau where only the symbols'
+for earlier places after the same symbol. Training stays on a plateau where only the symbols'
 frequencies in the sequence are used, and leaves it at once when the head forms.
 
 Edelman et al. 2024, "The Evolution of Statistical Induction Heads: In-Context Learning Markov
@@ -13,7 +13,6 @@ Causal Structure with Gradient Descent".
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Shuffled, Split, constant_generator, draw_apart, score, task
+from suite import (
+    Data,
+    Shuffled,
+    Split,
+    constant_generator,
+    draw_apart,
+    fingerprint_of,
+    score,
+    task,
+)
 
 from .decoder import Shape
 from .text import NextToken
@@ -75,7 +83,7 @@ class Induction(NextToken):
             return Split(text[:, :-1].contiguous(), text[:, 1:].contiguous())
 
         rule = f"Markov chains, {symbols} symbols, rows from Dirichlet(1/2), one a sequence"
-        digest = hashlib.sha256(rule.encode()).hexdigest()[:16]
+        digest = fingerprint_of(rule)
         # Chains that hardly branch are alike: the same sequence may be drawn twice.
         test = draw(self.held_out, constant_generator(digest))
         train, validation = (draw_apart(draw, n, test) for n in (self.train, self.held_out))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from suite import (
     Split,
     constant_generator,
     draw_apart,
+    fingerprint_of,
     mark_head,
     score,
     task,
@@ -162,7 +162,7 @@ class MarkovLanguage(Problem):
             return Split(text[:, :-1].contiguous(), text[:, 2:].contiguous())
 
         rounded = (self.table.double() * 1e4).round().int().tolist()
-        digest = hashlib.sha256(repr(rounded).encode()).hexdigest()[:16]
+        digest = fingerprint_of(repr(rounded))
         # Where rows of the table hardly branch the same sequence may be drawn twice.
         test = draw(self.held_out, constant_generator(digest))
         train, validation = (draw_apart(draw, n, test) for n in (self.train, self.held_out))

@@ -9,8 +9,8 @@ one pass has to fit a GPU of 40 GB.
 Held out are the corpus's first tokens, a million each to tune and to test (modded-nanogpt, too,
 validates on FineWeb's first ones); they may end within a document.
 
-Corpora: Penedo et al. 2024, "The FineWeb Datasets"; Eldan and Li 2023, "TinyStories". Nobody has
-pinned a fingerprint of their tokens yet, so that results on them are marked as not canonical. The
+Corpora: Penedo et al. 2024, "The FineWeb Datasets"; Eldan and Li 2023, "TinyStories". No
+fingerprint of their tokens is pinned yet, so that results on them are marked as not canonical. The
 targets are estimates: no trial of these tasks has been run in full.
 """
 

@@ -83,7 +83,7 @@ def language_metrics(model: nn.Module, chunks: Iterable[tuple[Tensor, Tensor]]) 
     for inputs, targets in chunks:
         loss += float(next_token_loss(model(inputs), targets)) * targets.numel()
         count += targets.numel()
-    # Beyond e^20 a perplexity says no more than that nothing was learned.
+    # Beyond e^20 a perplexity means only that nothing was learned.
     return {"loss": loss / count, "perplexity": math.exp(min(loss / count, 20.0))}
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Shuffled, Split, mark_head, score, task
+from suite import Data, FullBatch, Problem, Shuffled, Split, fingerprint_of, mark_head, score, task
 
 
 def two_layers(features: int, width: int, start: float, bias: bool) -> nn.Module:
@@ -36,8 +35,8 @@ class XorClusters(Problem):
 
     With many more dimensions than examples, a wide network and a tiny start (Xu et al. 2024), one
     step of gradient descent fits every training label, the wrong ones too, by the noise of each
-    example, and tells nothing about new ones; many steps later the network classifies new ones too
-    and still fits the wrong labels: grokking, then benign overfitting. A test holds this. The
+    example, and predicts nothing about new ones; many steps later the network classifies new ones
+    too and still fits the wrong labels: grokking, then benign overfitting. A test holds this. The
     registered task is smaller and less noisy, so that AdamW is better than chance: one step does
     not fit it, and whether the wrong labels are fitted by the end depends on the learning rate.
     With fewer dimensions (Frei, Chatterji and Bartlett 2022) a network of two layers learns the
@@ -73,7 +72,7 @@ class XorClusters(Problem):
         train.targets[wrong] = 1 - train.targets[wrong]
         held_out = self._draw(self.held_out, generator), self._draw(self.held_out, generator)
         text = f"xor clusters {self.features} {self.noise} {self.flipped}"
-        return Data(train, *held_out, hashlib.sha256(text.encode()).hexdigest()[:16])
+        return Data(train, *held_out, fingerprint_of(text))
 
     def _draw(self, count: int, generator: torch.Generator) -> Split:
         inputs = self.noise * torch.randn(count, self.features, generator=generator)
@@ -127,7 +126,7 @@ class UnequalFeatures(Problem):
 
         splits = draw(self.examples, True), draw(self.held_out, False), draw(self.held_out, False)
         text = f"unequal features {self.weak} {self.strong} {self.signal}"
-        return Data(*splits, hashlib.sha256(text.encode()).hexdigest()[:16])
+        return Data(*splits, fingerprint_of(text))
 
     def model(self) -> nn.Module:
         return two_layers(1 + self.weak, self.width, (1 + self.weak) ** -0.5, bias=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Split, score, task
+from suite import Data, FullBatch, Problem, Split, fingerprint_of, score, task
 
 
 def log10_error(predictions: Tensor, targets: Tensor) -> float:
@@ -67,7 +66,7 @@ class MatrixSensing(Problem):
 
         text = f"matrix sensing {d} {self.rank} {self.measurements}"
         splits = draw(self.measurements), draw(self.held_out), draw(self.held_out)
-        return Data(*splits, _digest(text))
+        return Data(*splits, fingerprint_of(text))
 
     def model(self) -> nn.Module:
         return FactorizedMatrix(self.size, self.start)
@@ -148,7 +147,9 @@ class DiagonalLinearNetwork(Problem):
             return Split(inputs, inputs @ truth)
 
         text = f"sparse regression {self.features} {self.sparsity} {self.examples}"
-        return Data(draw(self.examples), draw(self.held_out), draw(self.held_out), _digest(text))
+        return Data(
+            draw(self.examples), draw(self.held_out), draw(self.held_out), fingerprint_of(text)
+        )
 
     def model(self) -> nn.Module:
         return DiagonalNetwork(self.features, self.start)
@@ -165,10 +166,6 @@ class DiagonalLinearNetwork(Problem):
             "l1_norm": float(weights.sum()) / self.sparsity,
             "support": float((weights > 0.1).sum()),
         }
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 task(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Split, score, task
+from suite import Data, FullBatch, Problem, Split, fingerprint_of, score, task
 
 
 class Landscape(nn.Module):
@@ -71,7 +70,7 @@ class NarrowDips(Problem):
             return Split(where, torch.zeros(landscapes))
 
         text = f"dips {self.dips} {self.start} {self.depth} {self.width}"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = fingerprint_of(text)
         return Data(draw(1), draw(50), draw(50), digest)
 
     def model(self) -> nn.Module:

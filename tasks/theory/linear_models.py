@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, FullBatch, Problem, Shuffled, Split, mark_head, score, task
+from suite import Data, FullBatch, Problem, Shuffled, Split, fingerprint_of, mark_head, score, task
 
 
 def zero_linear(features: int) -> nn.Module:
@@ -77,7 +76,7 @@ class PowerLawRegression(Problem):
             draw(self.train, self.noise),
             draw(self.held_out, 0.0),
             draw(self.held_out, 0.0),
-            _digest(f"power law {self.features} {self.decay} {self.noise}"),
+            fingerprint_of(f"power law {self.features} {self.decay} {self.noise}"),
         )
 
     def model(self) -> nn.Module:
@@ -126,7 +125,9 @@ class SeparableLogisticRegression(Problem):
         labels = (inputs @ separator).sign()
         signed = inputs * labels.unsqueeze(1)
         margins = torch.full((len(signed),), max_margin(inputs, labels))
-        digest = _digest(f"separable {self.features} {self.examples} {self.decay} {self.gap}")
+        digest = fingerprint_of(
+            f"separable {self.features} {self.examples} {self.decay} {self.gap}"
+        )
         return Data(
             Split(inputs, labels), Split(signed, margins), Split(signed.clone(), margins), digest
         )
@@ -169,10 +170,6 @@ def max_margin(inputs: Tensor, labels: Tensor) -> float:
     if not margin > 0:  # also if w is 0
         raise ValueError("the examples are not linearly separable")
     return margin
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 task(

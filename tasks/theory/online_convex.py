@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -10,7 +9,7 @@ from statistics import fmean
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Split, score, task
+from suite import Data, Problem, Split, fingerprint_of, score, task
 
 
 class Points(nn.Module):
@@ -91,7 +90,7 @@ class RareLargeGradient(Problem):
             return Split(slopes, -slopes.sum(1))
 
         text = f"slope 1 every {self.period} rounds, else -1 / {self.ratio}"
-        digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+        digest = fingerprint_of(text)
         return Data(draw(), draw(), draw(), digest)
 
     def model(self) -> nn.Module:

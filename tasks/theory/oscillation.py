@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Shuffled, Split, score, task
+from suite import Data, Problem, Shuffled, Split, fingerprint_of, score, task
 
 
 def half_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -44,7 +43,7 @@ class FeaturesAndNoise(Problem):
 
     With a small learning rate the strong feature is learned at once, the rest is fitted by its
     noise, no loss is left and u was hardly learned. With one so large that the strong feature's
-    part oscillates, the loss never rests, and all the while u grows: such a network tells the class
+    part oscillates, the loss keeps changing, and meanwhile u grows: such a network tells the class
     without the strong feature, too (Lu et al. 2024, "Benign Oscillation of Stochastic Gradient
     Descent with Large Learning Rates"). A test holds this. Rates only a little larger diverge.
 
@@ -93,7 +92,7 @@ class FeaturesAndNoise(Problem):
         held_out = draw(self.held_out, 0.0), draw(self.held_out, 0.0)
         text = f"features and noise {self.features} {self.weak} {self.strong} {self.share}"
         text += f" {self.noise}"
-        return Data(train, *held_out, hashlib.sha256(text.encode()).hexdigest()[:16])
+        return Data(train, *held_out, fingerprint_of(text))
 
     def model(self) -> nn.Module:
         return PatchNetwork(self.features, self.width, self.start)

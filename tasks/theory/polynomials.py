@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Shuffled, Split, mark_head, score, task
+from suite import Data, Problem, Shuffled, Split, fingerprint_of, mark_head, score, task
 
 #: so many standard deviations away that He_k is x^k
 FAR = 100.0
@@ -50,7 +49,7 @@ class SingleIndex(Problem):
     With an even k, theta and -theta are the same.
 
     The only held-out input is theta, `FAR` times as long: out there the polynomial is its highest
-    power, and the prediction tells the `overlap`, in [0, 1].
+    power, and the prediction gives the `overlap`, in [0, 1].
     """
 
     criterion = staticmethod(nn.functional.mse_loss)
@@ -68,7 +67,7 @@ class SingleIndex(Problem):
         train = Split(inputs, hermite(self.degree, inputs @ theta))
         far = FAR * theta.unsqueeze(0)
         held_out = Split(far, hermite(self.degree, far @ theta))
-        digest = hashlib.sha256(f"He_{self.degree} in {self.features}".encode()).hexdigest()[:16]
+        digest = fingerprint_of(f"He_{self.degree} in {self.features}")
         return Data(train, held_out, held_out, digest)
 
     def model(self) -> nn.Module:
@@ -114,7 +113,7 @@ class HierarchicalPolynomial(Problem):
             p = ((inputs @ form) * inputs).sum(1)
             return Split(inputs, (p + hermite(2, p)) / math.sqrt(2))
 
-        digest = hashlib.sha256(f"g(p(x)) in {self.features}".encode()).hexdigest()[:16]
+        digest = fingerprint_of(f"g(p(x)) in {self.features}")
         return Data(draw(self.train), draw(self.held_out), draw(self.held_out), digest)
 
     def model(self) -> nn.Module:

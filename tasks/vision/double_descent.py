@@ -3,12 +3,12 @@
 Belkin et al. 2019, "Reconciling Modern Machine-Learning Practice and the Classical Bias-Variance
 Trade-Off"; Nakkiran et al. 2020, "Deep Double Descent". Liu and Flanigan 2023, "Understanding the
 Role of Optimization in Double Descent", find the peak only where the optimizer reaches a low
-training loss, so it says what a method does with the freedom that a width leaves. Labels are partly
+training loss, so it shows which of the many fitting solutions a method finds. Labels are partly
 wrong, which makes the peak high; held-out labels are right.
 
 One model holds networks of all widths, trained side by side. The score is the mean test error over
 the widths, and not the peak's height, which learning nothing brings to zero; height, highest error
-and the error at every width stand beside it.
+and the error at every width are further metrics.
 """
 
 from __future__ import annotations

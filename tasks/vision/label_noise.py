@@ -2,13 +2,13 @@
 
 Zhang et al. 2017, "Understanding Deep Learning Requires Rethinking Generalization": networks can
 memorize any labels; Arpit et al. 2017, "A Closer Look at Memorization in Deep Networks": they
-learn the true pattern first. What tells methods apart is whether the true pattern survives the
+learn the true pattern first. Methods differ in whether the true pattern survives the
 memorization. The column "memorized" is the share of wrong training labels that the network
 reproduces.
 
-Test labels are true. Validation labels are as noisy as the training labels, since nobody with
-noisy labels has clean ones to tune on. That favours nobody: with a share q wrong out of K classes,
-a network of accuracy a has the noisy accuracy (1 - q) a + q (1 - a) / (K - 1), which rises with a.
+Test labels are true. Validation labels are as noisy as the training labels: where labels are noisy
+there are no clean ones to tune on. That favours no method: with a share q wrong out of K classes, a
+network of accuracy a has the noisy accuracy (1 - q) a + q (1 - a) / (K - 1), which rises with a.
 Two defects of common practice are not copied: tuning on clean labels or on the test set, and noise
 that keeps a tenth of the "wrong" labels true.
 """

@@ -27,7 +27,7 @@ def flip_labels(
 
 @dataclass
 class WithWrong(Split):
-    """A held-out split that also carries the training examples whose labels are wrong."""
+    """A held-out split that also holds the training examples whose labels are wrong."""
 
     wrong: Split
 
@@ -62,7 +62,7 @@ def with_wrong_labels(
 def memorized(
     model: Callable[[Tensor], Tensor], split: Split, chunk: int = 1000
 ) -> dict[str, float]:
-    """The share of wrong training labels that a model predicts, if the split carries them.
+    """The share of wrong training labels that a model predicts, if the split holds them.
 
     A network that learned nothing from them predicts one in 10 classes or fewer.
     """

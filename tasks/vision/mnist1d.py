@@ -11,14 +11,13 @@ validation and test signals are fresh draws.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from suite import Data, Problem, Shuffled, Split, mark_head, score, task
+from suite import Data, Problem, Shuffled, Split, fingerprint_of, mark_head, score, task
 
 CLASSES = 10
 LENGTH = 40
@@ -108,7 +107,7 @@ def generate(sizes: tuple[int, int, int], generator: torch.Generator) -> Data:
         split.inputs = (split.inputs - mean) / deviation
     text = repr((PROFILES, PADDING, SCALE, TRANSLATION, SHEAR, LENGTH))
     text += repr((CORRELATED_NOISE, CORRELATION, INDEPENDENT_NOISE))
-    fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
+    fingerprint = fingerprint_of(text)
     return Data(train, validation, test, fingerprint)
 
 

@@ -65,6 +65,7 @@ def test_a_broken_file_is_explained(tmp_path, text, problem):
 def test_the_committed_file_is_valid():
     for name, reference in references.load().items():
         task = registry.get("task", name)
-        assert reference.task_version == task.version
+        # One of an older version is not used, and replaced when the task is calibrated again.
+        assert reference.task_version <= task.version
         # Data that must be fetched may be frozen on a copy that is marked as one.
         assert reference.canonical or task.problem.needs

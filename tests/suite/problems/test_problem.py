@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from suite import Data, Problem, SuiteError
+from suite import Data, Problem, SuiteError, fingerprint_of
 from suite.data.split import Split
 
 
@@ -17,6 +17,11 @@ def test_a_fingerprint_that_no_result_could_hold_is_refused(fingerprint):
 @pytest.mark.parametrize("fingerprint", ["0123456789abcdef", "a" * 64])
 def test_a_hash_is_a_fingerprint(fingerprint):
     assert Data(Split(None, None), None, None, fingerprint).fingerprint == fingerprint
+
+
+def test_a_fingerprint_of_generated_data_follows_from_its_rule():
+    assert fingerprint_of("a rule") == "f8a062528d72a832"
+    assert Data(None, None, None, fingerprint_of("another")).fingerprint != fingerprint_of("a rule")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +39,7 @@ def test_a_misspelt_hook_is_an_error_that_names_the_right_one(wrong, right):
         type("Mine", (Problem,), {wrong: lambda self: None})
 
 
-def test_names_of_its_own_are_a_problems_own_affair():
+def test_a_problem_may_have_names_of_its_own():
     names = {name: None for name in ("visible", "table", "task_numbers", "_evalute", "evaluate")}
     base = type("Mine", (Problem,), names)
     assert type("More", (base,), {"visible": None, "draw": None})

@@ -91,7 +91,7 @@ def final(**changes):
         ({"budget": 7}, "the budget, 7 examples, is less than one batch of 8"),
         ({"time_limit": math.inf}, "time_limit is a positive number of seconds, not inf"),
         ({"time_limit": 0}, "time_limit is a positive number of seconds, not 0"),
-        ({"summary": ""}, "summary is a text, not ''"),
+        ({"summary": None}, "summary is a text, not None"),
         ({"source": 1}, "source is a text, not 1"),
         ({"score": None}, r"score is made by score\.final\(\.\.\.\)"),
         ({"score": final(worst=None)}, "needs a finite worst=.*, not None"),
