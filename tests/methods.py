@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 HEADER = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from pathlib import Path
 
 import torch

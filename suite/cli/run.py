@@ -223,8 +223,8 @@ def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
         cost = plan.budget / plan.task.batch_size * (rules.trials + rules.seeds)
         if plan not in todo:
             state = "done already"
-        elif plan.name in seconds:
-            state = "about " + duration(seconds[plan.name])
+        elif plan.identity in seconds:
+            state = "about " + duration(seconds[plan.identity])
         else:
             state = f"time unknown. {without[plan.task.name]}"
         click.echo(
@@ -280,7 +280,7 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
 
 
 def _say_how_long(plans: list[Plan], jobs: int) -> dict[str, float]:
-    """Print it; returns the seconds of each study by its name."""
+    """Print it; returns the seconds of each study by its identity."""
     if not plans:
         return {}
     from suite.studies.estimate import study_seconds

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from suite.components.method import make_method
-from suite.execution.executor import Event, Executor
+from suite.execution.executor import Ended, Event, Executor, Refused
 from suite.execution.local import LocalExecutor
 from suite.home import data_folder, home
 from suite.results.model import Result
@@ -60,6 +60,7 @@ def run_studies(
             plan.begin_anew()
     finished: dict[int, Result] = {}
     waiting = deque(enumerate(plans))
+    #: by identity: two studies of one method and task may differ in seed or protocol
     active: dict[str, tuple[int, Study]] = {}
     running = 0
     with ExitStack() as owned:
@@ -78,19 +79,19 @@ def run_studies(
                     path, _ = plan.result_path()
                     study = Study(plan, owned.enter_context(_storage(plan)), path)
                     view.opened(study)
-                    active[plan.name] = (index, study)
+                    active[plan.identity] = (index, study)
                     _close_if_done(study, index, active, finished, view)
                 else:
                     break
             event = executor.next_event(0.5) if running else None
             if event is None:
                 continue
-            if event.kind == "error":
-                raise event.content
+            if isinstance(event, Refused):
+                raise event.error
             index, study = active[event.job.study]
-            if event.kind == "done":
+            if isinstance(event, Ended):
                 running -= 1
-                study.take(event.job, event.content)
+                study.take(event.job, event.outcome)
             view.event(study, event)
             _close_if_done(study, index, active, finished, view)
     return [finished[index] for index in range(len(plans))]
@@ -109,7 +110,7 @@ def _close_if_done(
 ) -> None:
     if study.result is not None:
         finished[index] = study.result
-        del active[study.plan.name]
+        del active[study.plan.identity]
         view.closed(study)
 
 

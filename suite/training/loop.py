@@ -6,9 +6,6 @@ method owns everything between two batches, and sees only the model, the batch a
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,16 +18,16 @@ from suite.components.method import Parts, build
 from suite.components.regularizer import TaskInfo
 from suite.data.split import Split
 from suite.errors import MissingData, NotApplicable
-from suite.home import ROOT
 from suite.problems.streams import TaskStream
 from suite.problems.task import Task
-from suite.results.model import Cost, DataRecord, Run, Status
+from suite.results.model import AuditRecord, Cost, DataRecord, Run, Status
 from suite.training.calibration import calibrate
 from suite.training.clock import Clock
 from suite.training.evaluator import Evaluator, switch_mode
 from suite.training.memory import peak_memory_bytes, reset_peak_memory
 from suite.training.meter import Ledger, meter, unmeter
 from suite.training.objective import Objective
+from suite.training.reasons import reason_of, trace_of
 from suite.training.recorder import Diverged, Recorder, rounded
 from suite.training.repeatable import make_repeatable, seed_everything
 from suite.training.seeds import derive
@@ -39,7 +36,11 @@ from suite.training.trial import Outcome, Trial, refuse_changed_sources
 Report = Callable[[float, float], None]
 
 
-def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> Outcome:
+def run_trial(
+    trial: Trial,
+    report: Report = lambda progress, metric: None,
+    audit: AuditRecord | None = None,
+) -> Outcome:
     """Run one trial to its end and return its record, whatever happens in the method.
 
     `report(progress, metric)` is called after every evaluation. Only errors that the user can mend
@@ -64,8 +65,7 @@ def run_trial(trial: Trial, report: Report = lambda progress, metric: None) -> O
         status, reason = "interrupted", "KeyboardInterrupt was raised inside the trial"
     except Exception as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "failed"
-        reason = f"{type(error).__name__}: {error}"[:2000]
-        trace = _trace_without_folders()
+        reason, trace = reason_of(error), trace_of(error)
     return Outcome(session.record(status, reason, trace), session.data)
 
 
@@ -305,14 +305,6 @@ class _Aside:
 
 def _present(split: Split | None, device: str) -> Split | None:
     return None if split is None else split.to(device)
-
-
-def _trace_without_folders() -> str:
-    """The current traceback; results are published, and people's folders are their own."""
-    trace = traceback.format_exc()[-8000:]
-    for folder, short in ((ROOT, ""), (Path(sys.prefix), "python/"), (Path.home(), "~/")):
-        trace = trace.replace(f"{folder}{os.sep}", short)
-    return trace
 
 
 def _is_out_of_memory(error: Exception) -> bool:

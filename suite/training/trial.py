@@ -36,6 +36,8 @@ class Trial:
     files: tuple[str, ...] = ()
     #: what `sources` said of task and components when the study was planned; empty: not checked
     sources: tuple[tuple[str, str], ...] = ()
+    #: the hyperparameters with which the method's costs are audited; None: they are not
+    audited: Hyperparameters | None = None
 
     @property
     def splits(self) -> tuple[str, ...]:
