@@ -118,6 +118,7 @@ def run(
         )
     if core and not track:
         raise UsageError("--core chooses among the tasks of a track: give --track, too.")
+    from suite.home import make_home
     from suite.studies.run_studies import default_jobs
 
     chosen = _choose_tasks(tasks, track, core)
@@ -126,6 +127,7 @@ def run(
     if dry_run:
         _print_plans(plans, count, force)
         return 0
+    make_home()
     plans, missing = _with_data(plans)
     if not plans:
         raise MissingData("\n".join(missing))
