@@ -32,6 +32,14 @@ def die_with_parent() -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def can_fork(device: str) -> bool:
+    """Whether a process that uses a device may be forked from one that has imported torch.
+
+    The runtimes of GPUs do not work in forked processes once a parent has used them.
+    """
+    return device == "cpu"
+
+
 def kill_group(process: int) -> None:
     """Kill a process and its process group, as far as they still run."""
     for kill in (os.kill, os.killpg):

@@ -22,6 +22,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from suite.execution import processes
 from suite.execution.audits import keep_audit, kept_audit
 from suite.execution.child import serve
 from suite.execution.messages import (
@@ -185,7 +186,7 @@ class _Child:
         self.inbox = Inbox(answers)
         self.output = _Output(output, request.title)
         self._status: int | None = None
-        start = _fork if request.trial.device == "cpu" else _spawn
+        start = _fork if processes.can_fork(request.trial.device) else _spawn
         self.process = start(requests, theirs, printed, request.modules)
         for file in (requests, theirs, printed):
             os.close(file)
@@ -277,8 +278,9 @@ def _write(text: bytes) -> None:
 
 def _may_go_on(request: Request, last: Message | None) -> bool:
     """Whether the process may run another trial of the study: a GPU's, if its trial went well."""
-    on_gpu = request.trial.device != "cpu"
-    return on_gpu and isinstance(last, Finished) and last.outcome.run.status != "failed"
+    if processes.can_fork(request.trial.device) or not isinstance(last, Finished):
+        return False
+    return last.outcome.run.status != "failed"
 
 
 def _what_is_wrong(message: Message, request: Request) -> str | None:

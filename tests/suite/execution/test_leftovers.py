@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -201,6 +202,41 @@ def test_what_the_file_of_one_method_does_when_imported_changes_no_other(tmp_pat
     )
     assert alone.evaluation[0].status == "completed"
     assert beside.comparable() == alone.comparable()
+
+
+NO_FORKS = """
+import os
+
+if "NO_FORKS" in os.environ:
+    import suite.execution.processes
+
+    suite.execution.processes.can_fork = lambda device: False
+"""
+
+
+def test_on_a_gpu_each_study_has_a_process_of_its_own(home, tmp_path, monkeypatch):
+    """Acted out on the CPU: a new process for another study, and after a failure."""
+    (tmp_path / "sitecustomize.py").write_text(NO_FORKS)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("NO_FORKS", "1")
+    seen = tmp_path / "seen"
+    note = f"print(os.getpid(), file=open({str(seen)!r}, 'a'))"
+    once = "if not hasattr(self, 'noted'):"
+    noting = write_method(tmp_path, "notes", once, "    self.noted = True", f"    {note}")
+    fails = write_method(tmp_path, "fails", note, "raise ValueError")
+    executor = LocalExecutor(1, 1, tmp_path / "workers.log")
+    try:
+        first, other = plan(noting, home), plan(noting, home, seed=1)
+        ends = [
+            trial_of(executor, each).status
+            for each in (first, first, other, first, plan(fails, home), plan(fails, home))
+        ]
+    finally:
+        executor.close()
+    assert ends == ["completed"] * 4 + ["failed"] * 2
+    pids = seen.read_text().split()
+    same = [a == b for a, b in itertools.pairwise(pids)]
+    assert same == [True, False, False, False, False]
 
 
 def test_two_seeds_and_two_protocols_of_one_method_run_together(executor, home, tmp_path):
