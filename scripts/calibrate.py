@@ -46,7 +46,7 @@ from suite.cli.live_view import make_view
 from suite.cli.options import NameType
 from suite.components.method import make_method, parse_method
 from suite.errors import SuiteError
-from suite.execution.executor import Executor, Job
+from suite.execution.executor import Ended, Executor, Job, Refused
 from suite.execution.local import LocalExecutor
 from suite.home import data_folder, home
 from suite.problems.task import Task
@@ -199,14 +199,14 @@ def _more_seeds(plan: Plan, result: Result, seeds: int, executor: Executor) -> l
     numbers = range(len(result.evaluation), seeds)
     for number in numbers:
         trial = plan.trial("evaluation", number, chosen)
-        executor.submit(Job(plan.name, trial, plan.task, plan.task.time_limit))
+        executor.submit(Job(plan.identity, trial, plan.task, plan.task.time_limit))
     runs: list[Run] = []
     while len(runs) < len(numbers):
         event = executor.next_event(0.5)
-        if event is not None and event.kind == "error":
-            raise event.content
-        if event is not None and event.kind == "done":
-            runs.append(event.content.run)
+        if isinstance(event, Refused):
+            raise event.error
+        if isinstance(event, Ended):
+            runs.append(event.outcome.run)
     return sorted(runs, key=lambda run: run.number)
 
 

@@ -6,8 +6,11 @@ names a folder with data that is already there.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+from suite.errors import UsageError
 
 #: the folder that holds suite, tasks, baselines and leaderboard: a checkout, or site-packages
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,6 +24,25 @@ def home() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("suite", appauthor=False)
+
+
+def make_home() -> Path:
+    """The suite's own folder, made if it is not there.
+
+    Raises UsageError if nothing can be written to it.
+    """
+    folder = home()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK | os.X_OK) else os.strerror(errno.EACCES)
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise UsageError(
+            f"the suite keeps its trials below {folder}, where nothing can be written: {reason}. "
+            "Name another folder with the environment variable SUITE_HOME."
+        )
+    return folder
 
 
 def data_folder(data_dir: str | Path | None = None) -> Path:

@@ -11,7 +11,7 @@ from suite import optimizer, regularizer
 from suite.components import registry
 
 HEADER = """
-import os, signal, sys, time
+import os, signal, sys, threading, time
 from pathlib import Path
 
 import torch
@@ -30,7 +30,11 @@ optimizer("{name}", Method, paper="none", url="", summary="Misbehaves.",
 
 
 def write_method(folder: Path, name: str, *body: str) -> str:
-    """Write the file of an optimizer; `body` are lines of its step, before SGD's own."""
+    """Write the file of an optimizer; `body` are lines of its step, before SGD's own.
+
+    An optimizer of that name that another test registered in this process is forgotten.
+    """
+    registry._registry.found.pop(("optimizer", name), None)
     path = folder / f"{name}.py"
     lines = "\n".join(" " * 8 + line for line in body)
     path.write_text(HEADER.format(name=name, body=lines))

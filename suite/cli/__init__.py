@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from suite.errors import SuiteError
+from suite.errors import SuiteError, is_full_disk, no_space_left
 
 INTERRUPTED = 130
 
@@ -93,7 +95,15 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage or missing data, 130 interrupted."""
+    _print_in_any_encoding()
     sys.exit(_exit_code(arguments))
+
+
+def _print_in_any_encoding() -> None:
+    """Where a stream has no code for a character, it shows a question mark."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _exit_code(arguments: list[str] | None) -> int:
@@ -118,5 +128,9 @@ def _exit_code(arguments: list[str] | None) -> int:
 
 
 def _what_and_where(error: OSError) -> str:
+    if is_full_disk(error):
+        from suite.home import home
+
+        return str(no_space_left(error, (home(), Path.cwd())))
     places = [str(place) for place in (error.filename, error.filename2) if place is not None]
     return f"{' to '.join(places)}: {error.strerror}" if places else str(error)

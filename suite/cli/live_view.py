@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from suite.execution.executor import Event
+from suite.execution.executor import Ended, Event, Reported
 from suite.studies.plan import Plan
 from suite.studies.study import Study
 from suite.words import duration
@@ -46,9 +46,9 @@ class _Watched:
 
     def note(self, event: Event) -> None:
         key = event.job.key
-        if event.kind == "report":
-            self.progress[key] = event.content[0]
-            self.curves.setdefault(key, []).append(event.content[1])
+        if isinstance(event, Reported):
+            self.progress[key] = event.progress
+            self.curves.setdefault(key, []).append(event.metric)
         else:
             self.progress.pop(key, None)
             self.curves.pop(key, None)
@@ -72,24 +72,24 @@ class _View(AbstractContextManager["_View"]):
         self._closed = 0
         self._watched: dict[str, _Watched] = {}
         self._began = time.monotonic()
-        #: study name to the cost of one of its trials: its share of the estimate, else 1
+        #: study identity to the cost of one of its trials: its share of the estimate, else 1
         self._trial_costs = {
-            plan.name: seconds[plan.name] / plan.trials if plan.name in seconds else 1.0
+            plan.identity: seconds[plan.identity] / plan.trials if plan.identity in seconds else 1.0
             for plan in plans
         }
         #: trials made in studies that are closed, and what they should have taken
         self._closed_trials = self._closed_cost = 0.0
         #: what the studies should take that are not opened yet
-        self._waiting_cost = sum(plan.trials * self._trial_costs[plan.name] for plan in plans)
+        self._waiting_cost = sum(plan.trials * self._trial_costs[plan.identity] for plan in plans)
 
     def __exit__(self, *error: object) -> None:
         """Nothing to put away."""
 
     def opened(self, study: Study) -> None:
         """A study begins or goes on."""
-        watched = _Watched(study, self._trial_costs[study.plan.name])
+        watched = _Watched(study, self._trial_costs[study.plan.identity])
         self._waiting_cost -= study.trials * watched.trial_cost
-        self._watched[study.plan.name] = watched
+        self._watched[study.plan.identity] = watched
         if study.resumed:
             self._say(
                 f"{study.plan.name}: goes on, {study.resumed} of {study.trials} trials are kept"
@@ -97,9 +97,9 @@ class _View(AbstractContextManager["_View"]):
 
     def event(self, study: Study, event: Event) -> None:
         """Something happened to one of its trials."""
-        self._watched[study.plan.name].note(event)
-        if event.kind == "done":
-            run, purpose = event.content.run, event.job.trial.purpose
+        self._watched[event.job.study].note(event)
+        if isinstance(event, Ended):
+            run, purpose = event.outcome.run, event.job.trial.purpose
             score = run.validation_score if purpose == "tuning" else run.test_score
             said = (
                 f"score {score:g}" if run.status == "completed" else f"{run.status}: {run.reason}"
@@ -111,7 +111,7 @@ class _View(AbstractContextManager["_View"]):
 
     def closed(self, study: Study) -> None:
         """Its result is written."""
-        watched = self._watched.pop(study.plan.name)
+        watched = self._watched.pop(study.plan.identity)
         self._closed += 1
         self._closed_trials += watched.trials_made
         self._closed_cost += watched.trials_made * watched.trial_cost
@@ -187,7 +187,7 @@ class LiveView(_View):
 def make_view(plans: Sequence[Plan], seconds: Mapping[str, float] = MappingProxyType({})) -> _View:
     """The live view on a terminal, plain lines otherwise.
 
-    `plans` are the studies that will run; `seconds` is the estimate for each by its name, which
+    `plans` are the studies that will run; `seconds` is the estimate for each by its identity, which
     tells long studies from short ones in the time left.
     """
     return LiveView(plans, seconds) if sys.stderr.isatty() else PlainView(plans, seconds)

@@ -120,6 +120,7 @@ def run(
         )
     if core and not track:
         raise UsageError("--core chooses among the tasks of a track: give --track, too.")
+    from suite.home import make_home
     from suite.studies.run_studies import default_jobs
 
     chosen = _choose_tasks(tasks, track, core)
@@ -128,6 +129,7 @@ def run(
     if dry_run:
         _print_plans(plans, count, force)
         return 0
+    make_home()
     plans, missing = _with_data(plans)
     if not plans:
         raise MissingData("\n".join(missing))
@@ -223,8 +225,8 @@ def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
         cost = plan.budget / plan.task.batch_size * (rules.trials + rules.seeds)
         if plan not in todo:
             state = "done already"
-        elif plan.name in seconds:
-            state = "about " + duration(seconds[plan.name])
+        elif plan.identity in seconds:
+            state = "about " + duration(seconds[plan.identity])
         else:
             state = f"time unknown. {without[plan.task.name]}"
         click.echo(
@@ -280,7 +282,7 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
 
 
 def _say_how_long(plans: list[Plan], jobs: int) -> dict[str, float]:
-    """Print it; returns the seconds of each study by its name."""
+    """Print it; returns the seconds of each study by its identity."""
     if not plans:
         return {}
     from suite.studies.estimate import study_seconds

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from suite.errors import SuiteError
 from suite.problems.task import Task
 from suite.results.model import Cost, Curve, Run, Status
 from suite.training.trial import Outcome, Trial
@@ -14,6 +15,7 @@ from suite.training.trial import Outcome, Trial
 class Job:
     """A trial that is to run, and the task it runs on."""
 
+    #: the identity of the study: two studies of one method and task may run at a time
     study: str
     trial: Trial
     task: Task
@@ -27,13 +29,39 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Event:
-    """Something happened to a job: it "started", made a "report", is "done", or hit an "error"."""
+class Started:
+    """A job was handed to a process."""
 
-    kind: str
     job: Job
-    #: report: (progress, metric); done: Outcome; error: SuiteError
-    content: Any = None
+
+
+@dataclass(frozen=True)
+class Reported:
+    """A job's trial made an evaluation."""
+
+    job: Job
+    #: the share of the budget that is spent
+    progress: float
+    metric: float
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job is done, however it went."""
+
+    job: Job
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A job could not be run, for a reason that the user can mend."""
+
+    job: Job
+    error: SuiteError
+
+
+Event = Started | Reported | Ended | Refused
 
 
 class Executor(Protocol):
@@ -49,11 +77,19 @@ class Executor(Protocol):
         """Stop at once, whatever still runs."""
 
 
-def lost(job: Job, status: Status, reason: str, progress: float) -> Outcome:
-    """The record of a trial that never came back: charged for what it had reported."""
+def lost(
+    job: Job,
+    status: Status,
+    reason: str,
+    *,
+    progress: float,
+    seconds: float,
+    traceback: str | None = None,
+) -> Outcome:
+    """The record of a trial that left none: it cost what it had reported, and the time it took."""
     trial, task = job.trial, job.task
     examples = round(progress * task.budget * trial.budget_fraction, 3)
-    worst = task.score.worst_score(task.gradient_evaluations * trial.budget_fraction)
+    worst = _worst(job)
     empty = Curve(gradient_evaluations=[], seconds=[], train_loss=[], validation={}, test={})
     run = Run(
         number=trial.number,
@@ -61,6 +97,7 @@ def lost(job: Job, status: Status, reason: str, progress: float) -> Outcome:
         hyperparameters=trial.hyperparameters,
         status=status,
         reason=reason,
+        traceback=traceback,
         validation_score=worst,
         test_score=worst if trial.purpose == "evaluation" else None,
         time_to_target=None,
@@ -70,10 +107,30 @@ def lost(job: Job, status: Status, reason: str, progress: float) -> Outcome:
             examples=examples,
             gradient_evaluations=round(examples / task.batch_size, 3),
             steps=0,
-            seconds=0.0,
+            seconds=round(seconds, 6),
             evaluation_seconds=0.0,
             peak_memory_bytes=0,
             calibration_step_seconds=None,
         ),
     )
     return Outcome(run, None)
+
+
+def without_audit(job: Job, outcome: Outcome, reason: str) -> Outcome:
+    """The outcome of a trial whose method could not be audited: what it costs is not known."""
+    if outcome.run.status != "completed":
+        return outcome
+    changed = {
+        "status": "failed",
+        "reason": f"its operations could not be counted: {reason}"[:2000],
+        "validation_score": _worst(job),
+        "test_score": None if outcome.run.test_score is None else _worst(job),
+        "time_to_target": None,
+        "seconds_to_target": None,
+    }
+    return Outcome(outcome.run.model_copy(update=changed), outcome.data)
+
+
+def _worst(job: Job) -> float:
+    task = job.task
+    return task.score.worst_score(task.gradient_evaluations * job.trial.budget_fraction)

@@ -1,15 +1,13 @@
-"""Execution: trials in worker processes. An executor has three methods: submit, next_event, close.
+"""Trials in processes on this machine, each of them in one of its own.
 
-A worker that dies costs its trial one retry, not the study; a trial that hangs is killed, with all
+A process that dies costs its trial one retry, not the study; a trial that hangs is killed, with all
 processes that it started.
 """
 
 from __future__ import annotations
 
 import os
-import pickle
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -17,32 +15,46 @@ import time
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from suite.execution.executor import Event, Job, lost
+from suite.components.method import method_name
+from suite.execution import messages
+from suite.execution.child import loaded_modules
+from suite.execution.executor import (
+    Ended,
+    Event,
+    Job,
+    Refused,
+    Reported,
+    Started,
+    lost,
+    without_audit,
+)
+from suite.execution.messages import Inbox, Message, Request, WrongMessage, send
+from suite.execution.processes import cause_of_death, kill_group
+from suite.execution.worker import START_UP_SECONDS
 from suite.home import ROOT
+from suite.results.model import Status
+from suite.training.trial import Outcome
 
 ATTEMPTS = 2
-
-
-#: what a worker may take to start on a busy machine, before its trial's own time limit counts
-START_UP_SECONDS = 300.0
-
-
-#: how long what a worker said, and nobody has read yet, may still count
+#: how long after a trial's limit its worker may take to say how it ended
+GRACE_SECONDS = 30.0
+#: how long what a worker said, and is not read yet, may still count
 LISTENING_SECONDS = 1.0
 
 
 class LocalExecutor:
-    """Worker processes on this machine, each running one trial at a time."""
+    """Worker processes on this machine, each having one trial at a time run."""
 
     def __init__(self, jobs: int, threads: int, log: Path) -> None:
         self._threads = threads
         self._log = log
         self._waiting: deque[tuple[Job, int]] = deque()
-        self._messages: queue.SimpleQueue[tuple[_Worker, tuple[str, Any]]] = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue[tuple[_Worker, Message | None]] = queue.SimpleQueue()
         self._slots: list[_Worker | None] = [None] * jobs
         self._events: deque[Event] = deque()
+        #: what trials import that takes long, as far as it is known
+        self._modules: set[str] = set()
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -74,79 +86,111 @@ class LocalExecutor:
             worker, message = self._messages.get(timeout=timeout)
         except queue.Empty:
             return
-        self._handle(worker, *message)
-
-    def _handle(self, worker: _Worker, kind: str, content: Any) -> None:
-        job = worker.job
-        if kind == "died":
+        if message is None:
             self._slots[self._slots.index(worker)] = None
-            worker.job = None
-            if job is not None:
-                self._after_death(worker, job)
-        elif job is not None:
-            if kind == "began":
-                worker.deadline, worker.late_since = time.monotonic() + job.time_limit, None
-                return
-            if kind == "report":
-                worker.progress = content[0]
+            if worker.job is not None:
+                seconds = worker.seconds
+                self._try_again(worker, worker.cause_of_death(), seconds)
+        elif worker.job is not None:
+            if (message.key, message.attempt) == (worker.job.key, worker.attempt):
+                self._handle(worker, worker.job, message)
             else:
-                worker.job = None
-            self._events.append(Event(kind, job, content))
+                worker.give_up("it answered for another trial")
         self._dispatch()
 
-    def _after_death(self, worker: _Worker, job: Job) -> None:
-        if worker.timed_out:
-            reason = f"stopped after {job.time_limit:g} s"
-            outcome = lost(job, "timeout", reason, worker.progress)
-        elif worker.attempt < ATTEMPTS:
+    def _handle(self, worker: _Worker, job: Job, message: Message) -> None:
+        match message:
+            case messages.Began():
+                worker.began(message.process, job.time_limit)
+            case messages.Reported(progress=progress, metric=metric):
+                worker.progress = progress
+                self._events.append(Reported(job, progress, metric))
+            case messages.Finished(outcome=outcome, not_audited=problem):
+                self._modules.update(message.modules)
+                if not _belongs_to(outcome, job):
+                    worker.give_up("it answered for another trial")
+                    return
+                self._end(
+                    worker, outcome if problem is None else without_audit(job, outcome, problem)
+                )
+            case messages.Refused():
+                worker.job = None
+                self._events.append(Refused(job, message.error()))
+            case messages.Broke(reason=reason, traceback=trace):
+                self._end(worker, worker.lost(job, "failed", reason, worker.seconds, trace))
+            case messages.Lost(timed_out=True, seconds=seconds):
+                reason = f"stopped after {job.time_limit:g} s"
+                self._end(worker, worker.lost(job, "timeout", reason, seconds))
+            case messages.Lost(cause=cause, seconds=seconds):
+                self._try_again(worker, cause, seconds)
+            case _:
+                worker.give_up("it sent a message that no worker sends")
+
+    def _try_again(self, worker: _Worker, cause: str, seconds: float) -> None:
+        """Run the job of a process that died once more, unless that was its last attempt."""
+        job = worker.job
+        assert job is not None
+        if worker.attempt < ATTEMPTS:
+            worker.job = None
             self._waiting.appendleft((job, worker.attempt + 1))
             return
-        else:
-            reason = f"its worker process died {ATTEMPTS} times, last by {worker.cause_of_death()}"
-            outcome = lost(job, "failed", reason, worker.progress)
-        self._events.append(Event("done", job, outcome))
+        reason = f"its process died {ATTEMPTS} times, last by {cause}"
+        self._end(worker, worker.lost(job, "failed", reason, seconds))
+
+    def _end(self, worker: _Worker, outcome: Outcome) -> None:
+        assert worker.job is not None
+        self._events.append(Ended(worker.job, outcome))
+        worker.job = None
 
     def _dispatch(self) -> None:
+        self._modules.update(loaded_modules())
         for index, worker in enumerate(self._slots):
             if not self._waiting:
                 return
             if worker is None:
                 worker = self._slots[index] = _Worker(self._threads, self._log, self._messages)
-            if worker.job is None and not worker.timed_out:
+            if worker.job is None and worker.usable:
                 job, attempt = self._waiting.popleft()
-                worker.run(job, attempt)
-                self._events.append(Event("started", job))
+                worker.run(job, attempt, tuple(sorted(self._modules)))
+                self._events.append(Started(job))
 
     def _stop_hanging(self) -> None:
-        """Kill the workers that are past their deadline, unless they turn out to have answered.
+        """Kill the workers that say nothing long after their trial's limit, which they keep.
 
         They get a moment after they were first seen late: this process may have been stopped
         (Ctrl-Z) or blocked, and an answer that came in time may still lie in the pipe.
         """
         now = time.monotonic()
         for worker in filter(None, self._slots):
-            if worker.job is None or worker.timed_out or now <= worker.deadline:
+            if worker.job is None or not worker.usable or now <= worker.deadline:
                 continue
             if worker.late_since is None:
                 worker.late_since = now
             elif now > worker.late_since + LISTENING_SECONDS:
-                worker.timed_out = True
-                worker.kill()
+                worker.give_up("the suite: it did not answer")
 
 
 class _Worker:
     """One worker process and what it is doing."""
 
-    def __init__(self, threads: int, log: Path, messages: queue.SimpleQueue[Any]) -> None:
+    def __init__(
+        self,
+        threads: int,
+        log: Path,
+        answers: queue.SimpleQueue[tuple[_Worker, Message | None]],
+    ) -> None:
         self.job: Job | None = None
         self.attempt = 0
         self.deadline = 0.0
         self.progress = 0.0
         #: when the present trial was first seen to be past its deadline
         self.late_since: float | None = None
-        #: its trial took too long: it has been killed, or is about to be
-        self.timed_out = False
-        self._messages = messages
+        self._began: float | None = None
+        #: the process of the present trial
+        self._trial_process: int | None = None
+        #: why it is being killed
+        self._given_up: str | None = None
+        self._answers = answers
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
@@ -161,51 +205,101 @@ class _Worker:
         self._listener.start()
         threading.Thread(target=self._announce_death, daemon=True).start()
 
-    def run(self, job: Job, attempt: int) -> None:
+    @property
+    def usable(self) -> bool:
+        """Whether it may get another trial."""
+        return self._given_up is None
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the present trial began."""
+        return 0.0 if self._began is None else time.monotonic() - self._began
+
+    def run(self, job: Job, attempt: int, modules: tuple[str, ...]) -> None:
         """Hand the worker its next trial."""
         self.job, self.attempt, self.late_since = job, attempt, None
-        self.deadline, self.progress = time.monotonic() + START_UP_SECONDS, 0.0
+        self.progress, self._began, self._trial_process = 0.0, None, None
+        # An audit comes first, which has the same limits.
+        audits = 0 if job.trial.audited is None else 1
+        self.deadline = (
+            time.monotonic() + START_UP_SECONDS + audits * (START_UP_SECONDS + job.time_limit)
+        )
         assert self._process.stdin is not None
-        try:
-            pickle.dump(job.trial, self._process.stdin)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # it died meanwhile: the listener says so, and the trial is tried again
+        request = Request(
+            key=job.key,
+            attempt=attempt,
+            trial=job.trial,
+            title=_title(job),
+            time_limit=job.time_limit,
+            modules=modules,
+        )
+        # If it died meanwhile, the listener says so, and the trial is tried again.
+        with suppress(BrokenPipeError):
+            send(self._process.stdin.fileno(), request)
+
+    def began(self, process: int, time_limit: float) -> None:
+        """Its trial began in a process."""
+        self._trial_process, self._began, self.late_since = process, time.monotonic(), None
+        self.deadline = self._began + time_limit + GRACE_SECONDS
+
+    def lost(
+        self, job: Job, status: Status, reason: str, seconds: float, trace: str | None = None
+    ) -> Outcome:
+        """The record of its trial, which left none."""
+        return lost(job, status, reason, progress=self.progress, seconds=seconds, traceback=trace)
+
+    def give_up(self, reason: str) -> None:
+        """Kill it, for a reason."""
+        if self._given_up is None:
+            self._given_up = reason
+            self.kill()
 
     def kill(self) -> None:
         """End the process and all that it started, at once."""
         if self._process.poll() is None:
-            self._kill_group()
+            self._kill_groups()
 
     def cause_of_death(self) -> str:
         """How the process ended, in words."""
-        code = self._process.wait()
-        if code >= 0:
-            return f"exit code {code}"
-        name = signal.Signals(-code).name
-        return name + (", perhaps for want of memory" if name == "SIGKILL" else "")
+        return self._given_up or cause_of_death(self._process.wait())
 
-    def _kill_group(self) -> None:
-        """Kill the worker's session: it, and the processes that a method forked."""
-        # Nobody is left in it, or, as macOS says it, only the dead.
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+    def _kill_groups(self) -> None:
+        """Kill the worker and its trial, each with the processes of its group."""
+        for process in filter(None, (self._process.pid, self._trial_process)):
+            kill_group(process)
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        with suppress(EOFError, pickle.UnpicklingError):
+        inbox = Inbox(self._process.stdout.fileno())
+        try:
             while True:
-                self._messages.put((self, pickle.load(self._process.stdout)))
+                for message in inbox.receive():
+                    self._answers.put((self, message))
+        except (EOFError, OSError):
+            pass
+        except WrongMessage as error:
+            self.give_up(str(error))
 
     def _announce_death(self) -> None:
-        """Wait for the process rather than for the end of its pipe, which its children hold open.
+        """Wait for the process rather than for the end of its pipe, which its children may hold.
 
-        "died" comes last: what the worker said before is heard first.
+        Its death comes last: what the worker said before is heard first.
         """
         self._process.wait()
-        self._kill_group()
-        self._listener.join(LISTENING_SECONDS)  # a child in a session of its own lives on
-        self._messages.put((self, ("died", None)))
+        self._kill_groups()
+        self._listener.join(LISTENING_SECONDS)
+        self._answers.put((self, None))
+
+
+def _belongs_to(outcome: Outcome, job: Job) -> bool:
+    run, trial = outcome.run, job.trial
+    said = (run.number, run.seed, run.hyperparameters)
+    return said == (trial.number, trial.seed, trial.hyperparameters)
+
+
+def _title(job: Job) -> str:
+    method = method_name(job.trial.components)
+    return f"{method} on {job.trial.task}, {job.trial.purpose} {job.trial.number}"
 
 
 def _environment(threads: int) -> dict[str, str]:
@@ -213,5 +307,7 @@ def _environment(threads: int) -> dict[str, str]:
     root = str(ROOT)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
+    # Every process goes through a set of names in the same order.
+    fixed["PYTHONHASHSEED"] = "0"
     # cuBLAS repeats its results only with a fixed workspace.
     return {**os.environ, **fixed, "PYTHONPATH": path, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

@@ -1,60 +1,372 @@
-"""A worker process: runs one trial after another for the process that started it.
+"""A worker: has each trial run in a process of its own, for the process that started it.
 
-Started as `python -P -m suite.execution.worker`. Trials come in by standard input as pickles,
-reports and outcomes go out by standard output. What a method prints goes to standard error, so that
-it cannot disturb either. When the starting process dies, however it dies, standard input ends and
-the worker ends with it.
+Started as `python -P -m suite.execution.worker`. Requests come in by standard input, answers go out
+by standard output. The worker imports torch and the suite once and never a method or a task. On a
+CPU it forks a process for each trial, so that no trial finds anything that another one left. A
+process that uses a GPU cannot be forked: there each study has a process of its own, started afresh.
+
+When the starting process dies, however it dies, standard input ends; the worker then kills the
+trial and ends, too.
 """
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
-import pickle
-import queue
+import select
 import signal
+import subprocess
 import sys
-import threading
-from typing import Any, BinaryIO
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from suite.execution import processes
+from suite.execution.audits import keep_audit, kept_audit
+from suite.execution.child import serve
+from suite.execution.messages import (
+    Audited,
+    Began,
+    Broke,
+    Finished,
+    Inbox,
+    Lost,
+    Message,
+    Refused,
+    Reported,
+    Request,
+    WrongMessage,
+    send,
+)
+from suite.execution.processes import adopt_orphans, cause_of_death, kill_children, kill_group
+from suite.results.model import AuditRecord
+
+#: what a trial's process may take to start on a busy machine, before the trial's own limit counts
+START_UP_SECONDS = 300.0
+#: how often it is looked whether a process that says nothing still lives
+_LOOK_SECONDS = 0.2
+#: what the methods of one trial may print into the log
+OUTPUT_BYTES = 1_000_000
 
 
 def main() -> None:
     """Serve until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the starting process's to handle
-    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
-
-    from suite.errors import SuiteError
-    from suite.training.calibration import warm_up
-    from suite.training.loop import run_trial
-
-    warm_up()
-    while True:
-        trial = requests.get()
-        _send(answers, ("began", None))
-
-        def report(progress: float, metric: float) -> None:
-            _send(answers, ("report", (progress, metric)))
-
-        try:
-            _send(answers, ("done", run_trial(trial, report)))
-        except SuiteError as error:
-            _send(answers, ("error", error))
-        sys.stderr.flush()
+    answers = os.dup(1)
+    os.dup2(2, 1)
+    adopt_orphans()
+    _Worker(0, answers).serve()
 
 
-def _receive(stream: BinaryIO, requests: queue.SimpleQueue[Any]) -> None:
-    try:
+class _Worker:
+    """Takes one request after another, and has a child process answer each."""
+
+    def __init__(self, requests: int, answers: int) -> None:
+        self._inbox = Inbox(requests)
+        self._answers = answers
+        self._child: _Child | None = None
+
+    def serve(self) -> None:
+        """Answer requests; ends the process when there are no more."""
         while True:
-            requests.put(pickle.load(stream))
-    except EOFError:
+            try:
+                for request in self._inbox.receive():
+                    assert isinstance(request, Request)
+                    self._handle(request)
+            except EOFError:
+                self._end()
+
+    def _handle(self, request: Request) -> None:
+        """Audit the trial's method where that is asked for, then run the trial."""
+        audit, problem = self._audit(request)
+        last: Message | None = None
+        for last in self._ask(request.model_copy(update={"audit": audit})):
+            if isinstance(last, Finished):
+                last = last.model_copy(update={"not_audited": problem})
+            send(self._answers, last)
+        if not _may_go_on(request, last):
+            self._stop_child()
+
+    def _audit(self, request: Request) -> tuple[AuditRecord | None, str | None]:
+        """The audit of the trial's method, or why it failed; neither if none is asked for."""
+        if request.trial.audited is None:
+            return None, None
+        kept = kept_audit(request.trial)
+        if kept is not None:
+            return kept, None
+        self._stop_child()
+        *_, last = self._ask(request.model_copy(update={"audit_only": True}))
+        self._stop_child()
+        match last:
+            case Audited():
+                keep_audit(request.trial, last.record)
+                return last.record, None
+            case Broke():
+                return None, last.reason
+            case Refused():
+                return None, last.text
+            case Lost():
+                return None, last.cause
+        return None, "it ended without a record"
+
+    def _ask(self, request: Request) -> Iterator[Message]:
+        """Hand a request to a child process; what it says, to its answer or its end."""
+        if self._child is None or self._child.study != request.key[0]:
+            self._stop_child()
+            self._child = _Child(request)
+        child = self._child
+        child.give(request)
+        began: float | None = None
+        deadline = time.monotonic() + START_UP_SECONDS
+        problem: str | None = None
+        while problem is None and time.monotonic() <= deadline:
+            try:
+                for message in self._heard(child):
+                    problem = _what_is_wrong(message, request)
+                    if problem is not None:
+                        break
+                    if isinstance(message, Began):
+                        began = time.monotonic()
+                        deadline = began + request.time_limit
+                    yield message
+                    if isinstance(message, Finished | Audited | Refused | Broke):
+                        return
+            except WrongMessage as error:
+                problem = f"{error} where its answer was expected"
+            except EOFError:
+                problem = child.end()
+        timed_out = problem is None and began is not None
+        limit = START_UP_SECONDS if began is None else request.time_limit
+        seconds = 0.0 if began is None else time.monotonic() - began
+        self._stop_child()
+        yield Lost(
+            key=request.key,
+            attempt=request.attempt,
+            timed_out=timed_out,
+            cause=problem or f"the suite, after {limit:g} s without an end",
+            seconds=seconds,
+        )
+
+    def _heard(self, child: _Child) -> Iterator[Message]:
+        """What a child says within a moment; raises EOFError once it has ended."""
+        files = [self._inbox.file, child.inbox.file, child.output.file]
+        ready, _, _ = select.select([file for file in files if file >= 0], [], [], _LOOK_SECONDS)
+        if child.output.file in ready:
+            child.output.pass_on()
+        if self._inbox.file in ready:
+            # Nothing is asked while a trial runs: this is the end of the starting process.
+            self._end()
+        if child.inbox.file not in ready and child.ended():
+            # What it said just before its end counts.
+            ready, _, _ = select.select([child.inbox.file], [], [], 0)
+            if not ready:
+                raise EOFError
+        if child.inbox.file in ready:
+            yield from child.inbox.receive()
+
+    def _stop_child(self) -> None:
+        if self._child is not None:
+            self._child.stop()
+            self._child = None
+
+    def _end(self) -> None:
+        self._stop_child()
         os._exit(0)
 
 
-def _send(stream: BinaryIO, message: tuple[str, Any]) -> None:
-    pickle.dump(message, stream)
-    stream.flush()
+class _Child:
+    """A process that runs the trials of one study: on a CPU a single one."""
+
+    def __init__(self, request: Request) -> None:
+        self.study = request.key[0]
+        requests, self._requests = os.pipe()
+        answers, theirs = os.pipe()
+        output, printed = os.pipe()
+        self.inbox = Inbox(answers)
+        self.output = _Output(output, request.title)
+        self._status: int | None = None
+        start = _fork if processes.can_fork(request.trial.device) else _spawn
+        self.process = start(requests, theirs, printed, request.modules)
+        for file in (requests, theirs, printed):
+            os.close(file)
+
+    def give(self, request: Request) -> None:
+        """Hand over a request; if the process has died, that is seen when it is listened to."""
+        self.output.title = request.title
+        with suppress(BrokenPipeError):
+            send(self._requests, request)
+
+    def ended(self) -> bool:
+        """Whether the process has ended."""
+        if self._status is None:
+            process, status = os.waitpid(self.process, os.WNOHANG)
+            if process:
+                self._status = os.waitstatus_to_exitcode(status)
+        return self._status is not None
+
+    def end(self) -> str:
+        """Wait a moment for the process to end; how it did, in words."""
+        for _ in range(50):
+            if self.ended():
+                assert self._status is not None
+                return cause_of_death(self._status)
+            time.sleep(0.02)
+        return "the end of its answers"
+
+    def stop(self) -> None:
+        """End the process and all that it started, and put the rest of its output into the log."""
+        kill_group(self.process)
+        kill_children()
+        self.output.pass_on_rest()
+        for file in (self._requests, self.inbox.file, self.output.file):
+            if file >= 0:
+                os.close(file)
+
+
+class _Output:
+    """What the processes of a child print: passed on into the log, up to a limit."""
+
+    def __init__(self, file: int, title: str) -> None:
+        self.file = file
+        os.set_blocking(file, False)
+        self._left = 0
+        self._title = title
+        self._begun = False
+        self.title = title
+
+    @property
+    def title(self) -> str:
+        """The trial that prints."""
+        return self._title
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self._title, self._left, self._begun = title, OUTPUT_BYTES, False
+
+    def pass_on(self) -> bool:
+        """Pass on what was printed meanwhile; whether there was anything."""
+        try:
+            part = os.read(self.file, 1 << 16)
+        except BlockingIOError:
+            return False
+        if not part:  # nobody is left who could print
+            os.close(self.file)
+            self.file = -1
+            return False
+        if not self._begun:
+            self._begun = True
+            _write(f"== {self._title}\n".encode())
+        if self._left > 0:
+            _write(part[: self._left])
+            self._left -= len(part)
+            if self._left <= 0:
+                _write(f"\n== {self._title}: the rest of its output is left out\n".encode())
+        return True
+
+    def pass_on_rest(self) -> None:
+        """Pass on what is left, once all that could print have ended."""
+        while self.file >= 0 and self.pass_on():
+            pass
+
+
+def _write(text: bytes) -> None:
+    """Write to the log; a full disk costs the log, not the trial."""
+    with suppress(OSError):
+        os.write(2, text)
+
+
+def _may_go_on(request: Request, last: Message | None) -> bool:
+    """Whether the process may run another trial of the study: a GPU's, if its trial went well."""
+    if processes.can_fork(request.trial.device) or not isinstance(last, Finished):
+        return False
+    return last.outcome.run.status != "failed"
+
+
+def _what_is_wrong(message: Message, request: Request) -> str | None:
+    if not isinstance(message, Began | Reported | Finished | Audited | Refused | Broke):
+        return "a message that no trial sends"
+    if (message.key, message.attempt) != (request.key, request.attempt):
+        return "an answer for another trial"
+    if request.audit_only:
+        return "an outcome instead of an audit" if isinstance(message, Finished) else None
+    return "an audit instead of an outcome" if isinstance(message, Audited) else None
+
+
+def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
+    """Fork a process from this one, which has imported everything but tasks and methods."""
+    _prepare(modules)
+    process = os.fork()
+    if process:
+        _make_group(process)
+        return process
+    try:
+        _make_group(0)
+        silence = os.open(os.devnull, os.O_RDONLY)
+        for place, file in enumerate((silence, printed, printed)):
+            os.dup2(file, place)
+        # Only its own ends of the pipes: neither the worker's answers nor those of others.
+        requests, answers = _keep_only(requests, answers)
+        serve(requests, answers)
+    finally:
+        os._exit(1)
+
+
+def _keep_only(*files: int) -> list[int]:
+    """Close every file descriptor but the standard ones and these, which get other numbers."""
+    high = [os.dup(file) for file in files]
+    first = 3
+    for file in sorted(high):
+        os.closerange(first, file)
+        first = file + 1
+    os.closerange(first, 1 << 16)
+    return high
+
+
+def _spawn(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
+    """Start a process afresh: one that uses a GPU cannot be forked."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "suite.execution.child", str(requests), str(answers)],
+        stdin=subprocess.DEVNULL,
+        stdout=printed,
+        stderr=printed,
+        pass_fds=(requests, answers),
+        process_group=0,
+    )
+    process.returncode = 0  # the worker waits for it, and subprocess need not
+    return process.pid
+
+
+def _make_group(process: int) -> None:
+    with suppress(OSError):  # the other of the two was quicker, or the child is gone
+        os.setpgid(process, process)
+
+
+_prepared: set[str] = set()
+
+
+def _prepare(modules: tuple[str, ...]) -> None:
+    """Import what every trial needs, and what the starting process says that its trials need.
+
+    No thread may be started here: a forked process would lack it.
+    """
+    for name in ("suite.training.loop", "suite.training.audit", *modules):
+        if name not in _prepared:
+            _prepared.add(name)
+            try:
+                importlib.import_module(name)
+            except Exception as error:  # a trial that needs it will say so
+                _write(f"== importing {name} failed: {error}\n".encode())
+    if "warm" not in _prepared:
+        _prepared.add("warm")
+        from suite.components.discovery import declarations
+        from suite.training.calibration import warm_up
+
+        declarations()
+        warm_up()
+    # Objects that never die: the children's garbage collector leaves their memory shared.
+    gc.collect()
+    gc.freeze()
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def trial_seconds(plan: Plan) -> float:
 
 
 def study_seconds(plans: Sequence[Plan], jobs: int) -> dict[str, float]:
-    """Study name to the seconds it should take with `jobs` trials at a time."""
+    """Study identity to the seconds it should take with `jobs` trials at a time."""
     a_trial: dict[str, float] = {}
     estimates = {}
     for plan in plans:
@@ -46,5 +46,5 @@ def study_seconds(plans: Sequence[Plan], jobs: int) -> dict[str, float]:
         tuning, rest = divmod(plan.rules.trials, plan.rules.generation)
         rounds = tuning * -(-plan.rules.generation // jobs) - (-rest // jobs)
         rounds -= -plan.rules.seeds // jobs
-        estimates[plan.name] = rounds * a_trial[plan.task.name]
+        estimates[plan.identity] = rounds * a_trial[plan.task.name]
     return estimates

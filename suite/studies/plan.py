@@ -202,6 +202,9 @@ class Plan:
     def trial(self, purpose: str, number: int, hyperparameters: dict[str, Any]) -> Trial:
         """One trial of the study. All tuning trials share one seed; evaluations have fresh ones."""
         seed = derive(self.seed, purpose, 0 if purpose == "tuning" else number)
+        # Only the trial's own files: what another method's file does when it is imported would
+        # otherwise change these numbers.
+        own = {self.task.path, *(component.path for component in self.method.components)}
         return Trial(
             task=self.task.name,
             components=tuple((c.kind, c.name) for c in self.method.components),
@@ -213,7 +216,7 @@ class Plan:
             device=self.device,
             threads=self.threads,
             data_folder=str(self.data),
-            files=tuple(str(path) for path in registry.extra_files()),
+            files=tuple(str(path) for path in registry.extra_files() if path in own),
             sources=sources(self.task, self.method.components),
         )
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from suite.components.method import make_method
-from suite.execution.executor import Event, Executor
+from suite.errors import is_full_disk, no_space_left
+from suite.execution.executor import Ended, Event, Executor, Refused
 from suite.execution.local import LocalExecutor
-from suite.home import data_folder, home
+from suite.home import data_folder, home, make_home
 from suite.results.model import Result
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
@@ -55,11 +56,13 @@ def run_studies(
     rests at the end of a generation. Results that are there already are returned as they are,
     unless `force`: then all studies begin anew, and a later run without it goes on with them.
     """
+    make_home()
     if force:
         for plan in plans:
             plan.begin_anew()
     finished: dict[int, Result] = {}
     waiting = deque(enumerate(plans))
+    #: by identity: two studies of one method and task may differ in seed or protocol
     active: dict[str, tuple[int, Study]] = {}
     running = 0
     with ExitStack() as owned:
@@ -76,24 +79,38 @@ def run_studies(
                         finished[index] = there
                         continue
                     path, _ = plan.result_path()
-                    study = Study(plan, owned.enter_context(_storage(plan)), path)
+                    with _naming_full_disk(plan):
+                        study = Study(plan, owned.enter_context(_storage(plan)), path)
                     view.opened(study)
-                    active[plan.name] = (index, study)
+                    active[plan.identity] = (index, study)
                     _close_if_done(study, index, active, finished, view)
                 else:
                     break
             event = executor.next_event(0.5) if running else None
             if event is None:
                 continue
-            if event.kind == "error":
-                raise event.content
+            if isinstance(event, Refused):
+                raise event.error
             index, study = active[event.job.study]
-            if event.kind == "done":
+            if isinstance(event, Ended):
                 running -= 1
-                study.take(event.job, event.content)
+                with _naming_full_disk(study.plan):
+                    study.take(event.job, event.outcome)
             view.event(study, event)
             _close_if_done(study, index, active, finished, view)
     return [finished[index] for index in range(len(plans))]
+
+
+@contextmanager
+def _naming_full_disk(plan: Plan) -> Iterator[None]:
+    """A full disk is called that, with the folder: finished trials are kept."""
+    try:
+        yield
+    except OSError as error:
+        if is_full_disk(error):
+            folders = (plan.journal.parent, plan.results)
+            raise no_space_left(error, folders) from error
+        raise
 
 
 def _storage(plan: Plan) -> StudyStorage:
@@ -109,7 +126,7 @@ def _close_if_done(
 ) -> None:
     if study.result is not None:
         finished[index] = study.result
-        del active[study.plan.name]
+        del active[study.plan.identity]
         view.closed(study)
 
 
@@ -127,6 +144,7 @@ def run(
     results: str | Path = "results",
     data_dir: str | Path | None = None,
     force: bool = False,
+    executor: Executor | None = None,
 ) -> Result:
     """Tune and evaluate one method on one task; returns the result, which is also a file.
 
@@ -134,6 +152,9 @@ def run(
     that is done is read and returned, unless `force`, which begins anew: interrupted, that goes on
     without `force`. `jobs` defaults to the cores, `device` to
     "cuda" for full tasks where there is one. Raises `suite.SuiteError` with what to do.
+
+    Each trial has a process of its own, unless there is an `executor`:
+    `suite.execution.inline.InlineExecutor()` runs them in this one, where a debugger works.
     """
     plan = make_plan(
         make_method(optimizer, regularizers, schedule),
@@ -147,11 +168,11 @@ def run(
     )
     plan.task.problem.prepare(plan.data)
     count = jobs or default_jobs(plan.device)
-    executor = LocalExecutor(count, threads, worker_log())
+    chosen = executor or LocalExecutor(count, threads, worker_log())
     try:
-        return run_studies([plan], executor, count, Silent(), force=force)[0]
+        return run_studies([plan], chosen, count, Silent(), force=force)[0]
     finally:
-        executor.close()
+        chosen.close()
 
 
 def default_jobs(device: str) -> int:

@@ -137,7 +137,7 @@ class Study:
         for number, flat in enumerate(self._storage.planned(purpose)):
             if number not in self._finished[purpose]:
                 trial = self.plan.trial(purpose, number, self.plan.method.nested(flat))
-                jobs.append(Job(self.plan.name, trial, self.plan.task, limit))
+                jobs.append(Job(self.plan.identity, trial, self.plan.task, limit))
         return jobs
 
     def _distributions(self) -> dict[str, BaseDistribution]:

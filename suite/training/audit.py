@@ -33,6 +33,7 @@ from suite.training.evaluator import Evaluator, switch_optimizer
 from suite.training.meter import Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
 from suite.training.operations import counter
+from suite.training.reasons import reason_of
 from suite.training.trial import Trial
 
 #: a slope above it needs a declared reason
@@ -99,7 +100,9 @@ def measure(trial: Trial) -> AuditRecord:
         if more_due <= due:
             raise RuntimeError("the method asked for nothing that grows with a batch")
     except Exception as error:
-        return AuditRecord(slope=None, rest=None, example=_rounded(gradient), error=text_of(error))
+        return AuditRecord(
+            slope=None, rest=None, example=_rounded(gradient), error=reason_of(error)
+        )
     slope = (many.operations - few.operations) / (more_due - due)
     rest = few.operations - slope * due
     return AuditRecord(
@@ -107,16 +110,6 @@ def measure(trial: Trial) -> AuditRecord:
         rest=_rounded(rest / (gradient * task.batch_size)),
         example=_rounded(gradient),
     )
-
-
-def text_of(error: BaseException) -> str:
-    """An error's class and text, as a result can hold them."""
-    try:
-        text = str(error)
-    except Exception:
-        text = "(its text cannot be read)"
-    safe = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return f"{type(error).__name__}: {safe}"[:2000]
 
 
 def _rounded(value: float) -> float:

@@ -6,11 +6,7 @@ method owns everything between two batches, and sees only the model, the batch a
 
 from __future__ import annotations
 
-import os
-import sys
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,17 +14,17 @@ from torch import Tensor
 
 from suite.data.split import Split
 from suite.errors import MissingData, NotApplicable
-from suite.home import ROOT
 from suite.problems.task import Task
 from suite.results.model import AuditRecord, Cost, DataRecord, Run, Status
 from suite.training import setup
-from suite.training.audit import Undercharged, audited_factor, text_of
+from suite.training.audit import Undercharged, audited_factor
 from suite.training.batch_source import Batch, BatchSource
 from suite.training.clock import Clock
 from suite.training.evaluator import Evaluator, switch_optimizer
 from suite.training.memory import peak_memory_bytes, reset_peak_memory, state_bytes
 from suite.training.meter import TOLERANCE, BudgetSpent, Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
+from suite.training.reasons import reason_of, trace_of
 from suite.training.recorder import Diverged, Recorder, rounded
 from suite.training.trial import Outcome, Trial
 
@@ -59,7 +55,7 @@ def run_trial(
         if session.data is None:
             raise
         # Of the method's own making: it must not end other studies.
-        status, reason, trace = "failed", text_of(error), _trace_without_folders()
+        status, reason, trace = "failed", reason_of(error), trace_of(error)
     except Diverged as error:
         status, reason = "diverged", str(error)
     except Undercharged as error:
@@ -70,7 +66,7 @@ def run_trial(
         status, reason = "interrupted", "KeyboardInterrupt was raised inside the trial"
     except Exception as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "failed"
-        reason, trace = text_of(error), _trace_without_folders()
+        reason, trace = reason_of(error), trace_of(error)
     return Outcome(session.record(status, reason, trace), session.data)
 
 
@@ -415,14 +411,6 @@ class Aside:
         if not self._depth:
             self._ledger.measuring = False
             self._clock.resume()
-
-
-def _trace_without_folders() -> str:
-    """The current traceback; results are published, and people's folders are their own."""
-    trace = traceback.format_exc()[-8000:].encode("utf-8", "backslashreplace").decode("utf-8")
-    for folder, short in ((ROOT, ""), (Path(sys.prefix), "python/"), (Path.home(), "~/")):
-        trace = trace.replace(f"{folder}{os.sep}", short)
-    return trace
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import random
+import sys
 
 import numpy as np
 import torch
 
+#: guards that hold until the process ends
+_held: list[object] = []
+_AUTOCAST = {"cpu": torch.bfloat16, "cuda": torch.float16, "mps": torch.float16}
+
 
 def make_repeatable(threads: int, device: str = "cpu") -> None:
     """The process-wide settings under which the same seed gives the same bits.
+
+    All of them are set each time: the file of a method or task, imported before, may have changed
+    any. Settings that are not about repeating are set to what torch starts with.
 
     A GPU has no repeatable kernel for some operators (adaptive max pooling backward is one): there
     torch warns in the log instead of refusing the model.
@@ -18,12 +27,78 @@ def make_repeatable(threads: int, device: str = "cpu") -> None:
     # Numbers below 1e-38 take a CPU many times as long as others, so that a method would look slow
     # for bringing the loss to nothing: they are zero here, as in many kernels of a GPU.
     torch.set_flush_denormal(True)
-    torch.set_default_dtype(torch.float32)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
     # Fresh memory is not filled with NaN, which takes time. A method that reads what it never wrote
     # fails the tests of equal reruns instead, which cover all methods in the repo, but no others.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-    torch.backends.cudnn.benchmark = False
+    _reset_tensors()
+    _reset_gradients()
+    _reset_precision()
+    _reset_kernels()
+    _reset_compiler()
+
+
+def _reset_tensors() -> None:
+    """Where and as what new tensors are made."""
+    torch.set_default_dtype(torch.float32)
+    torch.set_default_device(None)
+
+
+def _reset_gradients() -> None:
+    """What autograd does."""
+    if torch.is_inference_mode_enabled():
+        guard = torch.inference_mode(False)
+        guard.__enter__()
+        _held.append(guard)
+    torch.set_grad_enabled(True)
+    torch.autograd.set_detect_anomaly(False)
+    torch.autograd.set_multithreading_enabled(True)
+
+
+def _reset_precision() -> None:
+    """Exact float32, but for the convolutions of cuDNN, which use TF32 unless torch is told."""
+    setattr(torch.backends, "fp32_precision", "none")  # noqa: B010, torch's types lack the name
+    torch.backends.mkldnn.fp32_precision = "none"
+    for part in ("matmul", "conv", "rnn"):
+        getattr(torch.backends.mkldnn, part).fp32_precision = "none"
+    torch.set_float32_matmul_precision("highest")
+    matmul = torch.backends.cuda.matmul
+    matmul.allow_tf32 = False
+    matmul.allow_fp16_reduced_precision_reduction = True
+    matmul.allow_bf16_reduced_precision_reduction = True
+    matmul.allow_fp16_accumulation = False
+    torch.backends.cudnn.allow_tf32 = True
+    for kind, dtype in _AUTOCAST.items():
+        torch.set_autocast_enabled(kind, False)
+        torch.set_autocast_dtype(kind, dtype)
+    torch.set_autocast_cache_enabled(True)
+    torch.clear_autocast_cache()
+
+
+def _reset_kernels() -> None:
+    """Which implementation of an operator runs."""
+    cudnn, cuda = torch.backends.cudnn, torch.backends.cuda
+    cudnn.enabled = True
+    cudnn.benchmark = False
+    cudnn.deterministic = False  # use_deterministic_algorithms covers what cuDNN does
+    torch.backends.mkldnn.set_flags(_enabled=True, _deterministic=False)
+    torch.backends.nnpack.set_flags(_enabled=True)
+    torch.backends.mha.set_fastpath_enabled(True)
+    cuda.enable_flash_sdp(True)
+    cuda.enable_mem_efficient_sdp(True)
+    cuda.enable_math_sdp(True)
+    cuda.enable_cudnn_sdp(True)
+    cuda.allow_fp16_bf16_reduction_math_sdp(False)
+
+
+def _reset_compiler() -> None:
+    """The settings of torch.compile, where one was changed."""
+    for name in ("torch._dynamo.config", "torch._inductor.config"):
+        config = sys.modules.get(name)
+        if config is not None:
+            for setting, entry in config._config.items():
+                if not config._is_default(setting):
+                    setattr(config, setting, copy.deepcopy(entry.default))
 
 
 def seed_everything(seed: int, device: str) -> None:

@@ -32,7 +32,7 @@ class Trials:
     """What the view reads of a study: how many trials it has, and how many are done."""
 
     def __init__(self, name: str, trials: int, done: int = 0) -> None:
-        self.plan = SimpleNamespace(name=name, trials=trials)
+        self.plan = SimpleNamespace(name=name, identity=name, trials=trials)
         self.trials, self.done, self.resumed = trials, done, done
         self.path = f"{name}.json"
 

@@ -180,6 +180,34 @@ def test_usage_errors_say_what_to_do(tmp_path, arguments, message):
     assert message in done.stderr
 
 
+def test_a_home_that_cannot_be_written_to_is_named_before_the_plan(tmp_path):
+    there = {**environment(tmp_path), "HOME": "/dev/null/nobody"}
+    for name in ("SUITE_HOME", "XDG_CACHE_HOME"):
+        there.pop(name, None)
+    arguments = ("--optimizer", "sgd", "--task", TINY, *SMOKE, "--results", str(tmp_path / "r"))
+    done = subprocess.run(
+        command("run", *arguments), env=there, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 2
+    assert "SUITE_HOME" in done.stderr
+    assert "/dev/null/nobody" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""
+
+
+def test_output_in_an_encoding_that_lacks_a_character(tmp_path):
+    arguments = ("--optimizer", "sgd", "--task", TINY, *SMOKE, "--results", str(tmp_path / "r"))
+    done = subprocess.run(
+        command("run", *arguments),
+        env={**environment(tmp_path / "home"), "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"tiny_blobs, protocol smoke" in done.stdout
+    assert b"Traceback" not in done.stderr
+
+
 def test_a_file_that_fails_to_import_is_named_with_its_line(tmp_path):
     method = tmp_path / "broken.py"
     method.write_text("import torch\n\nraise ValueError('not today')\n")

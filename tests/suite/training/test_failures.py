@@ -2,52 +2,73 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from suite.components.method import make_method
+from suite.errors import SuiteError
+from suite.execution.executor import Executor
+from suite.execution.inline import InlineExecutor
+from suite.execution.local import LocalExecutor
 from suite.results import files as results
+from suite.results.model import Result
+from suite.studies.plan import find_task, make_plan
+from suite.studies.protocol import get_protocol
+from suite.studies.run_studies import Silent, run_studies
 from tests.commands import TINY, command, environment, start, suite
 from tests.methods import write_method
 
 
-def run(method: str, folder: Path, *more: str) -> tuple[results.Result, str, int]:
-    done = suite(
-        *(
-            "run",
-            "--optimizer",
-            method,
-            "--task",
-            TINY,
-            "--results",
-            str(folder / "r"),
-            "--jobs",
-            "1",
-            *more,
-        ),
-        home=folder / "home",
+@pytest.fixture(scope="module")
+def processes(tmp_path_factory) -> Iterator[LocalExecutor]:
+    """For what a process is needed; one for all, as no trial disturbs another."""
+    executor = LocalExecutor(1, 1, tmp_path_factory.mktemp("log") / "workers.log")
+    yield executor
+    executor.close()
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
+
+
+def run(
+    method: str, folder: Path, executor: Executor | None = None, limit: float | None = None
+) -> Result:
+    """A quick study of a method, in this process unless there is an executor."""
+    plan = make_plan(
+        make_method(method),
+        find_task(TINY),
+        get_protocol("quick"),
+        seed=0,
+        device="cpu",
+        threads=1,
+        results=folder / "r",
+        data=folder,
+        time_limit=limit,
     )
-    # A time limit of one's own is part of the name.
-    paths = list((folder / "r" / "tiny_blobs").glob(f"{Path(method).stem}.quick*.json"))
-    assert len(paths) == 1, done.stderr
-    (path,) = paths
-    return results.read(path), done.stdout + done.stderr, done.returncode
+    return run_studies([plan], executor or InlineExecutor(), 1, Silent())[0]
 
 
 def test_all_trials_raise(tmp_path):
     method = write_method(tmp_path, "raises", "raise ZeroDivisionError('one by nought')")
-    result, output, code = run(method, tmp_path)
-    assert code == 1
+    folder = ("--task", TINY, "--results", str(tmp_path / "r"), "--jobs", "1")
+    done = suite("run", "--optimizer", method, *folder, home=tmp_path / "home")
+    result = results.read(tmp_path / "r" / "tiny_blobs" / "raises.quick.json")
+    assert done.returncode == 1
     assert {r.status for r in (*result.tuning, *result.evaluation)} == {"failed"}
     assert "one by nought" in result.evaluation[0].reason
     assert "raises.py" in result.evaluation[0].traceback
-    assert 'File "suite/training.py"' in result.evaluation[0].traceback
+    assert 'File "suite/training/loop.py"' in result.evaluation[0].traceback
     assert result.evaluation[0].test_score == result.task.worst
-    assert "ZeroDivisionError: one by nought" in output
-    assert "Traceback" not in output
+    assert "ZeroDivisionError: one by nought" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_divergence_is_recorded_and_does_not_stop_the_study(tmp_path):
@@ -57,9 +78,8 @@ def test_divergence_is_recorded_and_does_not_stop_the_study(tmp_path):
         "if self.param_groups[0]['lr'] > 1e-2:",
         "    self.param_groups[0]['params'][0].data.fill_(float('nan'))",
     )
-    result, _, code = run(method, tmp_path)
+    result = run(method, tmp_path)
     statuses = [r.status for r in result.tuning]
-    assert code == 0
     assert statuses[0] == "completed"
     assert "diverged" in statuses
     diverged = result.tuning[statuses.index("diverged")]
@@ -69,17 +89,17 @@ def test_divergence_is_recorded_and_does_not_stop_the_study(tmp_path):
     assert result.chosen != diverged.number
 
 
-def test_hanging_trials_are_stopped(tmp_path):
+def test_hanging_trials_are_stopped(tmp_path, processes):
     method = write_method(
         tmp_path, "hangs", "if self.param_groups[0]['lr'] != 1e-2:", "    time.sleep(600)"
     )
-    result, output, code = run(method, tmp_path, "--trial-timeout", "5")
-    assert code == 0
+    result = run(method, tmp_path, processes, limit=2.0)
     assert [r.status for r in result.tuning] == ["completed"] + ["timeout"] * 5
-    assert "stopped after 5 s" in output
+    assert result.tuning[1].reason == "stopped after 2 s"
+    assert result.tuning[1].cost.seconds >= 2.0
 
 
-def test_a_worker_that_dies_costs_one_retry(tmp_path):
+def test_a_process_that_dies_costs_one_retry(tmp_path, processes):
     flag = tmp_path / "died"
     method = write_method(
         tmp_path,
@@ -89,53 +109,66 @@ def test_a_worker_that_dies_costs_one_retry(tmp_path):
         "    flag.touch()",
         "    os.kill(os.getpid(), signal.SIGKILL)",
     )
-    result, _, code = run(method, tmp_path)
+    result = run(method, tmp_path, processes)
     assert flag.exists()
-    assert code == 0
     assert {r.status for r in (*result.tuning, *result.evaluation)} == {"completed"}
 
 
-def test_a_worker_that_always_dies_fails_its_trial_only(tmp_path):
+def test_a_process_that_always_dies_fails_its_trial_only(tmp_path, processes):
     method = write_method(
         tmp_path,
         "dies",
         "if self.param_groups[0]['lr'] != 1e-2:",
         "    os.kill(os.getpid(), signal.SIGKILL)",
     )
-    result, output, code = run(method, tmp_path)
-    assert code == 0
+    result = run(method, tmp_path, processes)
     assert [r.status for r in result.tuning] == ["completed"] + ["failed"] * 5
     assert "died 2 times, last by SIGKILL" in result.tuning[1].reason
-    assert "SIGKILL" in output
 
 
 def test_what_a_method_prints_does_not_disturb(tmp_path):
     method = write_method(
         tmp_path, "prints", "print('hello from the method')", "os.write(1, b'raw bytes')"
     )
-    result, output, code = run(method, tmp_path)
-    assert code == 0
+    folder = ("--task", TINY, "--results", str(tmp_path / "r"), "--protocol", "smoke")
+    done = suite("run", "--optimizer", method, *folder, home=tmp_path / "home")
+    output = done.stdout + done.stderr
+    assert done.returncode == 0
     assert "hello from the method" not in output
     log = next(line for line in output.splitlines() if "What the trials printed" in line)
-    assert "hello from the method" in Path(log.split(": ", 1)[1]).read_text()
-    assert result.evaluation[0].status == "completed"
+    said = Path(log.split(": ", 1)[1]).read_text()
+    assert said.startswith("== prints on tiny_blobs, tuning 0\nhello from the method\n")
+    assert "raw bytes" in said
 
 
 def test_a_step_that_evaluates_nothing_is_a_failure(tmp_path):
-    method = write_method(tmp_path, "idles", "return None")
-    result, output, code = run(method, tmp_path)
-    assert code == 1
-    assert "asked neither for the loss nor for its gradient" in output
-    assert result.evaluation[0].cost.steps == 1
+    result = run(write_method(tmp_path, "idles", "return None"), tmp_path)
+    ended = result.evaluation[0]
+    assert ended.status == "failed"
+    assert "asked neither for the loss nor for its gradient" in ended.reason
+    assert ended.cost.steps == 1
 
 
 def test_a_step_that_overspends_is_a_failure(tmp_path):
     method = write_method(tmp_path, "overspends", "for _ in range(10_000):", "    closure()")
-    result, _, _ = run(method, tmp_path)
-    run_ = result.evaluation[0]
-    assert run_.status == "failed"
-    assert "with a budget of 3840" in run_.reason
-    assert run_.cost.examples <= 1.2 * result.task.budget
+    result = run(method, tmp_path)
+    ended = result.evaluation[0]
+    assert ended.status == "failed"
+    assert "with a budget of 3840" in ended.reason
+    assert ended.cost.examples <= 1.2 * result.task.budget
+
+
+def test_a_full_disk_is_called_that(tmp_path, monkeypatch):
+    def full(*arguments: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+    monkeypatch.setattr("suite.studies.storage.StudyStorage.finish", full)
+    with pytest.raises(SuiteError) as told:
+        run(write_method(tmp_path, "fine", "pass"), tmp_path)
+    assert str(told.value) == (
+        f"no space left on {tmp_path / 'home' / 'studies' / 'tiny_blobs'}: free some space and run "
+        "the same command again; nothing is lost"
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,0 +1,46 @@
+"""Kept audits: a method is audited once for each version of its code, task and hyperparameters."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from suite.components.fingerprints import suite_hash
+from suite.home import home
+from suite.results.model import AuditRecord
+from suite.training.trial import Trial
+
+
+def kept_audit(trial: Trial) -> AuditRecord | None:
+    """The audit of the trial's method that was measured before, if there is one."""
+    try:
+        return AuditRecord.model_validate_json(_place(trial).read_bytes())
+    except (OSError, ValidationError):
+        return None
+
+
+def keep_audit(trial: Trial, record: AuditRecord) -> None:
+    """Keep an audit for later trials; without a place for it each of them is audited."""
+    if not trial.sources:  # it is not known which code was measured
+        return
+    place = _place(trial)
+    part = place.with_name(f"{place.name}.{os.getpid()}.part")
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.write_text(record.model_dump_json(), encoding="utf-8")
+            part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _place(trial: Trial) -> Path:
+    said = [trial.task, trial.components, trial.audited, trial.sources, trial.device]
+    text = json.dumps([*said, suite_hash(), torch.__version__])
+    return home() / "audits" / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

@@ -1,0 +1,126 @@
+"""The process that runs a trial, or on a GPU the trials of a study, one after another.
+
+Forked by a worker, or started as `python -P -m suite.execution.child REQUESTS ANSWERS` with the
+numbers of two file descriptors. What the method prints goes to standard output, which is not where
+the answers go.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from suite.errors import SuiteError
+from suite.execution.messages import (
+    Audited,
+    Began,
+    Broke,
+    Finished,
+    Inbox,
+    Message,
+    Refused,
+    Reported,
+    Request,
+    send,
+)
+from suite.execution.processes import die_with_parent
+from suite.training.reasons import printable, reason_of, trace_of
+
+if TYPE_CHECKING:
+    from suite.results.model import AuditRecord
+
+#: what tasks and methods import that takes long and runs no code of theirs: worth importing once,
+#: before processes are forked
+WORTH_IMPORTING = ("sklearn.datasets", "sklearn.svm", "pytorch_optimizer", "scipy.stats", "pandas")
+
+
+def serve(requests: int, answers: int) -> None:
+    """Answer requests until there are no more, and end the process, whatever happens."""
+    code = 1
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the starting process's to handle
+        die_with_parent()
+        _show_each_line()
+        _Child(Inbox(requests), answers).serve()
+    except EOFError:
+        code = 0
+    except BaseException as error:
+        with suppress(BaseException):
+            os.write(2, trace_of(error).encode())
+    finally:
+        os._exit(code)  # threads and exit handlers of the method have no say
+
+
+class _Child:
+    """Takes requests and answers them."""
+
+    def __init__(self, inbox: Inbox, answers: int) -> None:
+        self._inbox = inbox
+        self._answers = answers
+        self._process = os.getpid()
+
+    def serve(self) -> None:
+        """Answer requests; raises EOFError when there are no more."""
+        while True:
+            for request in self._inbox.receive():
+                assert isinstance(request, Request)
+                self._send(Began(**_of(request), process=self._process))
+                answer = self._answer(request)
+                for stream in (sys.stdout, sys.stderr):
+                    with suppress(Exception):
+                        stream.flush()
+                self._send(answer)
+
+    def _answer(self, request: Request) -> Message:
+        try:
+            return self._audit(request) if request.audit_only else self._run(request)
+        except SuiteError as error:
+            text = printable(str(error))
+            return Refused(**_of(request), name=type(error).__name__, text=text)
+        except BaseException as error:
+            return Broke(**_of(request), reason=reason_of(error), traceback=trace_of(error))
+
+    def _run(self, request: Request) -> Finished:
+        from suite.training.calibration import warm_up
+        from suite.training.loop import run_trial
+
+        def report(progress: float, metric: float) -> None:
+            self._send(Reported(**_of(request), progress=progress, metric=metric))
+
+        warm_up()
+        outcome = run_trial(request.trial, report, request.audit)
+        return Finished(**_of(request), outcome=outcome, modules=loaded_modules())
+
+    def _audit(self, request: Request) -> Audited:
+        from suite.training.audit import measure
+
+        record: AuditRecord = measure(request.trial)
+        return Audited(**_of(request), record=record)
+
+    def _send(self, message: Message) -> None:
+        if os.getpid() != self._process:
+            os._exit(0)  # a method forked and went on in both processes: one of them answers
+        send(self._answers, message)
+
+
+def loaded_modules() -> tuple[str, ...]:
+    """The modules worth importing once that this process has imported."""
+    return tuple(name for name in WORTH_IMPORTING if name in sys.modules)
+
+
+def _show_each_line() -> None:
+    """Pass on what is printed line by line: the process may be killed before it ends."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+
+
+def _of(request: Request) -> dict[str, object]:
+    return {"key": request.key, "attempt": request.attempt}
+
+
+if __name__ == "__main__":
+    serve(int(sys.argv[1]), int(sys.argv[2]))

@@ -1,0 +1,84 @@
+"""Trials in this process, one after another: to debug a method with pdb, and for quick tests.
+
+No trial has a process of its own here: what a method changes in the process, later trials find.
+Time limits do not hold. Results for others come from `suite.execution.local`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from suite.errors import SuiteError
+from suite.execution.executor import (
+    Ended,
+    Event,
+    Job,
+    Refused,
+    Reported,
+    Started,
+    lost,
+    without_audit,
+)
+from suite.results.model import AuditRecord
+from suite.training.audit import measure
+from suite.training.loop import Report, run_trial
+from suite.training.reasons import reason_of, trace_of
+from suite.training.trial import Outcome
+
+
+class InlineExecutor:
+    """Runs each job when its events are asked for."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Job] = deque()
+        self._events: deque[Event] = deque()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job."""
+        self._waiting.append(job)
+
+    def next_event(self, timeout: float) -> Event | None:
+        """The next event; runs a whole trial if there is none yet."""
+        if not self._events and self._waiting:
+            self._run(self._waiting.popleft())
+        return self._events.popleft() if self._events else None
+
+    def close(self) -> None:
+        """Forget what has not been run."""
+        self._waiting.clear()
+
+    def _run(self, job: Job) -> None:
+        progress = 0.0
+
+        def report(now: float, metric: float) -> None:
+            nonlocal progress
+            progress = now
+            self._events.append(Reported(job, now, metric))
+
+        self._events.append(Started(job))
+        try:
+            outcome = self._outcome(job, report)
+        except SuiteError as error:
+            self._events.append(Refused(job, error))
+            return
+        except Exception as error:
+            outcome = lost(
+                job,
+                "failed",
+                reason_of(error),
+                progress=progress,
+                seconds=0.0,
+                traceback=trace_of(error),
+            )
+        self._events.append(Ended(job, outcome))
+
+    def _outcome(self, job: Job, report: Report) -> Outcome:
+        audit: AuditRecord | None = None
+        problem = None
+        if job.trial.audited is not None:
+            try:
+                audit = measure(job.trial)
+            except Exception as error:
+                problem = reason_of(error)
+        outcome = run_trial(job.trial, report, audit)
+        return outcome if problem is None else without_audit(job, outcome, problem)

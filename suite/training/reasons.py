@@ -1,0 +1,60 @@
+"""Why a trial ended, in text that every result file can hold."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from suite.home import ROOT
+
+_LONGEST_REASON = 2_000
+_LONGEST_TRACE = 8_000
+
+
+def reason_of(error: BaseException) -> str:
+    """The class and text of an error in one line, even if asking for the text raises."""
+    name = type(error).__name__
+    if isinstance(error, ValidationError):
+        return _one_line(f"its record was refused: {_refused_fields(error)}")
+    try:
+        text = str(error)
+    except BaseException as second:
+        text = f"its text cannot be shown, asking for it raised {type(second).__name__}"
+    return _one_line(f"{name}: {text}" if text else name)
+
+
+def trace_of(error: BaseException) -> str:
+    """The traceback of an error; results are published, and people's folders are their own."""
+    try:
+        trace = "".join(traceback.format_exception(error))
+    except BaseException as second:
+        trace = f"the traceback cannot be shown, making it raised {type(second).__name__}\n"
+    for folder, short in ((ROOT, ""), (Path(sys.prefix), "python/"), (Path.home(), "~/")):
+        trace = trace.replace(f"{folder}{os.sep}", short)
+    return printable(trace[-_LONGEST_TRACE:])
+
+
+def printable(text: str) -> str:
+    """A text without lone surrogates and, but for line breaks and tabs, control characters."""
+    whole = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c in "\n\t" or _is_plain(c) else f"\\x{ord(c):02x}" for c in whole)
+
+
+def _one_line(text: str) -> str:
+    return printable(" ".join(text.split())[:_LONGEST_REASON])
+
+
+def _is_plain(character: str) -> bool:
+    return not (ord(character) < 32 or 127 <= ord(character) < 160)
+
+
+def _refused_fields(error: ValidationError) -> str:
+    found = (
+        f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    )
+    return "; ".join(found)
