@@ -1,4 +1,4 @@
-"""Who is there: components and tasks, found by discovery and imported only when they are needed.
+"""The registry: components and tasks, found by discovery and imported only when they are needed.
 
 A component is one file that calls `optimizer(...)`, `regularizer(...)` or `schedule(...)`; a task
 file calls `task(...)`. The first argument is the name, written as a literal string. That lets
@@ -55,7 +55,7 @@ _NAME_RULE = (
 #: what a result holds of a component
 MAX_TEXT = 20_000
 MAX_AUTHORS = 100
-#: stands for the file of what is declared in a notebook or an interactive session
+#: the path of what is declared in a notebook or an interactive session
 _INTERACTIVE = "<interactive>"
 
 
@@ -334,7 +334,7 @@ def _is_name(name: object) -> bool:
     return plain and name[0].isalpha()
 
 
-# -- what others ask ------------------------------------------------------------------------------
+# -- queries ------------------------------------------------------------------------------
 
 
 def names(kind: str) -> list[str]:
@@ -471,7 +471,7 @@ def _load_path(path: Path) -> None:
 
 
 def _forget_helpers(path: Path) -> None:
-    """Have the modules that a file imports imported anew: one of them was edited."""
+    """Remove the modules that a file imports: one of them was edited, and is imported again."""
     helpers = {str(helper) for helper in source_files(path)[1:]}
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) in helpers:

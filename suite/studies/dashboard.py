@@ -1,7 +1,7 @@
 """A copy of a study's trials for `optuna-dashboard`: an Optuna journal, made from ours.
 
-Nothing is read back from it. It is made anew when a study goes on, so that whatever happened to it
-costs nothing.
+Nothing is read back from it. It is written again when a study goes on, so that damage to it costs
+nothing.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from suite.components.fingerprints import Sources, packages_of, sources
 from suite.components.method import Method
 from suite.components.registry import Component
 from suite.errors import UsageError
+from suite.home import writing
 from suite.problems.score import Direction
 from suite.problems.task import Task
 from suite.results.model import MethodRecord, ProtocolRecord, Result, TaskRecord
@@ -123,7 +124,8 @@ class Plan:
         another process works on the study.
         """
         set_aside(self.journal)
-        self._restarted.write_text(str(self.results.resolve()), encoding="utf-8")
+        with writing(self._restarted.parent):
+            self._restarted.write_text(str(self.results.resolve()), encoding="utf-8")
 
     def end(self) -> None:
         """Remember that the result is written."""

@@ -15,7 +15,7 @@ import filelock
 from optuna.distributions import BaseDistribution
 
 from suite.errors import UsageError
-from suite.home import make_folder
+from suite.home import make_folder, writing
 from suite.problems.score import Direction
 from suite.results import environment
 from suite.results.model import DataRecord, Run
@@ -148,7 +148,7 @@ class StudyStorage:
                 copy.plan(purpose, number, entry["hyperparameters"])
             else:
                 copy.finish(purpose, number, entry["score"])
-        except Exception:  # the trials do not depend on it; it is made anew with the next run
+        except Exception:  # the trials do not depend on it; the next run writes it again
             self._copy = None
 
 
@@ -183,7 +183,8 @@ def _own(path: Path) -> filelock.BaseFileLock:
     make_folder(path.parent)
     owner = filelock.FileLock(f"{path}.owner", blocking=False)
     try:
-        owner.acquire()
+        with writing(path.parent):
+            owner.acquire()
     except filelock.Timeout:
         raise UsageError(
             f"another process is working on this study ({path}). Wait for it, or stop it."

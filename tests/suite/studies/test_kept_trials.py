@@ -42,9 +42,12 @@ def test_a_lost_result_is_written_again_as_it_was(tmp_path):
     (journal,) = (tmp_path / "home").rglob("*.journal")
     entries = Journal(journal).entries
     next(e for e in entries if e.get("kept") == "environment")["value"]["commit"] = "a" * 40
-    journal.write_bytes(b"".join(map(line_of, entries)))
+    journal.write_bytes(b"".join(map(line_of, entries)) + b"garbage\n")
     path.unlink()
-    assert suite(*arguments, home=tmp_path / "home").returncode == 0
+    again = suite(*arguments, home=tmp_path / "home")
+    assert again.returncode == 0
+    assert again.stderr.count(f"{journal} was damaged: 1 line set aside") == 1
+    assert "2 of 2 trials are kept" in again.stderr
     assert results.read(path).environment.commit == "a" * 40
 
 
