@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.components.fingerprints import source_hash
-from suite.components.imports import imported
+from suite.components.imports import imported, is_installed
 from suite.home import ROOT as ROOT
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 KINDS = ("task", "optimizer", "regularizer", "schedule")
 ENTRY_POINT_GROUP = "suite.components"
 FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules")
+
+_INTERACTIVE = "<interactive>"
 
 #: the file that is being imported for what it declares
 _loading: ContextVar[Path | None] = ContextVar("loading", default=None)
@@ -51,6 +53,21 @@ def loading_file(kind: str, name: str) -> Path | None:
             if (kind, name) in _declared(path):
                 return path
     return start  # the name is no literal string
+
+
+def declaring_file(kind: str, name: str, code: Any) -> Path:
+    """The file that declares a name, whatever way it is run; `code` is the declared thing.
+
+    A path that is no file, "<interactive>", in a notebook or an interactive session.
+    """
+    found = loading_file(kind, name)
+    if found is not None:
+        return found
+    while isinstance(code, functools.partial):
+        code = code.func
+    module = sys.modules.get(str(getattr(code, "__module__", None)))
+    path = Path(getattr(module, "__file__", None) or _INTERACTIVE)
+    return Path(_INTERACTIVE) if is_installed(path) else path
 
 
 @contextmanager
@@ -92,8 +109,13 @@ def declarations() -> tuple[dict[tuple[str, str], list[Any]], list[BrokenFile]]:
 
 
 def _declared(path: Path) -> list[tuple[str, str]]:
+    return _declared_in(path.read_bytes(), str(path))
+
+
+@functools.lru_cache(maxsize=500)
+def _declared_in(text: bytes, filename: str) -> list[tuple[str, str]]:
     # Bytes: the parser knows byte-order marks and declared encodings.
-    tree = ast.parse(path.read_bytes(), filename=str(path))
+    tree = ast.parse(text, filename=filename)
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return [declared for call in calls for declared in _declarations_of(call)]
 

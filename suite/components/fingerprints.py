@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from suite.components.imports import imported, read_source
 from suite.home import ROOT
@@ -40,6 +41,17 @@ def source_hash(path: Path) -> str:
 def source_files(path: Path) -> list[Path]:
     """A file and the files that it imports, but for those of the suite and of packages."""
     return list(imported(path).files)
+
+
+def hash_of_code(thing: Any) -> str:
+    """A hash of a class or function that lies in no file, such as a notebook's."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    try:
+        text = inspect.getsource(thing)
+    except (OSError, TypeError):
+        text = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', thing)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @functools.cache

@@ -64,8 +64,8 @@ class _Follower:
         self.packages: set[str] = set()
         self._waiting = [start]
         #: the distributions that the file belongs to are followed, though they are installed
-        self._own = set(_distributions(_installed_as(start) or ""))
-        self._own_top = _installed_as(start)
+        self._own_top = _installed_as(start) or _package(start)
+        self._own = set(_distributions(self._own_top) if self._own_top else ())
 
     def follow(self) -> None:
         while self._waiting:
@@ -153,6 +153,16 @@ def _site_folders() -> tuple[Path, ...]:
     found += [site.getusersitepackages(), *site.getsitepackages()]
     paths = [Path(folder) for folder in found]
     return tuple(dict.fromkeys([*paths, *(path.resolve() for path in paths)]))
+
+
+def _package(path: Path) -> str:
+    """The top-level package that a file lies in; empty if it lies in none."""
+    top = ""
+    for folder in path.parents:
+        if not (folder / "__init__.py").is_file():
+            break
+        top = folder.name
+    return top
 
 
 def is_installed(path: Path) -> bool:

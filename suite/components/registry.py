@@ -12,7 +12,6 @@ import copy
 import functools
 import hashlib
 import importlib
-import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,19 +25,18 @@ from suite.components.discovery import (
     BrokenFile,
     declarations,
     declared_at,
+    declaring_file,
     file_of,
     import_file,
     line_in,
     loading,
-    loading_file,
 )
-from suite.components.fingerprints import source_files, source_hash
-from suite.components.imports import imported, is_installed
+from suite.components.fingerprints import hash_of_code, source_files, source_hash
+from suite.components.imports import imported
 from suite.components.search import (
     MAX_VALUE,
     Distribution,
     SearchSpace,
-    check_number,
     check_text,
 )
 from suite.errors import SuiteError, UsageError, unknown_name
@@ -53,10 +51,10 @@ _NAME_RULE = (
     "characters"
 )
 #: what a result holds of a component
-MAX_TEXT = 20_000
-MAX_AUTHORS = 100
-#: the path of what is declared in a notebook or an interactive session
-_INTERACTIVE = "<interactive>"
+MAX_TEXT = 2_000
+MAX_AUTHORS = 200
+MAX_HYPERPARAMETERS = 200
+MAX_VERSION = 10_000
 
 
 @dataclass(frozen=True)
@@ -184,11 +182,10 @@ def _register(
     about: _About,
 ) -> None:
     name = check_name(name)
-    path = loading_file(kind, name) or _file_of_code(build)
+    path = declaring_file(kind, name, build)
     who = f"{path}: {kind} {name!r}"
     _check_space(who, search or {})
     _check_number_and_texts(who, about)
-    is_file = path.is_file()
     add(
         Component(
             kind=kind,
@@ -202,8 +199,8 @@ def _register(
             authors=tuple(_one_line(author) for author in about.authors),
             extra_work=_one_line(about.extra_work),
             path=path,
-            source_hash=source_hash(path) if is_file else _hash_of_code(build),
-            packages=imported(path).packages if is_file else (),
+            source_hash=source_hash(path) if path.is_file() else hash_of_code(build),
+            packages=imported(path).packages if path.is_file() else (),
         )
     )
 
@@ -211,8 +208,12 @@ def _register(
 def _check_number_and_texts(who: str, about: _About) -> None:
     """Raise UsageError for what no result file could hold: at once, not after the first study."""
     version = about.version
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+    if isinstance(version, bool) or not isinstance(version, int):
         raise UsageError(f"{who}: version is a whole number from 1, not {version!r}.")
+    if not 1 <= version <= MAX_VERSION:
+        raise UsageError(
+            f"{who}: version is a whole number from 1 to {MAX_VERSION}, not {version}."
+        )
     texts = {"paper": about.paper, "url": about.url, "summary": about.summary}
     texts["extra_work"] = about.extra_work
     if not all(isinstance(text, str) for text in texts.values()):
@@ -223,7 +224,6 @@ def _check_number_and_texts(who: str, about: _About) -> None:
     if len(authors) > MAX_AUTHORS:
         raise UsageError(f"{who}: at most {MAX_AUTHORS} authors, not {len(authors)}.")
     try:
-        check_number(version)
         for text in texts.values():
             check_text(_one_line(text), MAX_TEXT)
         for author in authors:
@@ -235,6 +235,8 @@ def _check_number_and_texts(who: str, about: _About) -> None:
 def _check_space(who: str, search: object) -> None:
     if not isinstance(search, Mapping):
         raise UsageError(f"{who}: search is a dict of hyperparameter names to distributions.")
+    if len(search) > MAX_HYPERPARAMETERS:
+        raise UsageError(f"{who}: at most {MAX_HYPERPARAMETERS} hyperparameters.")
     for hyperparameter, distribution in search.items():
         if not _is_name(hyperparameter):
             raise UsageError(
@@ -258,26 +260,6 @@ def _first_line(thing: Any) -> str:
     while isinstance(thing, functools.partial):
         thing = thing.func
     return ((getattr(thing, "__doc__", None) or "").strip().splitlines() or [""])[0]
-
-
-def _file_of_code(thing: Any) -> Path:
-    """Where a component is declared that no file declares: a script, a notebook, a test."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
-    module = sys.modules.get(str(getattr(thing, "__module__", None)))
-    path = Path(getattr(module, "__file__", None) or _INTERACTIVE)
-    return Path(_INTERACTIVE) if is_installed(path) else path
-
-
-def _hash_of_code(thing: Any) -> str:
-    """A hash of code that lies in no file, such as a notebook's."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
-    try:
-        text = inspect.getsource(thing)
-    except (OSError, TypeError):
-        text = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', thing)}"
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def add(entry: Any) -> None:

@@ -41,7 +41,7 @@ def check_text(text: str, longest: int) -> None:
     if len(text) > longest:
         raise ValueError(f"a text of {len(text)} characters, {text[:30]!r}...: {longest} at most")
     for character in text:
-        if unicodedata.category(character) in ("Cc", "Cs"):
+        if unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp"):
             raise ValueError(f"{text[:60]!r} holds the control character {character!r}")
 
 
@@ -91,7 +91,7 @@ class Distribution:
                 check_number(value)
         if len(set(choices)) != len(choices):
             raise ValueError(f"a choice is given twice: {choices!r}")
-        if self.default not in choices:
+        if not any(type(c) is type(self.default) and c == self.default for c in choices):
             raise ValueError(f"default {self.default!r} is not among {choices!r}")
 
     def to_optuna(self) -> BaseDistribution:
@@ -146,5 +146,8 @@ def integer(low: int, high: int, *, default: int) -> Distribution:
 
 def choice(*choices: Value, default: Value) -> Distribution:
     """One of the given values."""
-    plain = tuple(_plain(value) for value in choices)
-    return Distribution("choice", _plain(default), choices=plain)
+    plain, wanted = tuple(_plain(value) for value in choices), _plain(default)
+    numbers = [c for c in plain if isinstance(c, (int, float)) and not isinstance(c, bool)]
+    if type(wanted) in (int, float) and wanted in numbers:
+        wanted = numbers[numbers.index(wanted)]  # 1 means 1.0 where that is the choice
+    return Distribution("choice", wanted, choices=plain)

@@ -156,6 +156,15 @@ def test_a_plugin_is_followed_through_its_own_distribution(tmp_path, monkeypatch
     assert reached.packages == ("other",)
 
 
+def test_a_plugin_in_a_folder_of_pythonpath_is_followed_too(lab):
+    """As `pip install --target` leaves it."""
+    method = write(lab / "target_plugin/method.py", "from target_plugin.maths import X\n")
+    write(lab / "target_plugin/__init__.py", "")
+    maths = write(lab / "target_plugin/maths.py", "X = 1\n")
+    install(lab, "target_plugin")
+    assert maths in imported(method).files
+
+
 def test_nothing_is_imported(lab, tmp_path):
     write(lab / "loud.py", "raise SystemExit('imported')\n")
     write(lab / "loud_package/__init__.py", "raise SystemExit('imported')\n")

@@ -14,10 +14,11 @@ from suite.components import registry
 from suite.components.method import make_method
 from suite.errors import SuiteError, UsageError
 from suite.results import files as results
-from suite.results.model import Result
+from suite.results.model import MethodRecord, Result
 from suite.studies.journal import Journal, line_of
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
+from suite.studies.records import method_record
 from suite.studies.storage import StudyStorage
 from suite.studies.study import Study
 from suite.training.loop import run_trial
@@ -185,6 +186,26 @@ def test_other_code_of_a_task_or_method_is_another_study(plan, tmp_path):
         assert other.journal != plan.journal
         assert reason in other.why_own_name()
         assert str(plan.result_path()[0]) in other.why_own_name()
+
+
+def test_what_may_just_be_declared_makes_a_record(tmp_path):
+    """The limits of a declaration are not above those of a result."""
+    path = tmp_path / "limits.py"
+    path.write_text(
+        "import torch\nfrom suite import optimizer, search\n"
+        "space = {f'a{i}': search.uniform(-9e99, 9e99, default=0) for i in range(195)}\n"
+        "space['many'] = search.choice(*range(1000), default=0)\n"
+        "space['long'] = search.choice('x' * 200, default='x' * 200)\n"
+        "space['whole'] = search.integer(1 - 2**63, 2**63 - 1, default=0)\n"
+        "space['tiny'] = search.log_uniform(1e-300, 1, default=1e-300)\n"
+        "space['mixed'] = search.choice(True, 2, 2.5, 'a', default=True)\n"
+        "optimizer('limits', torch.optim.SGD, paper='p' * 2000, url='u' * 2000, search=space,\n"
+        "    version=10_000, summary='s' * 2000, authors=['a' * 200] * 200, extra_work='e')\n"
+    )
+    method = make_method(str(path))
+    record = method_record(method)
+    assert MethodRecord.model_validate_json(record.model_dump_json()) == record
+    assert len(record.components[0].search_space) == 200
 
 
 def test_a_method_of_a_notebook_says_what_to_do(plan):
