@@ -53,7 +53,7 @@ from suite.problems.task import Task
 from suite.results.environment import cpu_name
 from suite.results.model import Result, Run
 from suite.studies.plan import Plan, find_task, make_plan
-from suite.studies.protocol import Protocol, get_protocol
+from suite.studies.protocol import StudyRules, get_protocol
 from suite.studies.run_studies import default_jobs, run_studies, worker_log
 
 TUNED = "adamw"
@@ -120,7 +120,7 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
     better, worse = contrast_of(task)
     names = dict.fromkeys((TUNED, better, worse))
     plans = [replace(plan, method=parse_method(name)) for name in names]
-    untuned_rules = Protocol("untuned", 1, trials=1, seeds=REFERENCE_SEEDS, generation=1)
+    untuned_rules = StudyRules("untuned", 1, trials=1, seeds=REFERENCE_SEEDS, generation=1)
     untuned_plan = replace(
         plan,
         method=make_method(str(UNTUNED)),

@@ -90,6 +90,8 @@ class _View(AbstractContextManager["_View"]):
         watched = _Watched(study, self._trial_costs[study.plan.identity])
         self._waiting_cost -= study.trials * watched.trial_cost
         self._watched[study.plan.identity] = watched
+        if study.damage:
+            self._say(f"{study.plan.name}: {study.damage}")
         if study.resumed:
             self._say(
                 f"{study.plan.name}: goes on, {study.resumed} of {study.trials} trials are kept"

@@ -9,6 +9,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from suite.components import registry
+from suite.components.discovery import looks_like_file
 from suite.errors import unknown_name
 
 
@@ -28,8 +29,7 @@ class NameType(click.ParamType):
     ) -> str:
         """The value itself; raises UsageError with similar names."""
         for name in str(value).split(","):
-            is_file = name.endswith(".py") or Path(name).name != name
-            if self._files and is_file:
+            if self._files and looks_like_file(name):
                 if not Path(name).expanduser().is_file():
                     self.fail(f"no such file: {name}", parameter, context)
             elif name not in self._also and name not in registry.names(self.name):

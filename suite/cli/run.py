@@ -89,9 +89,7 @@ _PROTOCOLS = ("smoke", "quick", "standard")
     help="Seconds after which a trial is stopped, instead of the task's limit. The result then has "
     "a file name of its own.",
 )
-@click.option(
-    "--force", is_flag=True, help="Run again what is done; start unfinished studies anew."
-)
+@click.option("--force", is_flag=True, help="Run again what is done; restart unfinished studies.")
 @click.option("--dry-run", is_flag=True, help="Show plan, cost and time, and run nothing.")
 def run(
     optimizers: tuple[str, ...],
@@ -255,6 +253,8 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
             click.echo(
                 f"{plan.name}: done already, {plan.result_path()[0]} (--force runs it again)"
             )
+        elif reason := plan.why_own_name():
+            click.echo(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
     seconds = _say_how_long(todo, jobs)
     log = worker_log()
     executor = LocalExecutor(jobs, plans[0].threads, log)

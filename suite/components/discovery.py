@@ -10,13 +10,16 @@ import ast
 import functools
 import importlib.util
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.components.fingerprints import source_hash
+from suite.components.imports import imported, is_installed
 from suite.home import ROOT as ROOT
 
 if TYPE_CHECKING:
@@ -25,6 +28,56 @@ if TYPE_CHECKING:
 KINDS = ("task", "optimizer", "regularizer", "schedule")
 ENTRY_POINT_GROUP = "suite.components"
 FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules")
+
+_INTERACTIVE = "<interactive>"
+
+#: the file that is being imported for what it declares
+_loading: ContextVar[Path | None] = ContextVar("loading", default=None)
+
+
+def looks_like_file(name: str) -> bool:
+    """Whether a name on the command line means a file."""
+    return name.endswith(".py") or Path(name).name != name
+
+
+def loading_file(kind: str, name: str) -> Path | None:
+    """The file that declares a name, among the one being imported and those it imports.
+
+    None if none is: the declaration is made in a notebook, an interactive session or a script.
+    """
+    start = _loading.get()
+    if start is None:
+        return None
+    for path in imported(start).files:
+        with suppress(SyntaxError, ValueError):  # not Python text: a compiled helper
+            if (kind, name) in _declared(path):
+                return path
+    return start  # the name is no literal string
+
+
+def declaring_file(kind: str, name: str, code: Any) -> Path:
+    """The file that declares a name, whatever way it is run; `code` is the declared thing.
+
+    A path that is no file, "<interactive>", in a notebook or an interactive session.
+    """
+    found = loading_file(kind, name)
+    if found is not None:
+        return found
+    while isinstance(code, functools.partial):
+        code = code.func
+    module = sys.modules.get(str(getattr(code, "__module__", None)))
+    path = Path(getattr(module, "__file__", None) or _INTERACTIVE)
+    return Path(_INTERACTIVE) if is_installed(path) else path
+
+
+@contextmanager
+def loading(path: Path | None) -> Iterator[None]:
+    """Inside, the file is being imported."""
+    token = _loading.set(path)
+    try:
+        yield
+    finally:
+        _loading.reset(token)
 
 
 @dataclass(frozen=True)
@@ -45,7 +98,7 @@ def declarations() -> tuple[dict[tuple[str, str], list[Any]], list[BrokenFile]]:
             try:
                 for kind, name in _declared(path):
                     index.setdefault((kind, name), []).append(path)
-            except (SyntaxError, UnicodeDecodeError, OSError) as error:
+            except (SyntaxError, ValueError, OSError) as error:
                 problems.append(BrokenFile(str(path), f"{type(error).__name__}: {error}"))
     from importlib.metadata import entry_points  # slow to import, and help does without
 
@@ -56,15 +109,25 @@ def declarations() -> tuple[dict[tuple[str, str], list[Any]], list[BrokenFile]]:
 
 
 def _declared(path: Path) -> list[tuple[str, str]]:
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
-    found = []
-    for call in calls:
-        function, first = call.func, call.args[0]
-        kind = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
-        if kind in KINDS and isinstance(first, ast.Constant) and isinstance(first.value, str):
-            found.append((kind, first.value))
-    return found
+    return _declared_in(path.read_bytes(), str(path))
+
+
+@functools.lru_cache(maxsize=500)
+def _declared_in(text: bytes, filename: str) -> list[tuple[str, str]]:
+    # Bytes: the parser knows byte-order marks and declared encodings.
+    tree = ast.parse(text, filename=filename)
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return [declared for call in calls for declared in _declarations_of(call)]
+
+
+def _declarations_of(call: ast.Call) -> list[tuple[str, str]]:
+    """The kind and name that a call such as `optimizer("name", ...)` declares, if it does."""
+    function = call.func
+    kind = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    first = call.args[0] if call.args else None
+    if kind in KINDS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+        return [(kind, first.value)]
+    return []
 
 
 def file_of(place: Path | EntryPoint) -> Path | None:
@@ -90,7 +153,8 @@ def import_file(path: Path) -> None:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        with loading(path):
+            spec.loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
@@ -99,7 +163,7 @@ def import_file(path: Path) -> None:
 class _FreshLoader(SourceFileLoader):
     """Compiles the text as it is now.
 
-    Python's cached bytecode stands for every text of the same size and second: after a quick edit
+    Python's cached bytecode is taken for every text of the same size and second: after a quick edit
     the old code would run under the new source hash.
     """
 
@@ -137,3 +201,31 @@ def line_in(error: BaseException, path: Path | EntryPoint) -> str:
             line = f", line {trace.tb_lineno}"
         trace = trace.tb_next
     return line
+
+
+def declared_at(error: BaseException, path: Path) -> str:
+    """Which component and hyperparameter a file declares where an error arose, in words.
+
+    A search space's distributions are made before the component: only the source tells whose they
+    are.
+    """
+    line, trace = 0, error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            line = trace.tb_lineno
+        trace = trace.tb_next
+    if not line:
+        return ""
+    said = ""
+    for node in ast.walk(ast.parse(path.read_bytes())):  # outer nodes come before inner ones
+        if isinstance(node, ast.Call) and _spans(node, line):
+            said += "".join(f"{kind} '{name}': " for kind, name in _declarations_of(node))
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and _spans(value, line):
+                    said += f"hyperparameter {key.value!r}: "
+    return said
+
+
+def _spans(node: ast.expr, line: int) -> bool:
+    return node.lineno <= line <= (node.end_lineno or node.lineno)

@@ -1,33 +1,57 @@
-"""What a source file means, as a hash: so that a result says which code made it."""
+"""Fingerprints: hashes and versions that say which code made a result."""
 
 from __future__ import annotations
 
-import ast
 import functools
 import hashlib
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from suite.components.imports import imported, read_source
 from suite.home import ROOT
 
+if TYPE_CHECKING:
+    from suite.components.registry import Component
+    from suite.problems.task import Task
+
+#: a part of the code of a trial, in words, and its hash or version
+Sources = tuple[tuple[str, str], ...]
+
+#: packages that the numbers of every result depend on
+PACKAGES = ("torch", "torchvision", "optuna", "pytorch-optimizer", "numpy", "scikit-learn")
+
 #: parts of the suite that only show, estimate or check: no number of a result comes from them
-_LOOKING = (
-    *("cli/", "components/templates/", "studies/estimate.py"),
+LOOKING = (
+    *("cli/", "components/templates/", "studies/estimate.py", "words.py"),
     *("results/frames.py", "results/verification.py"),
 )
 
 
 def source_hash(path: Path) -> str:
-    """A hash of what a file and the neighbours it imports do.
+    """A hash of what a file does, and all that it imports but for the suite and packages.
 
-    Comments, docstrings and layout do not count, nor does the Python version: `ast.dump` prints
-    the same code differently from one version to the next, so the tree is walked here.
+    Comments, docstrings and layout do not count, nor does the Python version.
     """
-    digest = hashlib.sha256()
-    for source in source_files(path):
-        tree = ast.parse(source.read_text(encoding="utf-8"))
-        digest.update("\n".join(_meaning(tree)).encode())
-    return digest.hexdigest()[:16]
+    own, *others = source_files(path)
+    return _combined(read_source(own).digest, (read_source(other).digest for other in others))
+
+
+def source_files(path: Path) -> list[Path]:
+    """A file and the files that it imports, but for those of the suite and of packages."""
+    return list(imported(path).files)
+
+
+def hash_of_code(thing: Any) -> str:
+    """A hash of a class or function that lies in no file, such as a notebook's."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    try:
+        text = inspect.getsource(thing)
+    except (OSError, TypeError):
+        text = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', thing)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @functools.cache
@@ -36,48 +60,63 @@ def suite_hash() -> str:
 
     Read once: the files may change on disk later.
     """
+    digests = (f"{name} {read_source(path).digest}" for name, path in suite_files().items())
+    return _combined("", digests)
+
+
+def suite_files() -> dict[str, Path]:
+    """The suite's files that may decide a number of a result, by their path below `suite`."""
     folder = ROOT / "suite"
-    files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
-    deciding = [files[name] for name in sorted(files) if not name.startswith(_LOOKING)]
-    return hashlib.sha256(" ".join(map(source_hash, deciding)).encode()).hexdigest()[:16]
+    names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
+    return {name: names[name] for name in sorted(names) if not name.startswith(LOOKING)}
 
 
-def source_files(path: Path) -> list[Path]:
-    """A file and the neighbours that it imports relatively (`from ._shared import X`), sorted."""
-    found: set[Path] = set()
-    waiting = [path]
-    while waiting:
-        source = waiting.pop()
-        if source in found or not source.is_file():
-            continue
-        found.add(source)
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.level:
-                folder = source.parents[node.level - 1]
-                names = [node.module] if node.module else [alias.name for alias in node.names]
-                waiting += [folder / f"{name.replace('.', '/')}.py" for name in names]
-    return sorted(found, key=lambda source: (source != path, source.name))
+def versions(packages: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of the packages that results depend on, and of further ones."""
+    found = {name: _version(name) for name in sorted({*PACKAGES, *packages})}
+    return {name: version for name, version in found.items() if version is not None}
 
 
-def _meaning(node: ast.AST) -> Iterator[str]:
-    """What a syntax tree says, line by line; empty fields and docstrings are left out."""
-    yield f"({type(node).__name__}"
-    for name, value in ast.iter_fields(node):
-        items = value if isinstance(value, list) else [value]
-        if name == "body" and items and _is_docstring(items[0]):
-            items = items[1:]
-        for item in items:
-            if isinstance(item, ast.AST):
-                yield name
-                yield from _meaning(item)
-            elif item is not None or isinstance(node, ast.Constant):
-                yield f"{name} {item!r}"
-    yield ")"
+@functools.cache
+def _version(package: str) -> str | None:
+    """Read once: another version may be installed later, and is not what was imported."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
-def _is_docstring(node: ast.AST) -> bool:
+def packages_of(task: Task, components: Iterable[Component]) -> dict[str, str]:
+    """Versions of all packages that a method's and a task's files import."""
+    used = {name for component in components for name in component.packages}
+    return versions({*used, *imported(task.path).packages})
+
+
+def sources(task: Task, components: Iterable[Component]) -> Sources:
+    """The code of a trial as it was loaded here: each part and a hash of its source."""
+    parts = tuple(components)
     return (
-        isinstance(node, ast.Expr)
-        and isinstance(node.value, ast.Constant)
-        and isinstance(node.value.value, str)
+        ("the source of the suite", suite_hash()),
+        (f"the source of task '{task.name}'", " ".join(task.code)),
+        *((f"the source of {c.kind} '{c.name}'", c.source_hash) for c in parts),
+        *((f"package '{name}'", version) for name, version in packages_of(task, parts).items()),
     )
+
+
+def changed_part(planned: Sources, found: Sources) -> str | None:
+    """The first part of the code that is another than planned, in words; None if all are equal."""
+    now = dict(found)
+    for part, was in planned:
+        if now.get(part) != was:
+            is_version = part.startswith("package ")
+            return f"{part} ({was}, now {now.get(part, 'missing')})" if is_version else part
+    return None
+
+
+def _combined(first: str, others: Iterable[str]) -> str:
+    rest = sorted(others)
+    if not rest:
+        return first[:16]
+    return hashlib.sha256(" ".join((first, *rest)).encode()).hexdigest()[:16]

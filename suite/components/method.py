@@ -6,10 +6,10 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.components import registry
+from suite.components.discovery import looks_like_file as looks_like_file
 from suite.components.registry import Component
 from suite.components.search import Distribution
 from suite.errors import UsageError
@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
     from suite.components.regularizer import Regularizer, TaskInfo
     from suite.components.schedule import LearningRateSchedule
+
+#: what a result holds of a method
+MAX_COMPONENTS = 20
+MAX_NAME = 200
 
 #: component name to its hyperparameters
 Hyperparameters = dict[str, dict[str, Any]]
@@ -79,7 +83,13 @@ def make_method(
     names = [component.name for component in components]
     if len(set(names)) != len(names):
         raise UsageError(f"a method uses each component once: {method_name(wanted)}")
-    return Method(components)
+    method = Method(components)
+    if len(components) > MAX_COMPONENTS or len(method.name) > MAX_NAME:
+        raise UsageError(
+            f"a method has at most {MAX_COMPONENTS} components, and its name at most {MAX_NAME} "
+            f"characters: {method.name}"
+        )
+    return method
 
 
 def parse_method(name: str) -> Method:
@@ -99,11 +109,6 @@ def find_component(kind: str, name: str) -> Component:
         listed = ", ".join(entry.name for entry in found) or "none"
         raise UsageError(f"{name} must register one {kind}; it registers {listed}.")
     return found[0]
-
-
-def looks_like_file(name: str) -> bool:
-    """Whether a name on the command line means a file."""
-    return name.endswith(".py") or Path(name).name != name
 
 
 @dataclass

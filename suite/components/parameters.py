@@ -1,7 +1,7 @@
 """Parameter roles: what a parameter does in the network, told by its module, not by its name.
 
 Optimizers that treat matrices, embeddings and vectors differently (Muon, layer-wise methods) read
-`parameter.role`; everybody else ignores it.
+`parameter.role`; others ignore it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who is there: components and tasks, found by discovery and imported only when they are needed.
+"""The registry: components and tasks, found by discovery and imported only when they are needed.
 
 A component is one file that calls `optimizer(...)`, `regularizer(...)` or `schedule(...)`; a task
 file calls `task(...)`. The first argument is the name, written as a literal string. That lets
@@ -9,19 +9,36 @@ and "did you mean" answer at once; `get()` then imports just the one file that i
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from suite.components.discovery import KINDS as KINDS
-from suite.components.discovery import BrokenFile, declarations, file_of, import_file, line_in
-from suite.components.fingerprints import source_hash
-from suite.components.search import Distribution, SearchSpace
+from suite.components.discovery import (
+    BrokenFile,
+    declarations,
+    declared_at,
+    declaring_file,
+    file_of,
+    import_file,
+    line_in,
+    loading,
+)
+from suite.components.fingerprints import hash_of_code, source_files, source_hash
+from suite.components.imports import imported
+from suite.components.search import (
+    MAX_VALUE,
+    Distribution,
+    SearchSpace,
+    check_text,
+)
 from suite.errors import SuiteError, UsageError, unknown_name
 
 if TYPE_CHECKING:
@@ -33,6 +50,11 @@ _NAME_RULE = (
     "lower-case letters, digits and single underscores, starting with a letter, at most 60 "
     "characters"
 )
+#: what a result holds of a component
+MAX_TEXT = 2_000
+MAX_AUTHORS = 200
+MAX_HYPERPARAMETERS = 200
+MAX_VERSION = 10_000
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,11 @@ class Component:
     version: int
     path: Path
     source_hash: str
+    authors: tuple[str, ...] = ()
+    #: why a gradient evaluation takes more operations than a plain one; empty: it does not
+    extra_work: str = ""
+    #: the distributions that its files import
+    packages: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -59,6 +86,7 @@ class Component:
 @dataclass
 class _Registry:
     found: dict[tuple[str, str], Any] = field(default_factory=dict)
+    #: a hash of each file, and of what it imports, as it was imported
     loaded: dict[Path, str] = field(default_factory=dict)
     extra_files: list[Path] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -70,8 +98,7 @@ _registry = _Registry()
 # -- what a component or task file calls ----------------------------------------------------------
 
 
-def _register_component(
-    kind: ComponentKind,
+def optimizer(
     name: str,
     build: Callable[..., Any],
     *,
@@ -80,36 +107,136 @@ def _register_component(
     search: SearchSpace | None = None,
     summary: str = "",
     version: int = 1,
+    authors: Sequence[str] = (),
+    extra_work: str = "",
 ) -> None:
-    path = Path(sys._getframe(2).f_code.co_filename)
-    text = summary or _first_sentence(build)
-    _check_declaration(f"{path}: {kind} {name!r}", version, search or {}, (paper, url, text))
+    """Register an optimizer: `build(params, **hyperparameters)` returns a torch optimizer.
+
+    `params` is a list of parameters, each with a `.role` ("hidden", "embedding", "head", "conv",
+    "norm", "bias" or "scale"). A `build` with an argument named `info` also gets the `TaskInfo`.
+    `summary` is the docstring's first line if it is not given. `extra_work` is the reason why a
+    gradient evaluation takes more operations than a plain one; its costs are multiplied.
+    """
+    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work)
+    _register("optimizer", name, build, search, about)
+
+
+def regularizer(
+    name: str,
+    build: Callable[..., Any],
+    *,
+    paper: str,
+    url: str,
+    search: SearchSpace | None = None,
+    summary: str = "",
+    version: int = 1,
+    authors: Sequence[str] = (),
+    extra_work: str = "",
+) -> None:
+    """Register a regularizer: `build(**hyperparameters)` returns a `suite.Regularizer`.
+
+    The other arguments are those of `optimizer`.
+    """
+    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work)
+    _register("regularizer", name, build, search, about)
+
+
+def schedule(
+    name: str,
+    factor: Callable[..., float],
+    *,
+    paper: str,
+    url: str,
+    search: SearchSpace | None = None,
+    summary: str = "",
+    version: int = 1,
+    authors: Sequence[str] = (),
+    extra_work: str = "",
+) -> None:
+    """Register a schedule: `factor(progress, **hyperparameters)` multiplies the learning rate.
+
+    `progress` is the share of the budget that is spent, in [0, 1). The other arguments are those of
+    `optimizer`.
+    """
+    about = _About(paper, url, summary or _first_line(factor), version, authors, extra_work)
+    _register("schedule", name, factor, search, about)
+
+
+@dataclass(frozen=True)
+class _About:
+    """What a declaration says of a component, apart from its search space."""
+
+    paper: str
+    url: str
+    summary: str
+    version: int
+    authors: Sequence[str]
+    extra_work: str
+
+
+def _register(
+    kind: ComponentKind,
+    name: str,
+    build: Callable[..., Any],
+    search: SearchSpace | None,
+    about: _About,
+) -> None:
+    name = check_name(name)
+    path = declaring_file(kind, name, build)
+    who = f"{path}: {kind} {name!r}"
+    _check_space(who, search or {})
+    _check_number_and_texts(who, about)
     add(
         Component(
             kind=kind,
-            name=check_name(name),
+            name=name,
             build=build,
             search=dict(search or {}),
-            paper=paper,
-            url=url,
-            summary=text,
-            version=version,
+            paper=_one_line(about.paper),
+            url=_one_line(about.url),
+            summary=_one_line(about.summary),
+            version=about.version,
+            authors=tuple(_one_line(author) for author in about.authors),
+            extra_work=_one_line(about.extra_work),
             path=path,
-            source_hash=source_hash(path),
+            source_hash=source_hash(path) if path.is_file() else hash_of_code(build),
+            packages=imported(path).packages if path.is_file() else (),
         )
     )
 
 
-def _check_declaration(
-    who: str, version: object, search: object, texts: tuple[object, ...]
-) -> None:
+def _check_number_and_texts(who: str, about: _About) -> None:
     """Raise UsageError for what no result file could hold: at once, not after the first study."""
-    if isinstance(version, bool) or not isinstance(version, int) or version < 1:
+    version = about.version
+    if isinstance(version, bool) or not isinstance(version, int):
         raise UsageError(f"{who}: version is a whole number from 1, not {version!r}.")
-    if not all(isinstance(text, str) for text in texts):
-        raise UsageError(f"{who}: paper, url and summary are texts.")
+    if not 1 <= version <= MAX_VERSION:
+        raise UsageError(
+            f"{who}: version is a whole number from 1 to {MAX_VERSION}, not {version}."
+        )
+    texts = {"paper": about.paper, "url": about.url, "summary": about.summary}
+    texts["extra_work"] = about.extra_work
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise UsageError(f"{who}: paper, url, summary and extra_work are texts.")
+    authors = about.authors
+    if isinstance(authors, str) or not all(isinstance(author, str) for author in authors):
+        raise UsageError(f"{who}: authors is a list of names, not {authors!r}.")
+    if len(authors) > MAX_AUTHORS:
+        raise UsageError(f"{who}: at most {MAX_AUTHORS} authors, not {len(authors)}.")
+    try:
+        for text in texts.values():
+            check_text(_one_line(text), MAX_TEXT)
+        for author in authors:
+            check_text(_one_line(author), MAX_VALUE)
+    except ValueError as error:
+        raise UsageError(f"{who}: {error}.") from None
+
+
+def _check_space(who: str, search: object) -> None:
     if not isinstance(search, Mapping):
         raise UsageError(f"{who}: search is a dict of hyperparameter names to distributions.")
+    if len(search) > MAX_HYPERPARAMETERS:
+        raise UsageError(f"{who}: at most {MAX_HYPERPARAMETERS} hyperparameters.")
     for hyperparameter, distribution in search.items():
         if not _is_name(hyperparameter):
             raise UsageError(
@@ -124,31 +251,15 @@ def _check_declaration(
             )
 
 
-def optimizer(name: str, build: Callable[..., Any], **about: Any) -> None:
-    """Register an optimizer: `build(params, **hyperparameters)` returns a torch optimizer.
-
-    `params` is a list of parameters, each with a `.role` ("hidden", "embedding", "head", "conv",
-    "norm", "bias" or "scale"). A `build` with an argument named `info` also gets the `TaskInfo`.
-    Keywords: `paper`, `url`, `search` (a search space), `summary`, `version`.
-    """
-    _register_component("optimizer", name, build, **about)
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
-def regularizer(name: str, build: Callable[..., Any], **about: Any) -> None:
-    """Register a regularizer: `build(**hyperparameters)` returns a `suite.Regularizer`.
-
-    Keywords: `paper`, `url`, `search` (a search space), `summary`, `version`.
-    """
-    _register_component("regularizer", name, build, **about)
-
-
-def schedule(name: str, factor: Callable[..., float], **about: Any) -> None:
-    """Register a schedule: `factor(progress, **hyperparameters)` multiplies the learning rate.
-
-    `progress` is the share of the budget that is spent, in [0, 1).
-    Keywords: `paper`, `url`, `search` (a search space), `summary`, `version`.
-    """
-    _register_component("schedule", name, factor, **about)
+def _first_line(thing: Any) -> str:
+    """The first line of a docstring; of the function that a `functools.partial` calls."""
+    while isinstance(thing, functools.partial):
+        thing = thing.func
+    return ((getattr(thing, "__doc__", None) or "").strip().splitlines() or [""])[0]
 
 
 def add(entry: Any) -> None:
@@ -158,6 +269,36 @@ def add(entry: Any) -> None:
     if known is not None and known.path != entry.path:
         raise _clash(entry.kind, entry.name, known.path, entry.path)
     _registry.found[key] = entry
+
+
+@contextmanager
+def replaced(entry: Any) -> Iterator[None]:
+    """Inside, a component or task takes the place of the one of its name, or is added: for tests.
+
+    Worker processes do not see it.
+    """
+    key = (entry.kind, entry.name)
+    before = _registry.found.get(key)
+    _registry.found[key] = entry
+    try:
+        yield
+    finally:
+        _registry.found.pop(key, None)
+        if before is not None:
+            _registry.found[key] = before
+
+
+@contextmanager
+def separate() -> Iterator[None]:
+    """Inside, the registry is empty, and what is declared there is gone afterwards: for tests."""
+    kept = vars(_registry).copy()
+    vars(_registry).update(vars(_Registry()))
+    declarations.cache_clear()
+    try:
+        yield
+    finally:
+        vars(_registry).update(kept)
+        declarations.cache_clear()
 
 
 def check_name(name: str) -> str:
@@ -175,7 +316,7 @@ def _is_name(name: object) -> bool:
     return plain and name[0].isalpha()
 
 
-# -- what others ask ------------------------------------------------------------------------------
+# -- queries ------------------------------------------------------------------------------
 
 
 def names(kind: str) -> list[str]:
@@ -271,27 +412,49 @@ def _load(place: Path | EntryPoint) -> None:
         if isinstance(place, Path):
             _load_path(place)
         else:
-            importlib.import_module(place.module)
+            with loading(file_of(place)):
+                importlib.import_module(place.module)
     except (Exception, SystemExit) as error:
         _registry.found = before
         if isinstance(error, SuiteError):
             raise
+        whose = ""
+        if isinstance(error, ValueError) and isinstance(place, Path):
+            whose = declared_at(error, place)
         raise SuiteError(
             f"{place}{line_in(error, place)}: importing it failed with "
-            f"{type(error).__name__}: {error}"
+            f"{type(error).__name__}: {whose}{error}{_advice(error)}"
         ) from error
 
 
+def _advice(error: BaseException) -> str:
+    """What to do about a module that is not found."""
+    relative = isinstance(error, ImportError) and "no known parent package" in str(error)
+    if not relative and not isinstance(error, ModuleNotFoundError):
+        return ""
+    return (
+        ". Put a helper's code into the same file, install it as a package, or add its folder to "
+        "PYTHONPATH and import it by its name"
+    )
+
+
 def _load_path(path: Path) -> None:
-    """Import a file, unless it has been imported as it is now."""
-    text_hash = hashlib.sha256(path.read_bytes()).hexdigest()
-    if _registry.loaded.get(path) == text_hash:
+    """Import a file, unless it and what it imports have been imported as they are now."""
+    text = hashlib.sha256(path.read_bytes()).hexdigest() + source_hash(path)
+    known = _registry.loaded.get(path)
+    if known == text:
         return
     for key in [key for key, entry in _registry.found.items() if entry.path == path]:
         del _registry.found[key]
+    if known is not None:
+        _forget_helpers(path)
     import_file(path)
-    _registry.loaded[path] = text_hash
+    _registry.loaded[path] = text
 
 
-def _first_sentence(thing: Any) -> str:
-    return ((getattr(thing, "__doc__", None) or "").strip().splitlines() or [""])[0]
+def _forget_helpers(path: Path) -> None:
+    """Remove the modules that a file imports: one of them was edited, and is imported again."""
+    helpers = {str(helper) for helper in source_files(path)[1:]}
+    for name, module in list(sys.modules.items()):
+        if getattr(module, "__file__", None) in helpers:
+            del sys.modules[name]

@@ -7,11 +7,17 @@ of the command line.
 
 from __future__ import annotations
 
+import difflib
+import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+
+from suite.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -27,8 +33,20 @@ class TaskInfo:
     generator: torch.Generator
 
 
+#: hooks whose caller needs an answer, and what it is
+_ANSWERS = {
+    "criterion": "the loss",
+    "penalty": "the term, 0 for none",
+    "evaluate": "the loss",
+    "averaged": "the model to evaluate with",
+}
+
+
 class Regularizer:
     """Base class: every hook does nothing."""
+
+    #: the hooks that a subclass implements; the loop calls only those
+    hooks: ClassVar[frozenset[str]] = frozenset()
 
     #: share of the budget that is spent, in [0, 1]; kept up to date by the training loop
     progress: float = 0.0
@@ -74,5 +92,48 @@ class Regularizer:
         """A stream whose boundaries are known went on to its next task."""
 
     def overrides(self, hook: str) -> bool:
-        """Whether this regularizer implements a hook; the loop calls only those."""
-        return getattr(type(self), hook) is not getattr(Regularizer, hook)
+        """Whether this regularizer implements a hook."""
+        return hook in self.hooks
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, function in list(vars(cls).items()):
+            if not inspect.isfunction(function):
+                continue
+            if name in _ANSWERS:
+                setattr(cls, name, _answering(cls.__name__, name, function))
+            elif not name.startswith("_") and name not in HOOKS:
+                _refuse_misspelt_hook(cls.__name__, name)
+        cls.hooks = frozenset(
+            hook for hook in HOOKS if getattr(cls, hook) is not getattr(Regularizer, hook)
+        )
+
+
+HOOKS = frozenset(
+    name
+    for name, value in vars(Regularizer).items()
+    if inspect.isfunction(value) and not name.startswith("_") and name != "overrides"
+)
+
+
+def _refuse_misspelt_hook(regularizer: str, name: str) -> None:
+    """Raise UsageError for a method that would never be called, and changes nothing silently."""
+    near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.8)
+    if near:
+        raise UsageError(
+            f"{regularizer}.{name} is no hook of a regularizer. Did you mean {near[0]!r}? If it is "
+            f"a method of your own, call it _{name}."
+        )
+
+
+def _answering(regularizer: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A hook that says so if it returns nothing."""
+
+    @functools.wraps(function)
+    def checked(*arguments: Any, **keywords: Any) -> Any:
+        answer = function(*arguments, **keywords)
+        if answer is None:
+            raise TypeError(f"{regularizer}.{hook} returned nothing: return {_ANSWERS[hook]}")
+        return answer
+
+    return checked

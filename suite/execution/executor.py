@@ -88,7 +88,7 @@ def lost(
 ) -> Outcome:
     """The record of a trial that left none: it cost what it had reported, and the time it took."""
     trial, task = job.trial, job.task
-    examples = round(progress * task.budget * trial.budget_fraction, 3)
+    examples = round(progress * task.budget_under(trial.budget_fraction), 3)
     worst = _worst(job)
     empty = Curve(gradient_evaluations=[], seconds=[], train_loss=[], validation={}, test={})
     run = Run(
@@ -133,4 +133,4 @@ def without_audit(job: Job, outcome: Outcome, reason: str) -> Outcome:
 
 def _worst(job: Job) -> float:
     task = job.task
-    return task.score.worst_score(task.gradient_evaluations * job.trial.budget_fraction)
+    return task.score.worst_score(task.budget_under(job.trial.budget_fraction) / task.batch_size)

@@ -6,8 +6,8 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import torch
@@ -16,21 +16,19 @@ import suite
 from suite.home import ROOT
 from suite.results.model import EnvironmentRecord
 
-_PACKAGES = ("torch", "torchvision", "optuna", "pytorch_optimizer", "numpy", "scikit-learn")
-
 
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def record(device: str) -> EnvironmentRecord:
+def record(device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
     """The environment of a study that begins now; `finished` is the beginning, too, until then."""
     commit, dirty = _commit()
     time = now()
     return EnvironmentRecord(
         suite_version=suite.__version__,
-        packages=versions(),
+        packages=dict(packages),
         commit=commit,
         dirty=dirty,
         python=platform.python_version(),
@@ -41,17 +39,6 @@ def record(device: str) -> EnvironmentRecord:
         started=time,
         finished=time,
     )
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that results depend on."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 @functools.cache

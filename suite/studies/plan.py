@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
+from optuna.distributions import BaseDistribution
 
 from suite.components import registry
-from suite.components.fingerprints import suite_hash
-from suite.components.method import Method, looks_like_file
-from suite.errors import InvalidResult, UsageError
-from suite.home import home
+from suite.components.discovery import looks_like_file
+from suite.components.fingerprints import Sources, packages_of, sources
+from suite.components.method import Method
+from suite.components.registry import Component
+from suite.errors import UsageError
+from suite.home import writing
 from suite.problems.score import Direction
 from suite.problems.task import Task
-from suite.results import environment
-from suite.results import files as results
-from suite.results.model import (
-    ComponentRecord,
-    DistributionRecord,
-    MethodRecord,
-    ProtocolRecord,
-    Result,
-    TaskRecord,
-)
-from suite.studies.protocol import Protocol
+from suite.results.model import MethodRecord, ProtocolRecord, Result, TaskRecord
+from suite.studies import identity, records
+from suite.studies.protocol import StudyRules
 from suite.studies.storage import set_aside
-from suite.studies.tuning import sampler_record
 from suite.training.seeds import derive
-from suite.training.trial import Trial, sources
+from suite.training.trial import Trial
 
 
 @dataclass(frozen=True)
@@ -40,7 +33,7 @@ class Plan:
 
     task: Task
     method: Method
-    rules: Protocol
+    rules: StudyRules
     seed: int
     device: str
     threads: int
@@ -70,141 +63,93 @@ class Plan:
         """Where better scores lie, in Optuna's words."""
         return "maximize" if self.task.score.higher_is_better else "minimize"
 
+    @property
+    def space(self) -> dict[str, BaseDistribution]:
+        """The method's search space, for Optuna."""
+        space = self.method.distributions()
+        return {name: distribution.to_optuna() for name, distribution in space.items()}
+
     def task_record(self) -> TaskRecord:
         """The task as it goes into the result."""
-        task, score = self.task, self.task.score
-        return TaskRecord(
-            name=task.name,
-            version=task.version,
-            fingerprint=task.fingerprint,
-            track=task.track,
-            batch_size=task.batch_size,
-            budget=float(self.budget),
-            score=score.kind,
-            metric=score.metric,
-            higher_is_better=score.higher_is_better,
-            target=task.target,
-            hold=score.hold,
-            worst=score.worst_score(self.budget / task.batch_size),
-        )
+        return records.task_record(self.task, self.rules)
 
     def method_record(self) -> MethodRecord:
         """The method as it goes into the result."""
-        components = [
-            ComponentRecord(
-                kind=component.kind,
-                name=component.name,
-                version=component.version,
-                source_hash=component.source_hash,
-                paper=component.paper,
-                url=component.url,
-                search_space={
-                    name: DistributionRecord.model_validate(distribution.to_json())
-                    for name, distribution in component.search.items()
-                },
-            )
-            for component in self.method.components
-        ]
-        return MethodRecord(name=self.method.name, components=components)
+        return records.method_record(self.method)
 
     def protocol_record(self) -> ProtocolRecord:
         """The protocol as it goes into the result."""
-        rules = self.rules
-        return ProtocolRecord(
-            name=rules.name,
-            version=rules.version,
-            trials=rules.trials,
-            seeds=rules.seeds,
-            generation=rules.generation,
-            budget_fraction=rules.budget_fraction,
-            ranked=rules.ranked,
-            sampler=sampler_record(),
-        )
+        return records.protocol_record(self.rules)
 
-    @property
+    @cached_property
+    def sources(self) -> Sources:
+        """All code that a trial runs, and the versions of the packages."""
+        return sources(self.task, self.method.components)
+
+    @cached_property
+    def packages(self) -> dict[str, str]:
+        """Versions of the packages that the study depends on."""
+        return packages_of(self.task, self.method.components)
+
+    @cached_property
     def identity(self) -> str:
         """A hash of all that makes another study of this one; file names carry its start."""
-        return self._identity_with([*self._run_settings, *self._own_time_limit])
-
-    def _identity_with(self, settings: list[Any]) -> str:
-        return _identity(self.task_record(), self.method_record(), self.protocol_record(), settings)
-
-    @property
-    def _run_settings(self) -> list[Any]:
-        return [self.seed, self.device, self.threads]
-
-    @property
-    def _own_time_limit(self) -> list[float]:
-        """The time limit, unless it is the task's. A result does not hold it: its name tells."""
-        return [] if self.time_limit in (None, self.task.time_limit) else [float(self.time_limit)]
+        return identity.identity(self)
 
     @property
     def journal(self) -> Path:
-        """The study's storage: only the same code of suite, task and packages goes on with it."""
-        code = [self.identity, self.task.fingerprint, suite_hash(), environment.versions()]
-        key = hashlib.sha256(json.dumps(code).encode()).hexdigest()[:12]
-        name = f"{self.method.name}.{self.rules.name}.{key}.journal"
-        return home() / "studies" / self.task.name / name
+        """The study's storage."""
+        return identity.journal(self)
 
     def result_path(self) -> tuple[Path, Result | None]:
         """Where the result goes, and the result that is there already.
 
-        A result of another task version, method source, seed or thread count keeps its file; this
-        one then gets a name of its own. A time limit that is not the task's always has a name of
-        its own. Raises InvalidResult if a file there cannot be read.
+        Raises InvalidResult if a file there cannot be read, UsageError if something else is there.
         """
-        folder = self.results / self.task.name
-        content = self._identity_with(self._run_settings)
-        variants = [self.identity[:8]] if self._own_time_limit else ["", self.identity[:8]]
-        for variant in variants:
-            path = folder / results.file_name(self.method.name, self.rules.name, variant)
-            if not path.exists():
-                return path, None
-            try:
-                there = results.read(path)
-            except InvalidResult as error:
-                raise InvalidResult(f"{error}\nMend, move or delete that file first.") from None
-            settings = [there.seed, there.device, there.threads]
-            if content == _identity(there.task, there.method, there.protocol, settings):
-                return path, there
-        raise UsageError(f"{path} holds the result of another study. Move it away first.")
+        return identity.result_path(self)
+
+    def why_own_name(self) -> str | None:
+        """Why the result does not go to the plain name, in words; None if it does."""
+        return identity.why_own_name(self)
 
     def finished(self) -> Result | None:
         """The result that is there, unless a run with --force has begun to replace it."""
         there = self.result_path()[1]
-        return None if self._begun_anew() else there
+        return None if self._is_restarted() else there
 
-    def begin_anew(self) -> None:
+    def restart(self) -> None:
         """Set aside what was run so far; the study is unfinished until its result is written.
 
         That is remembered on disk, so that a later run can go on with it. Raises UsageError while
         another process works on the study.
         """
         set_aside(self.journal)
-        self._anew.write_text(str(self.results.resolve()), encoding="utf-8")
+        with writing(self._restarted.parent):
+            self._restarted.write_text(str(self.results.resolve()), encoding="utf-8")
 
     def end(self) -> None:
         """Remember that the result is written."""
-        if self._begun_anew():
-            self._anew.unlink(missing_ok=True)
+        if self._is_restarted():
+            self._restarted.unlink(missing_ok=True)
 
     @property
-    def _anew(self) -> Path:
+    def _restarted(self) -> Path:
         """Lies beside the journal and names the results folder whose file is to be replaced."""
-        return self.journal.with_suffix(".anew")
+        return self.journal.with_suffix(".restarted")
 
-    def _begun_anew(self) -> bool:
+    def _is_restarted(self) -> bool:
         try:
-            return self._anew.read_text(encoding="utf-8") == str(self.results.resolve())
+            return self._restarted.read_text(encoding="utf-8") == str(self.results.resolve())
         except FileNotFoundError:
             return False
 
     def trial(self, purpose: str, number: int, hyperparameters: dict[str, Any]) -> Trial:
         """One trial of the study. All tuning trials share one seed; evaluations have fresh ones."""
         seed = derive(self.seed, purpose, 0 if purpose == "tuning" else number)
-        # Only the trial's own files: what another method's file does when it is imported would
-        # otherwise change these numbers.
+        # Only the trial's own files: another method's file may change numbers when it is imported.
         own = {self.task.path, *(component.path for component in self.method.components)}
+        # Tuning trials are audited with the defaults: one audit serves all of them.
+        audited = self.method.defaults if purpose == "tuning" else hyperparameters
         return Trial(
             task=self.task.name,
             components=tuple((c.kind, c.name) for c in self.method.components),
@@ -217,23 +162,9 @@ class Plan:
             threads=self.threads,
             data_folder=str(self.data),
             files=tuple(str(path) for path in registry.extra_files() if path in own),
-            sources=sources(self.task, self.method.components),
+            sources=self.sources,
+            audited=audited,
         )
-
-
-def _identity(
-    task: TaskRecord, method: MethodRecord, protocol: ProtocolRecord, settings: list[Any]
-) -> str:
-    components = method.model_dump(
-        mode="json", exclude={"components": {"__all__": {"paper", "url"}}}
-    )
-    said = [
-        [task.name, task.version, task.batch_size, task.budget, task.target],
-        components,
-        [protocol.name, protocol.version],
-        settings,
-    ]
-    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
 
 
 def find_task(name: str) -> Task:
@@ -250,7 +181,7 @@ def find_task(name: str) -> Task:
 def make_plan(
     method: Method,
     task: Task,
-    rules: Protocol,
+    rules: StudyRules,
     *,
     seed: int,
     device: str,
@@ -260,6 +191,14 @@ def make_plan(
     time_limit: float | None = None,
 ) -> Plan:
     """A plan with its device decided: "auto" is a GPU for full tasks, the CPU for the rest."""
+    parts: list[Task | Component] = [task, *method.components]
+    for part in parts:
+        if not part.path.is_file():
+            raise UsageError(
+                f"{part.kind} '{part.name}' was declared in a notebook or an interactive session, "
+                "and trials run in processes of their own. Write it to a file, and give the file's "
+                "path instead of the name."
+            )
     if device == "auto":
         gpu = task.track == "full" and torch.cuda.is_available()
         device = "cuda" if gpu else "cpu"

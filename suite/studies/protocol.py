@@ -8,7 +8,7 @@ from suite.errors import unknown_name
 
 
 @dataclass(frozen=True)
-class Protocol:
+class StudyRules:
     """The rules of one study.
 
     `trials` counts configurations per method, however many hyperparameters it has: few
@@ -30,7 +30,7 @@ class Protocol:
 PROTOCOLS = {
     protocol.name: protocol
     for protocol in (
-        Protocol(
+        StudyRules(
             name="smoke",
             version=1,
             trials=1,
@@ -40,7 +40,7 @@ PROTOCOLS = {
             ranked=False,
             summary="does it run: the defaults, one seed, a twentieth of the budget; never ranked",
         ),
-        Protocol(
+        StudyRules(
             name="quick",
             version=1,
             trials=6,
@@ -48,7 +48,7 @@ PROTOCOLS = {
             generation=6,
             summary="6 trials, 3 seeds: about a minute for a mini task on two cores",
         ),
-        Protocol(
+        StudyRules(
             name="standard",
             version=1,
             trials=20,
@@ -60,7 +60,7 @@ PROTOCOLS = {
 }
 
 
-def get_protocol(name: str) -> Protocol:
+def get_protocol(name: str) -> StudyRules:
     """The protocol of that name; raises UsageError with near names otherwise."""
     if name not in PROTOCOLS:
         raise unknown_name("protocol", name, PROTOCOLS)

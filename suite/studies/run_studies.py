@@ -54,12 +54,12 @@ def run_studies(
 
     A later study starts when the earlier ones have no trial left that could run, so that no core
     rests at the end of a generation. Results that are there already are returned as they are,
-    unless `force`: then all studies begin anew, and a later run without it goes on with them.
+    unless `force`: then all studies restart, and a later run without it goes on with them.
     """
     make_home()
     if force:
         for plan in plans:
-            plan.begin_anew()
+            plan.restart()
     finished: dict[int, Result] = {}
     waiting = deque(enumerate(plans))
     #: by identity: two studies of one method and task may differ in seed or protocol
@@ -114,7 +114,7 @@ def _naming_full_disk(plan: Plan) -> Iterator[None]:
 
 
 def _storage(plan: Plan) -> StudyStorage:
-    return StudyStorage(plan.journal, plan.direction)
+    return StudyStorage(plan.journal, plan.direction, plan.space)
 
 
 def _close_if_done(
@@ -149,7 +149,7 @@ def run(
     """Tune and evaluate one method on one task; returns the result, which is also a file.
 
     Names may be paths to files that are not in the repo. A study that was interrupted goes on; one
-    that is done is read and returned, unless `force`, which begins anew: interrupted, that goes on
+    that is done is read and returned, unless `force`, which restarts it: interrupted, that goes on
     without `force`. `jobs` defaults to the cores, `device` to
     "cuda" for full tasks where there is one. Raises `suite.SuiteError` with what to do.
 

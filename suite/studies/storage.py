@@ -1,54 +1,51 @@
-"""Study storage: every finished trial, in an Optuna journal file, safe against any kill.
+"""Study storage: what was planned and what has finished, in a journal of our own.
 
-One journal holds two Optuna studies: `tuning` and `evaluation`. A trial is written when it is
-planned (state RUNNING, in trial order) and again when it has finished, with the whole `Run` among
-its attributes. Only one process at a time may work on a study. `optuna-dashboard` opens the file.
+Each trial has a line when it is planned and another one when it has finished, with the whole `Run`.
+Lines do not depend on one another: each says which trial it is of. A copy that `optuna-dashboard`
+opens lies beside the journal. Only one process at a time may work on a study.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import filelock
-import optuna
 from optuna.distributions import BaseDistribution
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import TrialState, create_trial
 
 from suite.errors import UsageError
+from suite.home import make_folder, writing
 from suite.problems.score import Direction
 from suite.results import environment
 from suite.results.model import DataRecord, Run
+from suite.studies.dashboard import PURPOSES, DashboardCopy
+from suite.studies.journal import Entry, Journal
 from suite.training.trial import Outcome
 
-_OUTCOME = "outcome"
+Flat = dict[str, Any]
 
 
 class StudyStorage:
     """The trials of one study on disk. Use as a context manager: it owns the file meanwhile."""
 
-    def __init__(self, path: Path, direction: Direction) -> None:
+    def __init__(
+        self, path: Path, direction: Direction, space: Mapping[str, BaseDistribution]
+    ) -> None:
         self.path = path
         self._direction = direction
-        self._studies: dict[str, optuna.Study] = {}
+        self._space = space
+        self._planned: dict[str, dict[int, Flat]] = {purpose: {} for purpose in PURPOSES}
+        self._ended: dict[str, dict[int, Entry]] = {purpose: {} for purpose in PURPOSES}
+        self._kept: dict[str, Any] = {}
 
     def __enter__(self) -> StudyStorage:
         self._owner = _own(self.path)
         try:
-            self._mend()
-            optuna.logging.set_verbosity(optuna.logging.WARNING)
-            storage = JournalStorage(JournalFileBackend(str(self.path)))
-            for name in ("tuning", "evaluation"):
-                self._studies[name] = optuna.create_study(
-                    study_name=name,
-                    storage=storage,
-                    direction=self._direction,
-                    load_if_exists=True,
-                )
+            self._journal = Journal(self.path)
+            for entry in self._journal.entries:
+                self._take(entry)
+            self._copy = self._make_copy()
         except BaseException:
             self._owner.release()
             raise
@@ -57,75 +54,114 @@ class StudyStorage:
     def __exit__(self, *error: object) -> None:
         self._owner.release()
 
-    def planned(self, purpose: str) -> list[dict[str, Any]]:
-        """The flat hyperparameters of every trial planned so far, in trial order."""
-        return [trial.params for trial in self._studies[purpose].get_trials(deepcopy=False)]
-
-    def plan(
-        self, purpose: str, flat: dict[str, Any], space: Mapping[str, BaseDistribution]
-    ) -> None:
-        """Add the next trial, unfinished: one atomic line of the journal."""
-        self._studies[purpose].add_trial(
-            create_trial(state=TrialState.RUNNING, params=flat, distributions=dict(space))
+    @property
+    def damage(self) -> str | None:
+        """What was found damaged when the study was opened, in words."""
+        lines = self._journal.damaged
+        if not lines:
+            return None
+        return (
+            f"{self.path} was damaged: {lines} {'line' if lines == 1 else 'lines'} set aside in "
+            f"{self._journal.damage_file.name}; trials that are whole are kept, the others run "
+            "again"
         )
+
+    def planned(self, purpose: str) -> dict[int, Flat]:
+        """The flat hyperparameters of every trial planned so far, by its number."""
+        return dict(self._planned[purpose])
+
+    def plan(self, purpose: str, number: int, flat: Flat) -> None:
+        """Write down a trial that is to run; one of its number with other values is forgotten."""
+        entry = {"planned": [purpose, number], "hyperparameters": flat}
+        self._journal.append(entry)
+        self._take(entry)
+        if self._copy is not None:
+            self._show(entry)
 
     def finished(self, purpose: str) -> dict[int, Outcome]:
         """The outcome of every finished trial by its number."""
-        outcomes = {}
-        for trial in self._studies[purpose].get_trials(deepcopy=False):
-            if _OUTCOME in trial.user_attrs:
-                content = json.loads(trial.user_attrs[_OUTCOME])
-                data = content["data"]
-                outcomes[trial.number] = Outcome(
-                    Run.model_validate(content["run"]),
-                    None if data is None else DataRecord.model_validate(data),
-                )
-        return outcomes
+        return {number: _outcome(entry) for number, entry in sorted(self._ended[purpose].items())}
 
     def finish(self, purpose: str, outcome: Outcome, score: float) -> None:
-        """Keep a finished trial, whatever its status; `score` is what Optuna is told."""
+        """Keep a finished trial, whatever its status; `score` is what the dashboard shows."""
         run, data = outcome.run, outcome.data
-        content = {
+        entry = {
+            "finished": [purpose, run.number],
+            "hyperparameters": self._planned[purpose][run.number],
             "run": run.model_dump(mode="json"),
             "data": None if data is None else data.model_dump(mode="json"),
+            "score": score,
             "ended": environment.now(),
         }
-        study = self._studies[purpose]
-        trial = study.get_trials(deepcopy=False)[run.number]
-        # The outcome first: a trial that has it is finished, even if a kill comes in between.
-        study._storage.set_trial_user_attr(trial._trial_id, _OUTCOME, json.dumps(content))
-        study.tell(run.number, score, skip_if_finished=True)
+        self._journal.append(entry)
+        self._take(entry)
+        if self._copy is not None:
+            self._show(entry)
 
     def last_end(self) -> str:
         """When the last of the finished trials ended: UTC, ISO 8601."""
-        ends: list[str] = [
-            json.loads(trial.user_attrs[_OUTCOME])["ended"]
-            for study in self._studies.values()
-            for trial in study.get_trials(deepcopy=False)
-            if _OUTCOME in trial.user_attrs
-        ]
-        return max(ends)
+        return max(
+            str(entry["ended"]) for ended in self._ended.values() for entry in ended.values()
+        )
 
     def keep(self, name: str, value: Any) -> Any:
         """What was kept under this name when the study began; `value`, if nothing was."""
-        study = self._studies["tuning"]
-        if name not in study.user_attrs:
-            study.set_user_attr(name, value)
-        return study.user_attrs[name]
+        if name not in self._kept:
+            entry = {"kept": name, "value": value}
+            self._journal.append(entry)
+            self._take(entry)
+        return self._kept[name]
 
-    def _mend(self) -> None:
-        """Undo what a kill can leave: half a line at the end, and Optuna's lock on the file."""
-        Path(f"{self.path}.lock").unlink(missing_ok=True)
-        if self.path.exists():
-            content = self.path.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole != len(content):
-                with self.path.open("r+b") as file:
-                    file.truncate(whole)
+    def _take(self, entry: Entry) -> None:
+        """Take an entry of the journal in; later ones replace earlier ones of the same trial."""
+        if "kept" in entry:
+            self._kept.setdefault(entry["kept"], entry["value"])
+            return
+        purpose, number = entry.get("planned") or entry["finished"]
+        flat = entry["hyperparameters"]
+        if self._planned[purpose].get(number) != flat:
+            self._ended[purpose].pop(number, None)
+        self._planned[purpose][number] = flat
+        if "finished" in entry:
+            self._ended[purpose][number] = entry
+
+    def _make_copy(self) -> DashboardCopy | None:
+        copy_path = self.path.with_suffix(".optuna")
+        try:
+            self._copy = DashboardCopy(copy_path, self._direction, self._space)
+        except Exception:  # the trials do not depend on it
+            return None
+        for purpose in PURPOSES:
+            for number, flat in sorted(self._planned[purpose].items()):
+                self._show({"planned": [purpose, number], "hyperparameters": flat})
+            for entry in self._ended[purpose].values():
+                self._show(entry)
+        return self._copy
+
+    def _show(self, entry: Entry) -> None:
+        copy = self._copy
+        if copy is None:
+            return
+        try:
+            purpose, number = entry.get("planned") or entry["finished"]
+            if "planned" in entry:
+                copy.plan(purpose, number, entry["hyperparameters"])
+            else:
+                copy.finish(purpose, number, entry["score"])
+        except Exception:  # the trials do not depend on it; the next run writes it again
+            self._copy = None
+
+
+def _outcome(entry: Entry) -> Outcome:
+    data = entry["data"]
+    return Outcome(
+        Run.model_validate(entry["run"]),
+        None if data is None else DataRecord.model_validate(data),
+    )
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a study's journal so that the study starts anew; nothing is deleted.
+    """Rename a study's journal so that the study restarts; nothing is deleted.
 
     Raises UsageError while another process works on the study: its trials would be lost.
     """
@@ -144,10 +180,11 @@ def set_aside(path: Path) -> Path | None:
 
 def _own(path: Path) -> filelock.BaseFileLock:
     """Take the lock on the study of a journal; raises UsageError while another process has it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     owner = filelock.FileLock(f"{path}.owner", blocking=False)
     try:
-        owner.acquire()
+        with writing(path.parent):
+            owner.acquire()
     except filelock.Timeout:
         raise UsageError(
             f"another process is working on this study ({path}). Wait for it, or stop it."

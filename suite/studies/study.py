@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
-
-from optuna.distributions import BaseDistribution
+from typing import Any
 
 from suite.errors import SuiteError
 from suite.execution.executor import Job
+from suite.home import writing
 from suite.results import environment
 from suite.results import files as results
 from suite.results.model import DataRecord, EnvironmentRecord, Result, Run
@@ -19,6 +22,9 @@ from suite.studies.tuning import best, propose
 from suite.training.trial import Outcome
 
 PURPOSES = ("tuning", "evaluation")
+
+#: what writing a result may take; an unfinished file that is older was left by a kill
+WRITING_SECONDS = 60.0
 
 
 class Study:
@@ -35,13 +41,15 @@ class Study:
         results.make_folder(path.parent)
         self._storage = storage
         # As it began: what is concluded later, perhaps elsewhere, was not all made there.
-        began = environment.record(plan.device).model_dump(mode="json")
+        began = environment.record(plan.device, plan.packages).model_dump(mode="json")
         self._environment = EnvironmentRecord.model_validate(storage.keep("environment", began))
         self._finished = {purpose: storage.finished(purpose) for purpose in PURPOSES}
         self._batches = self._plan_batches()
         self._ready: deque[Job] = deque()
         self._open = 0
         self.resumed = self.done
+        #: what was damaged and had to be set aside, in words
+        self.damage = storage.damage
         self._advance()
 
     @property
@@ -97,8 +105,10 @@ class Study:
         """
         for last_try in (False, False, True):  # either of two names may be taken just now
             self.path, there = self.plan.result_path()
+            _remove_leftovers(self.path.parent)
             try:
-                results.write(result, self.path, replace=there is not None)
+                with writing(self.path.parent):
+                    results.write(result, self.path, replace=there is not None)
                 break
             except FileExistsError:
                 if last_try:
@@ -107,42 +117,37 @@ class Study:
 
     def _plan_batches(self) -> Iterator[list[Job]]:
         """The study in batches: generations of tuning trials, then the evaluation."""
-        rules = self.plan.rules
+        plan, rules, method = self.plan, self.plan.rules, self.plan.method
+        space = method.distributions()
         for first in range(0, rules.trials, rules.generation):
-            self._plan_generation(first)
-            yield self._unfinished("tuning")
-        chosen = self._tuned()[self._choose()].hyperparameters
-        for _ in range(len(self._storage.planned("evaluation")), rules.seeds):
-            self._storage.plan("evaluation", self.plan.method.flat(chosen), self._distributions())
-        yield self._unfinished("evaluation")
+            history = [
+                (method.flat(run.hyperparameters), run.validation_score)
+                for run in self._tuned()[:first]
+            ]
+            proposed = propose(space, rules, plan.seed, plan.direction, history)
+            yield self._plan_trials("tuning", first, proposed)
+        chosen = method.flat(self._tuned()[self._choose()].hyperparameters)
+        yield self._plan_trials("evaluation", 0, [chosen] * rules.seeds)
 
-    def _plan_generation(self, first: int) -> None:
-        """Write down the trials of the generation that begins at `first`, unless they are."""
-        planned = len(self._storage.planned("tuning"))
-        rules, method = self.plan.rules, self.plan.method
-        if planned >= min(first + rules.generation, rules.trials):
-            return
-        history = [
-            (method.flat(run.hyperparameters), run.validation_score)
-            for run in self._tuned()[:first]
-        ]
-        seed, space = self.plan.seed, method.distributions()
-        proposed = propose(space, rules, seed, self.plan.direction, history)
-        for flat in proposed[planned - first :]:
-            self._storage.plan("tuning", flat, self._distributions())
+    def _plan_trials(self, purpose: str, first: int, wanted: Sequence[dict[str, Any]]) -> list[Job]:
+        """Write down the trials from number `first` on; returns those that have not finished.
 
-    def _unfinished(self, purpose: str) -> list[Job]:
+        What was planned earlier is used again if it is what is wanted now. It is not if an outcome
+        that it followed from was lost with a damaged line, and came out differently.
+        """
+        planned = self._storage.planned(purpose)
         limit = self.plan.time_limit or self.plan.task.time_limit
         jobs = []
-        for number, flat in enumerate(self._storage.planned(purpose)):
+        for number, flat in enumerate(wanted, first):
+            if number in planned and _equal(planned[number], flat):
+                flat = planned[number]
+            else:
+                self._storage.plan(purpose, number, flat)
+                self._finished[purpose].pop(number, None)
             if number not in self._finished[purpose]:
                 trial = self.plan.trial(purpose, number, self.plan.method.nested(flat))
                 jobs.append(Job(self.plan.identity, trial, self.plan.task, limit))
         return jobs
-
-    def _distributions(self) -> dict[str, BaseDistribution]:
-        space = self.plan.method.distributions()
-        return {name: distribution.to_optuna() for name, distribution in space.items()}
 
     def _tuned(self) -> list[Run]:
         """Finished tuning runs, in trial order."""
@@ -184,3 +189,21 @@ def _one_data(used: list[DataRecord]) -> DataRecord | None:
         sources = ", ".join(sorted({f"{data.source} ({data.fingerprint})" for data in used}))
         raise SuiteError(f"the data changed while the study ran: {sources}. Run it with --force.")
     return used[0] if used else None
+
+
+def _equal(planned: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether two trials are the same but for the last digits, as of another processor."""
+    return planned.keys() == wanted.keys() and all(
+        isinstance(value, float) and math.isclose(value, planned[name], rel_tol=1e-9)
+        if isinstance(planned[name], float)
+        else value == planned[name]
+        for name, value in wanted.items()
+    )
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Delete what a kill in the middle of a write left behind; another write may go on just now."""
+    for part in folder.glob(".*.part"):
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > WRITING_SECONDS:
+                part.unlink()

@@ -1,6 +1,6 @@
 """Tuning: which configurations a study tries, deterministic whatever the parallelism.
 
-Configurations are asked a generation at a time from a sampler that is made anew for it, seeded by
+Configurations are asked a generation at a time from a new sampler, seeded by
 the study's seed and the generation's number, and told all earlier trials in trial order. So they
 depend on earlier scores only, and not on which worker finished first or how often a run was cut.
 """
@@ -17,7 +17,7 @@ from optuna.trial import create_trial
 from suite.components.search import Distribution
 from suite.problems.score import Direction
 from suite.results.model import SamplerRecord
-from suite.studies.protocol import Protocol
+from suite.studies.protocol import StudyRules
 from suite.training.seeds import derive
 
 #: TPE in its multivariate form; running trials of the same generation repel each other
@@ -39,7 +39,7 @@ def sampler_record() -> SamplerRecord:
 
 def propose(
     space: Mapping[str, Distribution],
-    protocol: Protocol,
+    protocol: StudyRules,
     seed: int,
     direction: Direction,
     history: Sequence[tuple[dict[str, Any], float]],

@@ -5,12 +5,11 @@ One method, one set of hyperparameters, one seed. `suite.training` runs it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from suite.components import registry
+from suite.components.fingerprints import Sources, changed_part, sources
 from suite.components.method import Hyperparameters
-from suite.components.registry import Component
 from suite.errors import SuiteError
 from suite.problems.task import Task
 from suite.results.model import DataRecord, Run
@@ -35,7 +34,7 @@ class Trial:
     #: files outside the repo that register components
     files: tuple[str, ...] = ()
     #: what `sources` said of task and components when the study was planned; empty: not checked
-    sources: tuple[tuple[str, str], ...] = ()
+    sources: Sources = ()
     #: the hyperparameters that the method is audited with; None: not audited
     audited: Hyperparameters | None = None
 
@@ -53,20 +52,14 @@ class Outcome:
     data: DataRecord | None
 
 
-def sources(task: Task, components: Iterable[Component]) -> tuple[tuple[str, str], ...]:
-    """The code of a trial as it was loaded here: each part and a hash of its source."""
-    parts = ((f"{c.kind} '{c.name}'", c.source_hash) for c in components)
-    return (f"task '{task.name}'", " ".join(task.code)), *parts
-
-
 def refuse_changed_sources(trial: Trial, task: Task) -> None:
     """The result will name the code that was planned with: no other may make its trials."""
     if not trial.sources:
         return
-    found = dict(sources(task, [registry.get(kind, name) for kind, name in trial.components]))
-    for part, planned in trial.sources:
-        if found[part] != planned:
-            raise SuiteError(
-                f"the source of {part} was changed while the study ran: run the command again. "
-                "That is another study; finished trials of this one are kept with the old source."
-            )
+    components = [registry.get(kind, name) for kind, name in trial.components]
+    changed = changed_part(trial.sources, sources(task, components))
+    if changed is not None:
+        raise SuiteError(
+            f"{changed} was changed while the study ran: run the command again. That is another "
+            "study; finished trials of this one are kept with the old source."
+        )

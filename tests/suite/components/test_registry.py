@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import os
 import subprocess
 import sys
@@ -22,12 +24,10 @@ optimizer("{name}", SGD, paper="{paper}", url="")
 
 
 @pytest.fixture
-def clean(monkeypatch):
+def clean():
     """A registry of its own: what a test registers is gone afterwards."""
-    monkeypatch.setattr(registry, "_registry", registry._Registry())
-    discovery.declarations.cache_clear()
-    yield registry
-    discovery.declarations.cache_clear()
+    with registry.separate():
+        yield registry
 
 
 @pytest.fixture
@@ -132,7 +132,9 @@ def test_a_file_that_fails_half_way_registers_nothing(checkout):
     write(bad, OPTIMIZER.format(name="first", paper="none") + "raise ValueError('half way')\n")
     with pytest.raises(SuiteError, match="half way"):
         registry.get("optimizer", "first")
-    assert ("optimizer", "first") not in registry._registry.found
+    bad.unlink()
+    discovery.declarations.cache_clear()
+    assert registry.names("optimizer") == []
 
 
 def test_two_files_with_one_name_clash(checkout):
@@ -190,9 +192,31 @@ def test_a_users_file_with_a_mistake(clean, tmp_path):
         ('search={"lr": 0.1}', r"'lr' needs a distribution such as search.log_uniform"),
         ('search=["lr"]', "search is a dict"),
         ('search={"lr": search.choice(1, None, default=1)}', "choices are numbers, texts"),
-        ("version=0", "version is a whole number from 1, not 0"),
+        ("version=0", "version is a whole number from 1 to 10000, not 0"),
         ('version="1"', "version is a whole number from 1, not '1'"),
-        ("summary=3", "paper, url and summary are texts"),
+        ("summary=3", "paper, url, summary and extra_work are texts"),
+        ("extra_work=True", "paper, url, summary and extra_work are texts"),
+        ('authors="A. Person"', "authors is a list of names, not 'A. Person'"),
+        ("authors=[1]", "authors is a list of names"),
+        ('authors=["A"] * 201', "at most 200 authors, not 201"),
+        ('authors=["A" * 201]', "200 at most"),
+        ("version=10_001", "from 1 to 10000, not 10001"),
+        ('summary="x" * 2_001', "a text of 2001 characters"),
+        (r'search={"lr": search.choice("\u2028", default="\u2028")}', "holds the control"),
+        ('search={f"a{i}": search.choice(1, default=1) for i in range(201)}', "at most 200 hyper"),
+        ('search={"lr": search.choice(1, 2, default=True)}', "default True is not among"),
+        (r'summary="a\x00b"', "holds the control character"),
+        (r'summary="a\x1bb"', "holds the control character"),
+        (r'summary="a\udcffb"', "holds the control character"),
+        ('search={"lr": search.choice(1.0, float("inf"), default=1.0)}', "inf is not a finite"),
+        ('search={"lr": search.choice(1.0, float("nan"), default=1.0)}', "nan is not a finite"),
+        ('search={"lr": search.choice(*range(1001), default=1)}', "at most 1000 choices"),
+        ('search={"lr": search.choice("a" * 201, default="a" * 201)}', "200 at most"),
+        (r'search={"lr": search.choice("\n", default="\n")}', "holds the control character"),
+        ('search={"lr": search.choice(1, 1.0, default=1)}', "a choice is given twice"),
+        ('search={"lr": search.integer(0, 2**63, default=1)}', "does not fit into 64 bits"),
+        ('search={"lr": search.integer(0, 10**400, default=1)}', "does not fit into 64 bits"),
+        ('search={"lr": search.uniform(0, 1e100, default=1)}', r"too large: .* than 1e\+100"),
     ],
 )
 def test_what_no_result_could_hold_is_refused_when_it_is_declared(
@@ -210,6 +234,155 @@ def test_what_no_result_could_hold_is_refused_when_it_is_declared(
         registry.load_file(path)
     assert str(path) in str(caught.value)
     assert "mine" not in registry.names("optimizer")
+
+
+@pytest.mark.parametrize(
+    "distribution",
+    [
+        "search.log_uniform(0, 1, default=0.1)",
+        "search.uniform(0, 1, default=2)",
+        "search.integer(1, 5, default=7)",
+        "search.integer(1, 5,\n  default=7)",
+        "search.choice(1, default=2)",
+    ],
+)
+def test_a_wrong_distribution_is_named(clean, tmp_path, distribution):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from torch.optim import SGD\nfrom suite import optimizer, search\n"
+        'optimizer("good", SGD, paper="-", url="",\n'
+        '    search={"beta": search.uniform(0, 1, default=0)})\n'
+        'optimizer("mine", SGD, paper="-", url="",\n'
+        '    search={"beta": search.uniform(0, 1, default=0),\n'
+        f'        "lr": {distribution},\n'
+        '        "gamma": search.uniform(0, 1, default=0)})\n'
+    )
+    with pytest.raises(SuiteError, match="ValueError: optimizer 'mine': hyperparameter 'lr': "):
+        registry.load_file(path)
+
+
+def test_what_is_declared_is_kept_as_one_line_and_as_plain_values(clean, tmp_path):
+    path = write(
+        tmp_path / "mine.py",
+        """
+        from functools import partial
+        import numpy as np
+        from torch.optim import SGD
+        from suite import optimizer, search
+
+        def build(params, lr, size):
+            '''Steps down.
+
+            With more to say.
+            '''
+            return SGD(params, lr)
+
+        optimizer(
+            "mine", partial(partial(build, size=1), lr=1), url=" https://example.org ",
+            paper='''A title
+                in two lines''', authors=["A. Person", "B. Person"], extra_work="factors",
+            search={
+                "size": search.choice(*np.array([8, 16]), default=np.int64(8)),
+                "depth": search.integer(np.int64(1), np.int32(5), default=np.int64(2)),
+                "on": search.choice(np.True_, np.False_, default=np.True_),
+            },
+        )
+        """,
+    )
+    (entry,) = registry.load_file(path)
+    assert entry.summary == "Steps down."
+    assert (entry.paper, entry.url) == ("A title in two lines", "https://example.org")
+    assert (entry.authors, entry.extra_work) == (("A. Person", "B. Person"), "factors")
+    assert entry.search["size"].to_json() == {"kind": "choice", "default": 8, "choices": [8, 16]}
+    types = {type(value) for d in entry.search.values() for value in d.to_json().values()}
+    assert types == {str, int, bool, list}
+    assert {type(value) for value in entry.search["size"].choices} == {int}
+    assert {type(value) for value in entry.search["on"].choices} == {bool}
+    assert {"torch", "numpy"} <= set(entry.packages)
+
+
+def test_a_file_with_a_byte_order_mark_works(checkout, tmp_path):
+    ours = write_optimizer(checkout / "baselines/optimizers/one.py", "one")
+    theirs = write_optimizer(tmp_path / "two.py", "two")
+    for path in (ours, theirs):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    discovery.declarations.cache_clear()
+    assert registry.names("optimizer") == ["one"]
+    assert registry.get("optimizer", "one").path == ours
+    assert [entry.name for entry in registry.load_file(theirs)] == ["two"]
+
+
+@pytest.mark.parametrize("statement", ["from my_math import X", "from .my_math import X"])
+def test_a_helper_that_is_not_found_says_what_to_do(clean, tmp_path, statement):
+    write(tmp_path / "my_math.py", "X = 1\n")
+    path = write_optimizer(tmp_path / "mine.py", "mine")
+    path.write_text(f"{statement}\n{path.read_text()}")
+    with pytest.raises(SuiteError, match=r"into the same file, install it .* PYTHONPATH"):
+        registry.load_file(path)
+
+
+def test_an_edited_helper_is_loaded_again(clean, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path / "lab"))
+    (tmp_path / "lab").mkdir()
+    helper = write(tmp_path / "lab" / "edited_helper.py", "PAPER = 'first'\n")
+    path = write_optimizer(tmp_path / "mine.py", "mine")
+    text = path.read_text().replace('"none"', "PAPER")
+    path.write_text(f"from edited_helper import PAPER\n{text}")
+    (first,) = registry.load_file(path)
+    assert registry.load_file(path) == [first]
+    write(helper, "PAPER = 'the second'\n")
+    (second,) = registry.load_file(path)
+    assert (first.paper, second.paper) == ("first", "the second")
+    assert first.source_hash != second.source_hash
+
+
+def test_each_declaration_belongs_to_the_file_that_makes_it(checkout, tmp_path, monkeypatch):
+    """A file may import another one that declares something itself."""
+    one = write_optimizer(checkout / "baselines/optimizers/one.py", "one")
+    two = write_optimizer(checkout / "baselines/optimizers/two.py", "two")
+    two.write_text(f"from .one import SGD\n{two.read_text()}")
+    assert registry.get("optimizer", "two").path == two
+    assert registry.get("optimizer", "one").path == one
+    monkeypatch.syspath_prepend(str(tmp_path))
+    helper = write_optimizer(tmp_path / "declaring_helper.py", "helper")
+    mine = write_optimizer(tmp_path / "mine.py", "mine")
+    mine.write_text(f"import declaring_helper\n{mine.read_text()}")
+    assert [entry.name for entry in registry.load_file(mine)] == ["mine"]
+    assert registry.get("optimizer", "helper").path == helper
+
+
+def test_a_declaration_outside_of_a_loaded_file(clean):
+    def build(params, lr):
+        return lr
+
+    about = {"paper": "-", "url": ""}
+    registry.optimizer("here", build, **about)
+    assert registry.get("optimizer", "here").path == Path(__file__)
+    namespace = {"__name__": "a_notebook"}
+    exec("def build(params, lr): return lr", namespace)
+    registry.optimizer("cell", namespace["build"], **about)
+    registry.optimizer("built", dict, **about)
+    for name in ("cell", "built"):
+        entry = registry.get("optimizer", name)
+        assert str(entry.path) == "<interactive>"
+        assert len(entry.source_hash) == 16
+
+
+def test_the_keywords_are_the_public_interface():
+    expected = ["paper", "url", "search", "summary", "version", "authors", "extra_work"]
+    for declare in (registry.optimizer, registry.regularizer, registry.schedule):
+        assert list(inspect.signature(declare).parameters)[2:] == expected
+
+
+def test_an_entry_is_replaced_and_comes_back(clean, tmp_path):
+    (entry,) = registry.load_file(write_optimizer(tmp_path / "mine.py", "mine"))
+    other = dataclasses.replace(entry, version=2)
+    new = dataclasses.replace(entry, name="new")
+    with registry.replaced(other), registry.replaced(new):
+        assert registry.get("optimizer", "mine") is other
+        assert registry.get("optimizer", "new") is new
+    assert registry.get("optimizer", "mine") is entry
+    assert registry.names("optimizer").count("new") == 0
 
 
 @pytest.mark.parametrize("name", ["method", "method.txt", "method.v2"])

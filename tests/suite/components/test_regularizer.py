@@ -10,6 +10,8 @@ from torch import nn
 from torch.nn.functional import mse_loss
 
 from suite import Objective, Regularizer
+from suite.components import regularizer as regularizer_module
+from suite.errors import UsageError
 from suite.training.meter import Ledger
 
 HOOKS = (
@@ -150,3 +152,50 @@ def test_gradient_hooks_run_without_a_graph():
     probe = Probe()
     objective(probe)()
     assert probe.called
+
+
+def test_the_hooks_of_a_class_include_those_it_inherits():
+    class Child(Twice, Decay):
+        def after_step(self, model, optimizer):
+            pass
+
+    assert Child.hooks == {"evaluate", "penalty", "after_step"}
+    assert frozenset(HOOKS) == regularizer_module.HOOKS
+
+
+@pytest.mark.parametrize(
+    ("name", "hook"),
+    [
+        ("aftr_step", "after_step"),
+        ("gradient", "gradients"),
+        ("penalti", "penalty"),
+        ("on_task_changed", "on_task_change"),
+        ("evalute", "evaluate"),
+    ],
+)
+def test_a_misspelt_hook_is_refused_when_it_is_declared(name, hook):
+    with pytest.raises(UsageError, match=rf"Wrong\.{name} is no hook .* Did you mean '{hook}'"):
+        type("Wrong", (Regularizer,), {name: lambda self, *arguments: None})
+
+
+def test_methods_and_attributes_of_ones_own_may_have_other_names():
+    own = {"_aftr_step": lambda self: None, "gradient": 0.5, "decay_weights": lambda self: None}
+    assert type("Fine", (Regularizer,), own).hooks == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("hook", "arguments"),
+    [
+        ("evaluate", (lambda: torch.tensor(1.0), [])),
+        ("averaged", (nn.Linear(1, 1),)),
+        ("penalty", (nn.Linear(1, 1),)),
+        ("criterion", (torch.ones(1), torch.ones(1), mse_loss)),
+    ],
+)
+def test_a_hook_that_returns_nothing_is_named(hook, arguments):
+    def forgets(self, *arguments):
+        pass
+
+    forgetful = type("Forgetful", (Regularizer,), {hook: forgets})()
+    with pytest.raises(TypeError, match=f"Forgetful.{hook} returned nothing: return the "):
+        getattr(forgetful, hook)(*arguments)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
-from suite import Combined
+from suite import Combined, NotApplicable
 from suite.components.schedule import LearningRateSchedule
 
 
@@ -46,3 +47,46 @@ def test_the_step_uses_the_scheduled_rate():
     weight.grad = torch.tensor([2.0])
     optimizer.step()
     assert weight.item() == 0.5
+
+
+def test_groups_that_a_method_replaces_are_scheduled_at_their_own_rates():
+    """As layer-wise learning rates do after the first step."""
+    optimizer = two_groups()
+    schedule = LearningRateSchedule(lambda progress: 1 - progress, optimizer)
+    schedule.apply(0.5)
+    optimizer.param_groups = [
+        {**group, "lr": group["lr"] * scale}
+        for group, scale in zip(optimizer.param_groups, (1.0, 10.0), strict=True)
+    ]
+    schedule.apply(0.75)
+    assert rates(optimizer) == pytest.approx([0.125, 0.05])
+    optimizer.param_groups[0]["lr"] *= 2  # at a factor of 0.25
+    schedule.apply(0.0)
+    assert rates(optimizer) == pytest.approx([1.0, 0.2])
+
+
+def test_a_rate_of_zero_comes_back():
+    optimizer = two_groups()
+    schedule = LearningRateSchedule(lambda progress: progress, optimizer)
+    for progress in (0.0, 0.0, 1.0):
+        schedule.apply(progress)
+    assert rates(optimizer) == [0.5, 0.02]
+
+
+def test_a_rate_that_is_a_tensor_is_scheduled():
+    weight = nn.Parameter(torch.ones(1))
+    optimizer = torch.optim.SGD([weight], lr=torch.tensor(0.5))
+    schedule = LearningRateSchedule(lambda progress: 1 - progress, optimizer)
+    for progress in (0.0, 0.5):
+        schedule.apply(progress)
+    assert float(optimizer.param_groups[0]["lr"]) == 0.25
+
+
+def test_groups_without_a_rate_are_left_alone_and_at_least_one_has_it():
+    optimizer = two_groups()
+    del optimizer.param_groups[0]["lr"]
+    LearningRateSchedule(lambda progress: 0.5, optimizer).apply(0.0)
+    assert [group.get("lr") for group in optimizer.param_groups] == [None, 0.01]
+    del optimizer.param_groups[1]["lr"]
+    with pytest.raises(NotApplicable, match=r"nothing to act on: no parameter group .* has 'lr'"):
+        LearningRateSchedule(lambda progress: 0.5, optimizer)

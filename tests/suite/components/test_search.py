@@ -90,3 +90,9 @@ def test_in_words(distribution, text):
 def test_a_distribution_cannot_be_changed():
     with pytest.raises(AttributeError):
         search.uniform(0, 1, default=0.5).default = 0.7
+
+
+def test_a_default_is_the_choice_itself():
+    """A result is read strictly: 1 is not 1.0 there."""
+    assert repr(search.choice(0.0, 1.0, default=1).default) == "1.0"
+    assert search.choice(1, "1", default="1").default == "1"

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from suite.components import registry
-from suite.components.fingerprints import source_hash
+from suite.components.fingerprints import source_hash, sources
 from suite.errors import SuiteError
 from suite.results import files as results
 from suite.training.loop import run_trial
-from suite.training.trial import Trial, sources
-from tests.commands import TINY, start, suite
+from suite.training.trial import Trial
+from tests.commands import ROOT, TINY, command, environment, start, suite
 
 METHOD = """
 import time
@@ -85,6 +87,120 @@ def test_a_trial_says_which_part_is_another():
     trial = Trial("digits", (("optimizer", "sgd"),), {"sgd": method.defaults}, 0, 1, "tuning", 0.05)
     planned = dataclasses.replace(trial, sources=sources(task, [method]))
     assert run_trial(planned).run.status == "completed"
-    wrong = tuple((part, "0" * 16) for part, _ in planned.sources[1:])
-    with pytest.raises(SuiteError, match="the source of optimizer 'sgd' was changed"):
-        run_trial(dataclasses.replace(planned, sources=(planned.sources[0], *wrong)))
+    for part in (
+        "the source of the suite",
+        "the source of task 'digits'",
+        "the source of optimizer 'sgd'",
+        "package 'torch'",
+        "package 'scikit-learn'",
+    ):
+        assert part in dict(planned.sources)
+        wrong = tuple((p, "0" * 16 if p == part else found) for p, found in planned.sources)
+        with pytest.raises(SuiteError, match=f"^{part}.* was changed while the study ran: run"):
+            run_trial(dataclasses.replace(planned, sources=wrong))
+
+
+#: ends its worker in its second trial, after it edited the suite
+EDITS = """
+import os, signal
+from pathlib import Path
+import torch
+from suite import optimizer, search
+
+HERE = Path(__file__).parent
+
+class Edits(torch.optim.SGD):
+    def __init__(self, params, lr):
+        super().__init__(params, lr)
+        with (HERE / "trials").open("a") as file:
+            file.write("x")
+        if (HERE / "trials").stat().st_size == 2:
+            edited = HERE / "checkout" / "suite" / "training" / "recorder.py"
+            text = edited.read_text()
+            assert "DIGITS = 6" in text
+            edited.write_text(text.replace("DIGITS = 6", "DIGITS = 2"))
+            if os.getppid() != int((HERE / "pid").read_text()):
+                os.kill(os.getppid(), signal.SIGKILL)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+optimizer("edits", Edits, paper="-", url="",
+          search={"lr": search.log_uniform(1e-3, 1.0, default=0.1)})
+"""
+
+
+def test_an_edited_suite_ends_a_study_whose_worker_was_lost(tmp_path):
+    """As the kernel ends a worker when memory runs out: the next one would run other code."""
+    checkout = tmp_path / "checkout"
+    for part in ("suite", "leaderboard"):
+        shutil.copytree(ROOT / part, checkout / part)
+    (tmp_path / "edits.py").write_text(EDITS)
+    process = subprocess.Popen(
+        command("run", "--optimizer", "edits.py", "--task", TINY, "--jobs", "1"),
+        cwd=tmp_path,
+        env={**environment(tmp_path / "home"), "PYTHONPATH": str(checkout)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    (tmp_path / "pid").write_text(str(process.pid))
+    output = process.communicate(timeout=120)[0]
+    assert "the source of the suite was changed while the study ran" in output
+    assert "Traceback" not in output
+    assert process.returncode == 1
+    assert not list(tmp_path.rglob("edits.quick*.json"))
+
+
+def smoke(folder: Path, optimizer: str, task: str) -> subprocess.CompletedProcess[str]:
+    settings = ("--protocol", "smoke", "--jobs", "1", "--results", str(folder / "r"))
+    return suite("run", "--optimizer", optimizer, "--task", task, *settings, home=folder / "home")
+
+
+def test_an_edited_task_of_the_same_version_is_run_again(tmp_path):
+    task = tmp_path / "tiny_task.py"
+    text = Path(TINY).read_text()
+    task.write_text(text)
+    assert smoke(tmp_path, "sgd", str(task)).returncode == 0
+    (first,) = (tmp_path / "r" / "tiny_blobs").iterdir()
+    before = first.read_text()
+    task.write_text(text.replace("+ noise", "+ 5 * noise"))
+    done = smoke(tmp_path, "sgd", str(task))
+    assert done.returncode == 0, done.stderr
+    assert "done already" not in done.stdout
+    assert "made by other code of task 'tiny_blobs'" in done.stdout
+    assert str(first) in done.stdout
+    assert first.read_text() == before
+    (own,) = set((tmp_path / "r" / "tiny_blobs").iterdir()) - {first}
+    one, other = results.read(first), results.read(own)
+    assert one.task.version == other.task.version
+    assert one.task.fingerprint != other.task.fingerprint
+    assert one.evaluation[0].test_score != other.evaluation[0].test_score
+    assert "done already" in smoke(tmp_path, "sgd", str(task)).stdout
+
+
+def test_an_edited_module_that_a_method_imports_makes_another_study(tmp_path, monkeypatch):
+    lab = tmp_path / "lab"
+    lab.mkdir()
+    monkeypatch.setenv("PYTHONPATH", str(lab))
+    library = (
+        "import torch\nclass Mine(torch.optim.SGD):\n    def __init__(self, params, lr):\n"
+        "        super().__init__(params, lr=SCALE * lr)\nSCALE = "
+    )
+    (lab / "mylab.py").write_text(library + "1.0\n")
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from mylab import Mine\nfrom suite import optimizer, search\n"
+        'optimizer("mine", Mine, paper="-", url="", summary="-",\n'
+        '    search={"lr": search.log_uniform(1e-3, 1.0, default=0.1)})\n'
+    )
+    assert smoke(tmp_path, str(mine), TINY).returncode == 0
+    (first,) = (tmp_path / "r" / "tiny_blobs").iterdir()
+    (lab / "mylab.py").write_text(library + "0.001\n")
+    done = smoke(tmp_path, str(mine), TINY)
+    assert done.returncode == 0, done.stderr
+    assert "made by other code of optimizer 'mine'" in done.stdout
+    assert "are kept" not in done.stderr, "trials of the old code must not be used"
+    (own,) = set((tmp_path / "r" / "tiny_blobs").iterdir()) - {first}
+    one, other = results.read(first), results.read(own)
+    assert one.evaluation[0].test_score != other.evaluation[0].test_score
+    hashes = {result.method.components[0].source_hash for result in (one, other)}
+    assert len(hashes) == 2

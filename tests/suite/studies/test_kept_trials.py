@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from suite.components import fingerprints as sources
+from suite.components import fingerprints
 from suite.components.method import make_method
 from suite.results import environment
 from suite.results import files as results
-from suite.studies import plan
+from suite.studies.journal import Journal, line_of
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
 from suite.studies.storage import StudyStorage
@@ -39,10 +40,14 @@ def test_a_lost_result_is_written_again_as_it_was(tmp_path):
     assert path.read_text() == first
     # What made the trials is what the journal says, not what is checked out when it is read.
     (journal,) = (tmp_path / "home").rglob("*.journal")
-    commit = f'"commit": "{"a" * 40}"'
-    journal.write_text(re.sub(r'"commit": ?("\w+"|null)', commit, journal.read_text()))
+    entries = Journal(journal).entries
+    next(e for e in entries if e.get("kept") == "environment")["value"]["commit"] = "a" * 40
+    journal.write_bytes(b"".join(map(line_of, entries)) + b"garbage\n")
     path.unlink()
-    assert suite(*arguments, home=tmp_path / "home").returncode == 0
+    again = suite(*arguments, home=tmp_path / "home")
+    assert again.returncode == 0
+    assert again.stderr.count(f"{journal} was damaged: 1 line set aside") == 1
+    assert "2 of 2 trials are kept" in again.stderr
     assert results.read(path).environment.commit == "a" * 40
 
 
@@ -73,49 +78,51 @@ def test_the_time_limit_names_the_study(planned):
     assert same.result_path() == planned.result_path()
 
 
-def test_other_code_or_packages_start_anew(planned, monkeypatch):
+def again(planned: Plan) -> Plan:
+    """The same plan, made anew: nothing is remembered."""
+    return dataclasses.replace(planned)
+
+
+def test_other_code_or_packages_restart_a_study(planned, monkeypatch):
     journal = planned.journal
-    assert planned.journal == journal
+    assert again(planned).journal == journal
     with monkeypatch.context() as patch:
-        patch.setattr(plan, "suite_hash", lambda: "0" * 16)
-        assert planned.journal != journal
-    versions = environment.versions()
-    assert {"torch", "optuna", "numpy", "scikit-learn", "pytorch_optimizer"} <= set(versions)
+        patch.setattr(fingerprints, "suite_hash", lambda: "0" * 16)
+        assert again(planned).journal != journal
+    versions = fingerprints.versions()
+    assert {"torch", "optuna", "numpy", "scikit-learn", "pytorch-optimizer"} <= set(versions)
     for package in versions:
         with monkeypatch.context() as patch:
-            patch.setattr(environment, "versions", lambda p=package: {**versions, p: "0.0"})
-            assert planned.journal != journal
+            other = {**versions, package: "0.0"}
+            patch.setattr(fingerprints, "versions", lambda used=(), other=other: other)
+            assert again(planned).journal != journal
 
 
-@pytest.mark.parametrize(
-    ("module", "decides"),
-    [
-        *[(name, True) for name in ("objective", "training", "evaluation", "tuning", "roles")],
-        *[(name, True) for name in ("prices", "vision", "download")],
-        *[(name, False) for name in ("progress", "estimate", "frames", "run")],
-    ],
-)
-def test_the_hash_of_the_suite_is_of_what_decides_numbers(monkeypatch, module, decides):
-    before = sources.suite_hash.__wrapped__()
-    known = sources.source_hash
-    monkeypatch.setattr(
-        sources, "source_hash", lambda path: "changed" if path.stem == module else known(path)
+def test_every_package_that_a_method_imports_is_recorded(planned, tmp_path):
+    path = tmp_path / "with_rich.py"
+    path.write_text(
+        "import rich, torch\nfrom suite import optimizer\n"
+        'optimizer("with_rich", torch.optim.SGD, paper="-", url="")\n'
     )
-    assert (sources.suite_hash.__wrapped__() != before) == decides
+    of_method = dataclasses.replace(planned, method=make_method(str(path)))
+    assert "rich" not in planned.packages
+    assert of_method.packages == {**planned.packages, "rich": version("rich")}
+    assert environment.record("cpu", of_method.packages).packages == of_method.packages
+    assert ("package 'rich'", version("rich")) in of_method.sources
 
 
 def test_what_was_kept_when_a_study_began_stays(tmp_path):
     for value in ({"commit": "first"}, {"commit": "second"}):
-        with StudyStorage(tmp_path / "x.journal", "minimize") as storage:
+        with StudyStorage(tmp_path / "x.journal", "minimize", {}) as storage:
             assert storage.keep("environment", value) == {"commit": "first"}
 
 
 def test_the_commit_is_that_of_the_beginning(monkeypatch, tmp_path):
     (tmp_path / ".git").mkdir()
-    monkeypatch.setattr(environment, "_ROOT", tmp_path)
+    monkeypatch.setattr(environment, "ROOT", tmp_path)
     environment._commit.cache_clear()
     monkeypatch.setattr(environment, "_git", lambda *arguments: "a" * 40)
-    assert environment.record("cpu").commit == "a" * 40
+    assert environment.record("cpu", {}).commit == "a" * 40
     monkeypatch.setattr(environment, "_git", lambda *arguments: "b" * 40)
-    assert environment.record("cpu").commit == "a" * 40
+    assert environment.record("cpu", {}).commit == "a" * 40
     environment._commit.cache_clear()

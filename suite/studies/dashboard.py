@@ -1,0 +1,52 @@
+"""A copy of a study's trials for `optuna-dashboard`: an Optuna journal, made from ours.
+
+Nothing is read back from it. It is written again when a study goes on, so that damage to it costs
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState, create_trial
+
+from suite.problems.score import Direction
+
+PURPOSES = ("tuning", "evaluation")
+
+
+class DashboardCopy:
+    """Two Optuna studies in one file: `tuning` and `evaluation`."""
+
+    def __init__(
+        self, path: Path, direction: Direction, space: Mapping[str, BaseDistribution]
+    ) -> None:
+        self._space = dict(space)
+        for old in (path, Path(f"{path}.lock")):
+            old.unlink(missing_ok=True)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        storage = JournalStorage(JournalFileBackend(str(path)))
+        self._studies = {
+            name: optuna.create_study(study_name=name, storage=storage, direction=direction)
+            for name in PURPOSES
+        }
+
+    def plan(self, purpose: str, number: int, flat: Mapping[str, Any]) -> None:
+        """Show a trial as running, unless one of its number is there."""
+        study = self._studies[purpose]
+        if len(study.get_trials(deepcopy=False)) == number:
+            study.add_trial(
+                create_trial(state=TrialState.RUNNING, params=dict(flat), distributions=self._space)
+            )
+
+    def finish(self, purpose: str, number: int, score: float) -> None:
+        """Show a trial's score."""
+        with suppress(KeyError, ValueError):  # it was never shown: an earlier one is missing
+            self._studies[purpose].tell(number, score, skip_if_finished=True)

@@ -1,0 +1,230 @@
+"""Studies in this process: what is kept, what runs again, and where the result goes."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from suite.components import registry
+from suite.components.method import make_method
+from suite.errors import SuiteError, UsageError
+from suite.results import files as results
+from suite.results.model import MethodRecord, Result
+from suite.studies.journal import Journal, line_of
+from suite.studies.plan import Plan, find_task, make_plan
+from suite.studies.protocol import get_protocol
+from suite.studies.records import method_record
+from suite.studies.storage import StudyStorage
+from suite.studies.study import Study
+from suite.training.loop import run_trial
+from tests.commands import TINY
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch) -> Plan:
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
+    return make(tmp_path)
+
+
+def make(folder: Path, method: str = "sgd", protocol: str = "quick", seed: int = 0) -> Plan:
+    settings = {"seed": seed, "device": "cpu", "threads": 1, "data": folder, "results": folder}
+    return make_plan(make_method(method), find_task(TINY), get_protocol(protocol), **settings)
+
+
+def run(plan: Plan) -> tuple[Result, list[tuple[str, int]], Study]:
+    """The result, the trials that were run for it, and the study."""
+    ran = []
+    with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
+        study = Study(plan, storage, plan.result_path()[0])
+        while (job := study.next_job()) is not None:
+            study.take(job, run_trial(job.trial))
+            ran.append((job.trial.purpose, job.trial.number))
+    assert study.result is not None
+    return study.result, ran, study
+
+
+def rewrite(plan: Plan, change) -> None:
+    """Change the entries of a study's journal, as if that had happened; its result is lost."""
+    entries = change(Journal(plan.journal).entries)
+    plan.journal.write_bytes(b"".join(map(line_of, entries)))
+    plan.result_path()[0].unlink()
+
+
+def test_a_lost_outcome_is_run_again_and_the_rest_is_kept(plan):
+    first, ran, _ = run(plan)
+    assert len(ran) == 9
+    rewrite(plan, lambda es: [e for e in es if e.get("finished") != ["tuning", 2]])
+    second, ran, study = run(plan)
+    assert ran == [("tuning", 2)]
+    assert study.resumed == 8
+    assert second.comparable() == first.comparable()
+
+
+def test_a_damaged_line_is_said_once_and_the_study_goes_on(plan):
+    first, _, _ = run(plan)
+    lines = plan.journal.read_bytes().splitlines(keepends=True)
+    spoilt = next(i for i, line in enumerate(lines) if b'"finished":["evaluation",1]' in line)
+    lines[spoilt] = lines[spoilt].replace(b'"status":"completed"', b'"status":"completes"')
+    plan.journal.write_bytes(b"".join(lines))
+    plan.result_path()[0].unlink()
+    second, ran, study = run(plan)
+    assert ran == [("evaluation", 1)]
+    assert study.damage.startswith(f"{plan.journal} was damaged: 1 line set aside")
+    assert second.comparable() == first.comparable()
+    plan.result_path()[0].unlink()
+    assert run(plan)[2].damage is None
+
+
+def test_what_followed_from_an_outcome_that_came_out_differently_runs_again(plan):
+    first, _, _ = run(plan)
+    assert 0 <= first.chosen < 6
+
+    def other_outcome(entries):
+        for entry in entries:
+            if entry.get("finished") == ["tuning", first.chosen]:
+                entry["run"]["validation_score"] = 1.09
+        return entries
+
+    rewrite(plan, other_outcome)
+    second, ran, _ = run(plan)
+    assert second.chosen != first.chosen
+    assert ran == [("evaluation", number) for number in range(3)]
+    chosen = second.tuning[second.chosen].hyperparameters
+    assert all(run.hyperparameters == chosen for run in second.evaluation)
+
+
+def test_hyperparameters_that_differ_in_the_last_digits_are_the_same_trial(plan):
+    """Another processor's sampler may round differently."""
+    run(plan)
+
+    def rounded(entries):
+        for entry in entries:
+            if "hyperparameters" in entry and (entry.get("planned") or [""])[0] == "tuning":
+                flat = entry["hyperparameters"]
+                entry["hyperparameters"] = {k: v * (1 + 1e-14) for k, v in flat.items()}
+        return [e for e in entries if e.get("finished") != ["tuning", 3]]
+
+    kept = [e["hyperparameters"] for e in Journal(plan.journal).entries if "finished" in e]
+    rewrite(plan, rounded)
+    _, ran, _ = run(plan)
+    assert ran == [("tuning", 3)]
+    assert len(kept) == 9
+
+
+@pytest.mark.parametrize("obstacle", ["dangling link", "folder", "pipe"])
+def test_what_takes_the_place_of_the_result_is_found_before_anything_runs(plan, obstacle):
+    path, there = plan.result_path()
+    assert there is None
+    path.parent.mkdir(parents=True)
+    if obstacle == "dangling link":
+        path.symlink_to(path.parent / "no_such_file.json")
+    elif obstacle == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    with pytest.raises(UsageError, match=f"{path} is ") as caught:
+        plan.finished()
+    assert "first" in str(caught.value), "it says what to do"
+
+
+def test_what_a_kill_left_in_the_middle_of_a_write_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
+    plan = make(tmp_path, protocol="smoke")
+    folder = plan.result_path()[0].parent
+    folder.mkdir(parents=True)
+    old, new = folder / ".sgd.smoke.json.abc.part", folder / ".sgd.quick.json.def.part"
+    for path in (old, new):
+        path.write_text("half")
+    os.utime(old, (time.time() - 3600, time.time() - 3600))
+    run(plan)
+    assert not old.exists()
+    assert new.exists(), "another process may be writing it just now"
+
+
+def test_a_full_disk_keeps_the_trials_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
+    plan = make(tmp_path, protocol="smoke")
+
+    def full(*arguments, **keywords):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, "write", full)
+        with pytest.raises(SuiteError, match=r"no space left in .*tiny_blobs"):
+            run(plan)
+    _, ran, study = run(plan)
+    assert ran == []
+    assert study.resumed == 2
+
+
+def test_other_code_of_a_task_or_method_is_another_study(plan, tmp_path):
+    result, _, _ = run(plan)
+    assert plan.why_own_name() is None
+    assert plan.finished() == result
+    task, sgd = plan.task, plan.method.components[0]
+    path = tmp_path / "tiny_task.py"
+    path.write_text(Path(TINY).read_text().replace("+ noise", "+ 2 * noise"))
+    with registry.separate():
+        edited = registry.load_file(path)[0]
+    for other, reason in (
+        (replace(plan, task=edited), "made by other code of task 'tiny_blobs'"),
+        (replace(plan, task=replace(task, version=2)), "task 'tiny_blobs' version 1, now 2"),
+        (
+            replace(plan, method=type(plan.method)((replace(sgd, source_hash="0" * 16),))),
+            "made by other code of optimizer 'sgd'",
+        ),
+        (replace(plan, seed=1), "seed 0, now 1"),
+        (replace(plan, threads=2), "threads 1, now 2"),
+    ):
+        assert other.finished() is None
+        assert other.result_path()[0] != plan.result_path()[0]
+        assert other.journal != plan.journal
+        assert reason in other.why_own_name()
+        assert str(plan.result_path()[0]) in other.why_own_name()
+
+
+def test_what_may_just_be_declared_makes_a_record(tmp_path):
+    """The limits of a declaration are not above those of a result."""
+    path = tmp_path / "limits.py"
+    path.write_text(
+        "import torch\nfrom suite import optimizer, search\n"
+        "space = {f'a{i}': search.uniform(-9e99, 9e99, default=0) for i in range(195)}\n"
+        "space['many'] = search.choice(*range(1000), default=0)\n"
+        "space['long'] = search.choice('x' * 200, default='x' * 200)\n"
+        "space['whole'] = search.integer(1 - 2**63, 2**63 - 1, default=0)\n"
+        "space['tiny'] = search.log_uniform(1e-300, 1, default=1e-300)\n"
+        "space['mixed'] = search.choice(True, 2, 2.5, 'a', default=True)\n"
+        "optimizer('limits', torch.optim.SGD, paper='p' * 2000, url='u' * 2000, search=space,\n"
+        "    version=10_000, summary='s' * 2000, authors=['a' * 200] * 200, extra_work='e')\n"
+    )
+    method = make_method(str(path))
+    record = method_record(method)
+    assert MethodRecord.model_validate_json(record.model_dump_json()) == record
+    assert len(record.components[0].search_space) == 200
+
+
+def test_a_method_of_a_notebook_says_what_to_do(plan):
+    namespace = {"__name__": "a_notebook"}
+    exec("def build(params): return None", namespace)
+    with registry.separate():
+        registry.optimizer("cell", namespace["build"], paper="-", url="")
+        cell = make_method("cell")
+    with pytest.raises(UsageError, match=r"optimizer 'cell' was declared in a notebook .* a file"):
+        make_plan(
+            cell, plan.task, plan.rules, seed=0, device="cpu", threads=1,
+            results=plan.results, data=plan.data,
+        )  # fmt: skip
+
+
+def test_trials_are_audited_with_the_defaults_and_with_what_was_chosen(plan):
+    """Behind the field that the audit needs."""
+    chosen = {"sgd": {"lr": 0.5}}
+    if "audited" in type(plan.trial("tuning", 0, chosen)).__dataclass_fields__:
+        assert plan.trial("tuning", 1, chosen).audited == plan.method.defaults
+        assert plan.trial("evaluation", 1, chosen).audited == chosen
+    assert plan.trial("evaluation", 1, chosen).hyperparameters == chosen
