@@ -118,7 +118,16 @@ _COST_COLUMNS = (
 )
 #: the columns of `runs`, before those of the hyperparameters
 RUN_COLUMNS = (
-    *("task", "task_version", "track", "family", "method", "optimizer", "protocol", "protocol_version"),
+    *(
+        "task",
+        "task_version",
+        "track",
+        "family",
+        "method",
+        "optimizer",
+        "protocol",
+        "protocol_version",
+    ),
     *("result_seed", "device", "threads", "purpose", "number", "seed", "chosen"),
     *("status", "reason", "validation_score", "test_score"),
     *("time_to_target", "seconds_to_target", *_COST_COLUMNS),
