@@ -32,7 +32,6 @@ from pathlib import Path
 from statistics import fmean, median
 
 import click
-import torch
 
 from leaderboard.references import (
     PATH,
@@ -51,7 +50,6 @@ from suite.errors import SuiteError
 from suite.execution.executor import Executor, Job
 from suite.execution.local import LocalExecutor
 from suite.home import data_folder, home
-from suite.problems.streams import TaskStream
 from suite.problems.task import Task
 from suite.results.environment import cpu_name
 from suite.results.model import Result, Run
@@ -101,7 +99,6 @@ def calibrate(
         count = jobs or default_jobs(plan.device)
         executor = LocalExecutor(count, 1, worker_log())
         known = (load(references) if references.exists() else {}).get(task.name)
-        core = known is not None and known.core
         if known is not None and (replacing or known.task_version != task.version):
             known = None
         try:
@@ -113,7 +110,6 @@ def calibrate(
         finally:
             executor.close()
         others = load(references) if references.exists() else {}
-        reference = reference.model_copy(update={"core": core})
         save({**others, task.name: reference}, references)
         click.echo(_summary(task.name, reference))
     if failed:
@@ -144,7 +140,7 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
     if any(run.status != "completed" for run in adamw):
         raise SuiteError(f"{task.name}: a run of tuned {TUNED} did not complete")
     if known is None:
-        known = _new_reference(tuned[0], untuned, adamw, stream=is_stream(plan.task, plan.data))
+        known = _new_reference(tuned[0], untuned, adamw)
     _check_same(known, tuned[0])
     contrast = Contrast(
         better=better,
@@ -216,14 +212,7 @@ def _more_seeds(plan: Plan, result: Result, seeds: int, executor: Executor) -> l
     return sorted(runs, key=lambda run: run.number)
 
 
-def is_stream(task: Task, folder: Path) -> bool:
-    """Whether a task's batches change over time, given its data in `folder`."""
-    train = task.problem.data(folder, torch.Generator()).train
-    batches = task.problem.batches(train, task.batch_size, torch.Generator())
-    return isinstance(iter(batches), TaskStream)
-
-
-def _new_reference(tuned: Result, untuned: Result, adamw: list[Run], *, stream: bool) -> Reference:
+def _new_reference(tuned: Result, untuned: Result, adamw: list[Run]) -> Reference:
     task = tuned.task
     assert tuned.data is not None
     zero = _scores(untuned.evaluation)
@@ -235,12 +224,12 @@ def _new_reference(tuned: Result, untuned: Result, adamw: list[Run], *, stream: 
             "be changed."
         )
     return Reference(
-        stream=stream,
         task_version=task.version,
         data_fingerprint=tuned.data.fingerprint,
         canonical=tuned.data.canonical,
         untuned=_reference_runs(untuned, untuned.evaluation),
         tuned=_reference_runs(tuned, adamw),
+        protocol=tuned.protocol.name,
         command=_command(),
         suite_version=tuned.environment.suite_version,
         commit=tuned.environment.commit,

@@ -59,7 +59,7 @@ def page() -> str:
 
 
 def _row(task: Task, reference: Reference | None) -> str:
-    name = f"**{task.name}**" if reference is not None and reference.core else task.name
+    name = f"**{task.name}**" if getattr(task, "core", False) else task.name
     cells = [name, task.summary, f"{task.score.kind} {task.score.metric}".replace("_", " ")]
     if reference is None:
         return _line([*cells, *[""] * 6])
@@ -70,11 +70,12 @@ def _row(task: Task, reference: Reference | None) -> str:
         return _line([*cells, *[""] * 4])
     contrast = measured.contrast
     apart = f"{abs(contrast.errors_apart):.0f}"
+    reached = f"{measured.reached} of {len(measured.scores)}"
     return _line(
         [
             *cells,
             f"{measured.deviation:.2g}",
-            "\N{EN DASH}" if reference.stream else f"{measured.reached} of {len(measured.scores)}",
+            "\N{EN DASH}" if getattr(task, "stream", False) else reached,
             f"{measured.trial_seconds:.2g}",
             f"{contrast.better} over {contrast.worse}, {apart}",
         ]

@@ -33,7 +33,7 @@ TASKS = {
 STREAMS = ("permuted_digits",)
 BUDGET = 400.0
 BATCH = 64
-_FAILED = ("diverged", "failed", "timeout", "out_of_memory", "interrupted")
+_FAILED = ("diverged", "failed", "undercharged", "timeout", "out_of_memory", "interrupted")
 
 
 def make_result(
@@ -84,7 +84,11 @@ def make_result(
     tuning = [
         _run(record, number, derive(seed, "tuning", 0), rng, value, "completed", points, tried)
         for number, (value, tried) in enumerate(
-            zip(values, _proposed(parts, rules, seed, values, record["higher_is_better"]), strict=True)
+            zip(
+                values,
+                _proposed(parts, rules, seed, values, record["higher_is_better"]),
+                strict=True,
+            )
         )
     ]
     chosen = best(values, record["higher_is_better"])
@@ -140,8 +144,8 @@ def make_reference(task: str, untuned: float, tuned: float, **fields: Any) -> di
         "task_version": 1, "data_fingerprint": _hash("data", task), "canonical": True,
         "untuned": {"method": "sgd", "hyperparameters": {"sgd": {"lr": 0.1}}, "scores": [untuned]},
         "tuned": {"method": "adamw", "hyperparameters": lr, "scores": [tuned]},
-        "protocol": "quick", "command": "freeze", "suite_version": "0.1.0", "commit": None, "frozen": "2026-11-22",
-        "packages": {}, **fields,
+        "protocol": "quick", "command": "freeze", "suite_version": "0.1.0", "commit": None,
+        "frozen": "2026-11-22", "packages": {}, **fields,
     }  # fmt: skip
 
 
@@ -176,7 +180,7 @@ def _proposed(
     """What the sampler proposes if trials score so."""
     space = {
         f"{part['name']}.{name}": Distribution(
-            **{**fields, "choices": tuple(fields["choices"]) if "choices" in fields else None}
+            **{**fields, "choices": tuple(fields["choices"]) if fields.get("choices") else None}
         )
         for part in parts
         for name, fields in part["search_space"].items()

@@ -132,12 +132,12 @@ def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None
             "-" if entry.scaled is None else f"{entry.scaled.value:.2f}",
             "-" if entry.metric is None else f"{entry.metric:.4g}",
             *([] if standing.stream else [f"{entry.reached} of {len(entry.times_to_target)}"]),
-            f"{entry.gradient_evaluations:.0f}",
-            f"{entry.seconds:.3g}",
+            "-" if entry.gradient_evaluations is None else f"{entry.gradient_evaluations:.0f}",
+            "-" if entry.seconds is None else f"{entry.seconds:.3g}",
             f"{entry.default.validation_score:.4g}",
             f"{entry.tuned.validation_score:.4g}",
             str(entry.failures.total()),
-            entry.note,
+            entry.remark,
         ]
         for entry in standing.entries
     ]

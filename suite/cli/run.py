@@ -136,7 +136,6 @@ def run(
 
 
 def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[Task]:
-    from leaderboard.references import load
     from suite.components import registry
     from suite.studies.plan import find_task
 
@@ -145,11 +144,12 @@ def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[T
         entries, broken = registry.load_all("task")
         for file in broken:
             click.echo(f"suite: left out {file.path}: {file.reason}", err=True)
-        wanted = {name for name, reference in load().items() if reference.core}
         chosen += [
             task
             for task in entries
-            if task.track == track and task not in chosen and (task.name in wanted or not core)
+            if task.track == track
+            and task not in chosen
+            and (not core or getattr(task, "core", False))
         ]
     return chosen
 
@@ -312,9 +312,8 @@ def _print_standings(plans: list[Plan]) -> None:
 
     folder, rules = plans[0].results, plans[0].rules
     tasks = {plan.task.name for plan in plans}
-    stored, refused = read_folder(folder)
-    mine = [item for item in stored if item.result.task.name in tasks]
-    for standing in task_standings(mine):
+    stored, refused = read_folder(folder, tasks)
+    for standing in task_standings(stored):
         if standing.protocol.name == rules.name:
             click.echo()
             print_standing(standing, marked={plan.method.name for plan in plans})

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from suite.errors import InvalidResult
+
 Content = dict[str, Any]
 
 
@@ -28,6 +30,8 @@ def _to_2(content: Content) -> Content:
     suite's code), empty (authors, extra work, diagnostics), or the model's default.
     """
     moved = ("seed", "tuning", "chosen", "evaluation")
+    if "replicates" in content:
+        raise InvalidResult("schema 1 has no 'replicates'")
     rest = {name: value for name, value in content.items() if name not in moved}
     replicate = {name: content[name] for name in moved if name in content}
     return {**rest, "schema_version": 2, "replicates": [replicate]}
