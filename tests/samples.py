@@ -73,14 +73,14 @@ def make_result(
         "family": family, "stream": task in STREAMS, "core": True,
         **task_fields,
     }  # fmt: skip
+    rule = Score(kind, metric, record["higher_is_better"], record["worst"])
+
+    def drawn(by: float) -> float:
+        return rule.clip(_score(record["score"], quality + by, metric, budget))
+
     if scores is None:
-        scores = [
-            _score(kind, quality + 0.03 * rng.normal(), metric, budget) for _ in range(rules.seeds)
-        ]
-    values = [
-        _score(kind, quality - 0.2 * rng.random() * (number > 0), metric, budget)
-        for number in range(rules.trials)
-    ]
+        scores = [drawn(0.03 * rng.normal()) for _ in range(rules.seeds)]
+    values = [drawn(-0.2 * rng.random() * (number > 0)) for number in range(rules.trials)]
     tuning = [
         _run(record, number, derive(seed, "tuning", 0), rng, value, "completed", points, tried)
         for number, (value, tried) in enumerate(
