@@ -11,7 +11,7 @@ import pytest
 
 from leaderboard import references
 from leaderboard.references import errors_apart
-from scripts.calibrate import APART, contrast_of, is_stream
+from scripts.calibrate import APART, contrast_of
 from scripts.write_task_table import PAGE, page
 from suite.components import registry
 from suite.errors import SuiteError
@@ -31,9 +31,8 @@ def test_standard_errors_between_two_means():
 
 
 @pytest.mark.parametrize("task", MINI, ids=lambda task: task.name)
-def test_every_mini_task_is_calibrated(task, tmp_path):
+def test_every_mini_task_is_calibrated(task):
     reference = references.load()[task.name]
-    assert reference.stream == is_stream(task, tmp_path)
     assert reference.task_version == task.version
     measured = reference.calibration
     assert measured.target == task.target
@@ -73,7 +72,7 @@ def test_the_script_measures_a_task(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "adamw over mezo by" in done.stdout
     reference = references.load(path)["wide_blobs"]
-    assert not reference.core
+    assert reference.protocol == "quick"
     measured = reference.calibration
     assert len(measured.scores) == len(reference.untuned.scores) == 8
     assert len(measured.contrast.better_scores) == len(measured.contrast.worse_scores) == 5
@@ -97,12 +96,11 @@ def test_the_script_measures_a_task(tmp_path):
     refused = run(command, tmp_path / "home")
     assert refused.returncode == 1
     assert "spread and target would be another AdamW's" in refused.stderr
-    elsewhere = reference.model_copy(update={"data_fingerprint": "ab" * 8, "core": True})
+    elsewhere = reference.model_copy(update={"data_fingerprint": "ab" * 8})
     references.save({"wide_blobs": elsewhere}, path)
     assert "frozen on other data" in run(command, tmp_path / "home").stderr
     replaced = run([*command, "--replace"], tmp_path / "home")
     assert replaced.returncode == 0, replaced.stderr
-    assert references.load(path)["wide_blobs"].core
     assert references.load(path)["wide_blobs"].tuned == reference.tuned
 
 
