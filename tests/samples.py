@@ -17,7 +17,7 @@ from suite.components.search import Distribution
 from suite.problems.score import Score
 from suite.results.files import file_name, seal, write
 from suite.results.model import Result
-from suite.studies.protocol import PROTOCOLS, Protocol
+from suite.studies.protocol import PROTOCOLS
 from suite.studies.tuning import best, propose, sampler_record
 from suite.training.seeds import derive
 
@@ -172,7 +172,7 @@ def _components(method: str) -> list[dict[str, Any]]:
 
 def _proposed(
     parts: list[dict[str, Any]],
-    rules: Protocol,
+    rules: Any,
     seed: int,
     scores: Sequence[float],
     higher_is_better: bool,

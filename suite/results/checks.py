@@ -7,13 +7,14 @@ first step, up to a tenth of the budget on top of it, and a mean over points.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 import math
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from suite.problems.score import Score
-from suite.results.model import AuditRecord, Replicate, Result, Run, TaskRecord
+from suite.results.model import Replicate, Result, Run, TaskRecord
 from suite.studies.protocol import PROTOCOLS
 from suite.studies.tuning import best, sampler_record
 from suite.training.seeds import derive
@@ -157,16 +158,20 @@ def costs_agree(result: Result) -> Problems:
 
 
 def extra_work_is_declared(result: Result) -> Problems:
-    """A method that works more than it is charged for says why, or its runs do not complete."""
-    if any(component.extra_work for component in result.method.components):
-        return
+    """A method that works more than it is charged for says why, and its charges are multiplied."""
+    declared = any(component.extra_work for component in result.method.components)
     for place, run in _runs(result):
-        audit: AuditRecord | None = run.cost.audit
-        if run.status == "completed" and audit is not None and audit.slope > _UNDERCHARGED:
+        audit, factor = run.cost.audit, run.cost.cost_factor
+        slope = None if audit is None else audit.slope
+        if run.status != "completed" or slope is None or slope <= _UNDERCHARGED:
+            continue
+        if not declared:
             yield (
-                f"{place}.status: {audit.slope:g} times the work that is charged, and no component "
+                f"{place}.status: {slope:g} times the work that is charged, and no component "
                 "declares extra work: that is undercharged, not completed"
             )
+        elif factor < slope * (1 - _RELATIVE):
+            yield f"{place}.cost.cost_factor: {factor:g}, for {slope:g} times the work"
 
 
 CHECKS = (
@@ -183,17 +188,12 @@ CHECKS = (
 )
 
 
-def points_are_those_of_the_task(result: Result, evaluations: float) -> Problems:
-    """A run that spent its budget has a point before training and one for each evaluation.
-
-    Two may be missing at the end: the last step may have had no room in the budget.
-    """
-    expected = 1 + math.ceil(evaluations - 1e-9)
+def points_are_those_of_the_task(result: Result, evaluations: int) -> Problems:
+    """A run that spent its budget has a point before training and one for each evaluation."""
+    expected = 1 + evaluations
     for place, run in _runs(result):
         points = len(run.curve.gradient_evaluations)
-        if run.status != "completed" or _settled(result, run):
-            continue
-        if not max(2, expected - 2) <= points <= expected + 1:
+        if run.status == "completed" and not _settled(result, run) and points != expected:
             yield f"{place}.curve: has {points} points, the task's evaluations make {expected}"
 
 
@@ -290,16 +290,31 @@ def _curve_problems(result: Result, run: Run) -> Problems:
         yield f"gradient_evaluations: end at {at[-1]:g}, the budget is {budget:g}"
     if completed and len(at) < 2:
         yield "gradient_evaluations: a completed run has a point after training"
-    if completed and not _settled(result, run) and budget - at[-1] > _unspent(run):
+    if completed and not _settled(result, run) and budget - at[-1] > _room(run):
         yield f"gradient_evaluations: end at {at[-1]:g}, before the budget of {budget:g}"
 
 
-def _unspent(run: Run) -> float:
-    """How much of the budget may be left for want of room for a last step."""
+def _room(run: Run) -> float:
+    """How far a curve may end before the budget: the last step may have had no room in it.
+
+    What is left is filled with what was measured last, all but a part of the last interval.
+    """
     at, cost = run.curve.gradient_evaluations, run.cost
     longest = max((b - a for a, b in itertools.pairwise(at)), default=0.0)
     step = cost.gradient_evaluations / cost.steps if cost.steps else 0.0
     return 2 * max(longest, step) * (1 + _RELATIVE) + _OF_A_BATCH
+
+
+def _goes_on(run: Run, charged: float) -> bool:
+    """Whether a metric changes after all that was charged: later points repeat the one before."""
+    curve = run.curve
+    first = bisect.bisect_right(curve.gradient_evaluations, charged)
+    columns = [*curve.validation.values(), *curve.test.values()]
+    return any(
+        after != before
+        for values in columns
+        for before, after in itertools.pairwise(values[max(0, first - 1) :])
+    )
 
 
 def _cost_problems(result: Result, run: Run) -> Problems:
@@ -317,8 +332,8 @@ def _cost_problems(result: Result, run: Run) -> Problems:
     if cost.steps * _CHEAPEST * (1 - 1e-6) > charged + _OF_A_BATCH:
         yield f"steps: {cost.steps} cost more than the {charged:g} gradient evaluations charged"
     last = curve.gradient_evaluations[-1] if curve.gradient_evaluations else 0.0
-    if not migrated and last > charged * (1 + _RELATIVE) + _OF_A_BATCH:
-        yield f"gradient_evaluations: {charged:g} were charged, the curve goes on to {last:g}"
+    if not migrated and _goes_on(run, charged * (1 + _RELATIVE) + _OF_A_BATCH):
+        yield (f"gradient_evaluations: {charged:g} were charged, and the curve goes on after them")
     if run.status != "completed":
         return
     if cost.steps == 0 and last > 0:
@@ -326,7 +341,7 @@ def _cost_problems(result: Result, run: Run) -> Problems:
     if migrated:
         if task.score != "time_to_target" and charged < 0.5 * budget:
             yield f"gradient_evaluations: {charged:g} of {budget:g} were charged"
-    elif charged - last > _unspent(run):
+    elif charged - last > _room(run):
         yield f"gradient_evaluations: {charged:g} were charged, the curve ends at {last:g}"
     if curve.seconds and cost.seconds < curve.seconds[-1] * (1 - 1e-3) - 1e-6:
         yield f"seconds: {cost.seconds:g}, the curve ends at {curve.seconds[-1]:g}"

@@ -265,9 +265,14 @@ class AuditRecord(_Record):
 
     #: operations that an example charged stands for, in those of a plain gradient evaluation of one
     #: example: 1 is work as charged
-    slope: NotNegative
-    #: operations of a step that do not grow with the batch, in gradient evaluations of a batch
-    rest: NotNegative
+    slope: NotNegative | None
+    #: operations that do not grow with the batch, of building the method and of all steps of the
+    #: audit, in gradient evaluations of the task's batch
+    rest: NotNegative | None
+    #: operations of a plain gradient evaluation of one example; 0 if none can be counted
+    example: NotNegative
+    #: why there is no slope: the error that ended the method's steps
+    error: Lines | None = None
 
 
 class Cost(_Record):

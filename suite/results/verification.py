@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,10 @@ def proposals_are_the_samplers(result: Result) -> Iterator[str]:
 
 
 def _rules(result: Result) -> Protocol:
+    """The recorded rules as those of a protocol of this suite."""
     record = result.protocol
-    return Protocol(
+    return replace(
+        PROTOCOLS.get(record.name, next(iter(PROTOCOLS.values()))),
         name=record.name,
         version=record.version,
         trials=record.trials,
@@ -131,9 +134,9 @@ def _check_records(result: Result, ours: bool) -> list[str]:
             f"schema_version: {result.migrated_from} is older than version {record.version} of "
             f"{record.name}. Run it again"
         )
-    fraction = result.protocol.budget_fraction
-    _raise_first(points_are_those_of_the_task(result, max(1.0, task.evaluations * fraction)))
     _raise_first(task_record_is_registered(result, task))
+    share = record.budget / task.budget
+    _raise_first(points_are_those_of_the_task(result, max(1, round(task.evaluations * share))))
     components, notes = _components(result, ours)
     if components and components[0].kind == "optimizer":  # else its records cannot be made
         _raise_first(component_records_are_registered(result, task, components))

@@ -272,6 +272,9 @@ FORGERIES = {
         r"cost\.gradient_evaluations: 1e\+12 were charged",
     ),
     "examples that are not the batches": (cost(examples=17.0), "are not 17 examples"),
+    "half of the charge": (
+        cost(examples=60.0 * 32, gradient_evaluations=60.0, steps=60), "goes on after them"
+    ),
     "more steps than were charged": (cost(steps=100_000), r"cost\.steps: 100000 cost more"),
     "less time than the curve": (cost(seconds=0.0), r"cost\.seconds"),
     "another track": (in_task(track="full"), r"task\.track"),
@@ -289,7 +292,7 @@ FORGERIES = {
     ),
     "time that runs back": (in_curves(seconds=lambda v: v[::-1]), "must not fall"),
     "work beyond the charge": (
-        cost(audit={"slope": 1.5, "rest": 0.0}), "undercharged, not completed"
+        cost(audit={"slope": 1.5, "rest": 0.0, "example": 600.0}), "undercharged, not completed"
     ),
 }  # fmt: skip
 
@@ -302,11 +305,44 @@ def test_a_forgery_is_refused(honest, name) -> None:
 
 
 def test_declared_extra_work_may_complete(honest) -> None:
-    def declared(content):
-        cost(audit={"slope": 1.5, "rest": 0.0})(content)
-        in_component(extra_work="a second network")(content)
+    def declared(factor):
+        def change(content):
+            cost(audit={"slope": 1.5, "rest": 0.0, "example": 600.0}, cost_factor=factor)(content)
+            in_component(extra_work="a second network")(content)
 
-    assert list(checks.extra_work_is_declared(forged(honest, declared))) == []
+        return change
+
+    assert list(checks.extra_work_is_declared(forged(honest, declared(1.5)))) == []
+    problems = list(checks.extra_work_is_declared(forged(honest, declared(1.2))))
+    assert problems[0] == "evaluation.0.cost.cost_factor: 1.2, for 1.5 times the work"
+
+
+def test_points_after_the_last_step_repeat_what_was_measured(honest) -> None:
+    """A dear step that had no room left half of the budget unspent: the curve is filled up."""
+
+    def filled(value):
+        def change(content):
+            for run in runs_of(content):
+                run["cost"].update(examples=60.0 * 32, gradient_evaluations=60.0)
+                for values in (
+                    *run["curve"]["validation"].values(),
+                    *run["curve"]["test"].values(),
+                ):
+                    values[7:] = [values[6]] * 6
+                    values[-1] += value
+                    assert run["curve"]["gradient_evaluations"][6] == 60.0
+                for field in ("validation_score", "test_score"):
+                    if run[field] is not None:
+                        run[field] = run["curve"]["validation"]["loss"][-1]
+
+        return change
+
+    for check in (checks.curves_are_whole, checks.costs_agree, checks.scores_follow_from_curves):
+        assert list(check(forged(honest, filled(0.0)))) == []
+    problem, *_ = checks.costs_agree(forged(honest, filled(-0.1)))
+    assert problem == (
+        "tuning.0.cost.gradient_evaluations: 60 were charged, and the curve goes on after them"
+    )
 
 
 def test_whether_a_task_is_core_may_change(honest) -> None:
