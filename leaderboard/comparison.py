@@ -38,8 +38,7 @@ def choose_standing(
 
     Also says how many files were refused. Raises UsageError naming what is missing.
     """
-    stored, invalid = read_folder(results)
-    on_task = [item for item in stored if item.result.task.name == task]
+    on_task, invalid = read_folder(results, [task])
     known = {item.result.method.name for item in on_task}
     if not known:
         raise UsageError(f"{results} holds no results on {task}.")
@@ -68,9 +67,16 @@ def differences(standing: TaskStanding, methods: Sequence[str]) -> list[Differen
     Runs with the same seed share data split, initial weights and batch order, so their difference
     is taken seed by seed; without common seeds the two means are resampled apart.
     """
-    entries = {entry.method: entry for entry in standing.entries}
-    baseline, *others = (entries[method] for method in dict.fromkeys(methods))
+    baseline, *others = _entries(standing, methods)
     return [_difference(entry, baseline) for entry in others]
+
+
+def _entries(standing: TaskStanding, methods: Sequence[str]) -> list[Entry]:
+    """The entry of each method; of one with several result seeds the one that is ranked."""
+    found: dict[str, Entry] = {}
+    for entry in standing.entries:
+        found.setdefault(entry.method, entry)
+    return [found[method] for method in dict.fromkeys(methods)]
 
 
 def _difference(entry: Entry, baseline: Entry) -> Difference:
@@ -106,7 +112,7 @@ def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> N
     formats = figure.canvas.get_supported_filetypes()
     if path.suffix[1:] not in formats:
         raise UsageError(f"{path}: the ending must be one of {', '.join(sorted(formats))}.")
-    curves = curves_frame(entry.stored for entry in standing.entries)
+    curves = curves_frame(entry.stored for entry in _entries(standing, methods))
     shown = curves[
         (curves.purpose == "evaluation") & (curves.split == "test") & (curves.metric == task.metric)
     ]

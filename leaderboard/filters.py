@@ -12,7 +12,6 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
-from leaderboard.references import Reference
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Interval
 from leaderboard.tracks import TrackEntry
@@ -186,12 +185,6 @@ def share_of_runs(entry: Entry) -> str:
     return f"over {entry.metric_runs} of {count(entry.runs, 'run')}"
 
 
-def tuned_under(reference: Reference) -> str:
-    """The protocol of a reference's tuned end, which its command names unless it is the default."""
-    said = re.search(r"--protocol[ =](\w+)", reference.command)
-    return said[1] if said else "quick"
-
-
 def failed_runs(found: Iterable[tuple[TaskStanding, Entry]]) -> int:
     """Runs that did not complete, over all of a method's results."""
     return sum(entry.failures.total() for _, entry in found)
@@ -217,6 +210,6 @@ FILTERS = {
     for function in (
         count, breakable, minute, slug, figure, value, shorten, web_address, words,
         space_words, score_words, tally, task_scale, track_scale, on_scale, leaders, tied,
-        share_of_runs, tuned_under, failed_runs, before_colon, capitalize_first, first_items,
+        share_of_runs, failed_runs, before_colon, capitalize_first, first_items,
     )
 } | {"finite": math.isfinite}  # fmt: skip

@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import statistics
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from suite.errors import SuiteError
+from suite.results.files import write_text
 from suite.results.model import Digest, MethodName, Name, Number, Text, Value
 
 PATH = Path(__file__).with_name("references.json")
@@ -81,16 +80,13 @@ class Calibration(_Record):
 class Reference(_Record):
     """The scale of one task, and how it was measured."""
 
-    #: whether the task counts for its track's standing
-    core: bool = True
-    #: whether its batches change over time: a stream has no time to target, as its first, easy part
-    #: alone would meet it
-    stream: bool = False
     task_version: Annotated[int, Field(ge=1)]
     data_fingerprint: Digest
     canonical: bool
     untuned: ReferenceRuns
     tuned: ReferenceRuns
+    #: what AdamW was tuned under
+    protocol: Name
     #: the command that measured it
     command: Text
     suite_version: Text
@@ -142,12 +138,4 @@ def load(path: Path = PATH) -> References:
 def save(references: Mapping[str, Reference], path: Path = PATH) -> None:
     """Write all references atomically, sorted by task."""
     content = {name: references[name].model_dump(mode="json") for name in sorted(references)}
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=1, allow_nan=False) + "\n")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")

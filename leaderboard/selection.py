@@ -1,27 +1,34 @@
-"""Which result files stand, and which of them may be ranked together.
+"""Which result files are shown, and which of them may be ranked together.
 
-For a task, a method and a protocol one file stands: the newest task version, then the newest
-protocol version, then the last finished. The others are superseded and only listed. Of those that
-stand, a rank goes to those that answer the same question: the newest task version and code, the
-same protocol version, the same data. A frozen reference decides which data that is, unless it was
-measured on other than the task's canonical data: then canonical data counts where there is any.
+For a task, a protocol, a method and a result seed one file is shown: the newest task version, then
+the newest protocol version, then the last finished. The others are superseded and only listed. Of
+those that are shown, a rank goes to those that answer the same question: the declared result seed,
+the newest task version with the same record of the task, the same protocol version, the same data.
+A frozen reference decides which data that is, unless it was measured on other than the task's
+canonical data: then canonical data counts where there is any.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from leaderboard.references import References
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, TaskRecord
 
+#: the result seed whose studies are ranked, so that nobody can pick the luckiest of many
+RANKED_SEED = 0
+#: clocks of two machines may differ
+_CLOCKS = timedelta(hours=1)
+
 
 @dataclass(frozen=True)
 class Group:
-    """The results that stand for one task under one protocol."""
+    """The results that are shown for one task under one protocol."""
 
     task: TaskRecord
     protocol: ProtocolRecord
@@ -42,17 +49,17 @@ def select(
     stored: Iterable[Stored], references: References
 ) -> tuple[list[Group], list[Superseded]]:
     """Groups by task and protocol, in order of both names, and the superseded files."""
-    candidates: dict[tuple[str, str, str], list[Stored]] = {}
+    candidates: dict[tuple[str, str, str, int], list[Stored]] = {}
     for item in stored:
         result = item.result
-        key = (result.task.name, result.protocol.name, result.method.name)
+        key = (result.task.name, result.protocol.name, result.method.name, result.seed)
         candidates.setdefault(key, []).append(item)
     groups: dict[tuple[str, str], list[Stored]] = {}
     superseded: list[Superseded] = []
-    for (task, protocol, _), items in sorted(candidates.items(), key=lambda pair: pair[0]):
-        *others, standing = sorted(items, key=_age)
-        groups.setdefault((task, protocol), []).append(standing)
-        superseded += [Superseded(item, standing) for item in others]
+    for (task, protocol, *_), items in sorted(candidates.items(), key=lambda pair: pair[0]):
+        *others, newest = sorted(items, key=_age)
+        groups.setdefault((task, protocol), []).append(newest)
+        superseded += [Superseded(item, newest) for item in others]
     return [_group(items, references) for items in groups.values()], superseded
 
 
@@ -62,19 +69,22 @@ def _age(item: Stored) -> tuple[int, int, datetime, str]:
 
 
 def finished(result: Result) -> datetime:
-    """When the study ended; a text that is no time counts as the oldest."""
+    """When the study ended; a text that is no time, or one to come, counts as the oldest."""
+    oldest = datetime.min.replace(tzinfo=UTC)
     try:
         time = datetime.fromisoformat(result.environment.finished)
     except ValueError:
-        return datetime.min.replace(tzinfo=UTC)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+        return oldest
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return oldest if time > datetime.now(UTC) + _CLOCKS else time
 
 
 def _group(items: list[Stored], references: References) -> Group:
-    newest = max(items, key=lambda item: _age(item)[:3]).result
+    declared = [item for item in items if item.result.seed == RANKED_SEED]
+    newest = max(declared or items, key=lambda item: _age(item)[:3]).result
     task, protocol = newest.task, newest.protocol
-    same_rules = [item for item in items if _differs(item.result, task, protocol) is None]
-    code = _usual(same_rules, lambda result: result.task.fingerprint)
+    same_rules = [item for item in declared if _differs(item.result, task, protocol) is None]
+    record = _usual(same_rules, lambda result: _record(result.task))
     reference = references.get(task.name)
     frozen = None
     if reference is not None and reference.task_version == task.version:
@@ -85,16 +95,19 @@ def _group(items: list[Stored], references: References) -> Group:
         data = _usual(same_rules, _data_fingerprint, before_others=frozen)
     comparable, apart = [], []
     for item in items:
-        reason = _differs(item.result, task, protocol) or _strays(item.result, code, data)
+        reason = _differs(item.result, task, protocol) or _is_of_others(item.result, record, data)
         if reason is None:
             comparable.append(item)
         else:
             apart.append((item, reason))
     leader = comparable[0].result if comparable else newest
-    return Group(leader.task, leader.protocol, comparable, apart)
+    task = leader.task.model_copy(update={"core": _usually_core(comparable)})
+    return Group(task, leader.protocol, comparable, apart)
 
 
 def _differs(result: Result, task: TaskRecord, protocol: ProtocolRecord) -> str | None:
+    if result.seed != RANKED_SEED:
+        return f"result seed {result.seed}: only seed {RANKED_SEED} is ranked"
     if result.task.version != task.version:
         return f"task version {result.task.version}, the newest is {task.version}"
     if result.protocol.version != protocol.version:
@@ -102,13 +115,30 @@ def _differs(result: Result, task: TaskRecord, protocol: ProtocolRecord) -> str 
     return None
 
 
-def _strays(result: Result, code: str | None, data: str | None) -> str | None:
-    if result.task.fingerprint != code:
-        return "the task's code differs from that of the others under the same version"
+def _is_of_others(result: Result, record: str | None, data: str | None) -> str | None:
+    if _record(result.task) != record:
+        fields = _different_fields(_record(result.task), record)
+        return f"the task's {fields} differs from that of the others under the same version"
     if result.data is not None and result.data.fingerprint != data:
         kind = "other data" if result.data.canonical else "not the task's canonical data"
         return f"{kind} (fingerprint {result.data.fingerprint})"
     return None
+
+
+def _record(task: TaskRecord) -> str:
+    """All that a result says of its task, but for `core`, which may change without a version."""
+    return json.dumps(task.model_dump(exclude={"core"}), sort_keys=True)
+
+
+def _different_fields(mine: str, theirs: str | None) -> str:
+    one, other = json.loads(mine), json.loads(theirs or "{}")
+    return ", ".join(name for name in one if one[name] != other.get(name))
+
+
+def _usually_core(items: list[Stored]) -> bool | None:
+    """What most results say of whether the task counts for its track: no single one decides."""
+    said = Counter(item.result.task.core for item in items)
+    return said[True] > said[False] if said[True] or said[False] else None
 
 
 def _data_fingerprint(result: Result) -> str | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import tempfile
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -29,12 +30,17 @@ from suite.training.costs import COSTS
 
 _TRACEBACK = 4000
 _FAILURES = 20
-_PRICE_WORDS = {
+_COST_WORDS = {
     "gradient": "loss and gradient (forward and backward)",
     "forward": "loss only (forward)",
-    "jvp": "Jacobian-vector product (forward mode)",
-    "hvp": "Hessian-vector product, beyond the gradient it differentiates",
+    "jvp": "Jacobian-vector product (forward mode), with the loss",
+    "hvp": "Hessian-vector product, with the loss and the gradient that it differentiates",
+    "unused batch": "a batch that is drawn and not passed through the model",
 }
+#: what a spreadsheet takes for the beginning of a formula
+_FORMULA = ("=", "+", "-", "@")
+#: control characters, line and paragraph separators, halves of a surrogate pair
+_BREAKS = ("Cc", "Zl", "Zp", "Cs")
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class BuildReport:
     """What a build wrote and what it left out."""
 
     pages: list[Path]
-    #: files that are not valid results, with the reasons
+    #: files that are left out, with the reasons: not valid, or not to be drawn
     skipped: list[Invalid]
     warnings: list[str] = field(default_factory=list)
 
@@ -52,8 +58,12 @@ class Site:
     """Everything that the pages say, computed once."""
 
     stored: list[Stored]
+    #: files that are left out, with the reasons
+    left_out: list[Invalid]
     by_task: dict[str, list[TaskStanding]]
     by_method: dict[str, list[tuple[TaskStanding, Entry]]]
+    #: by task and protocol
+    drawings: dict[tuple[str, str], list[Drawing]]
     tracks: list[TrackStanding]
     superseded: list[Superseded]
     references: References
@@ -98,13 +108,63 @@ def build(
         pages = [path.relative_to(made) for path in _write(site, made)]
         check_replaceable(place)  # again: something may have been put there meanwhile
         swap(made, place, Path(temporary) / "old")
-    return BuildReport([output / page for page in pages], invalid, site.notices)
+    return BuildReport([output / page for page in pages], site.left_out, site.notices)
+
+
+@dataclass(frozen=True)
+class _TaskPart:
+    """What the results on one task make."""
+
+    standings: list[TaskStanding]
+    superseded: list[Superseded]
+    drawings: dict[tuple[str, str], list[Drawing]]
+
+
+def _task_part(stored: Iterable[Stored], references: References) -> _TaskPart:
+    groups, superseded = select(stored, references)
+    standings = [task_standing(group, references) for group in groups]
+    drawings = {(s.task.name, s.protocol.name): _task_drawings(s) for s in standings if s.ranked}
+    return _TaskPart(standings, superseded, drawings)
+
+
+def _drawable(stored: list[Stored], references: References) -> tuple[_TaskPart, list[Invalid]]:
+    """What can be made of the results on one task, and the files that had to be left out.
+
+    One file that nobody foresaw must not keep all others from being published.
+    """
+    try:
+        return _task_part(stored, references), []
+    except Exception as error:
+        together = f"cannot be drawn with the others on its task: {type(error).__name__}: {error}"
+    kept, left_out = [], []
+    for item in stored:
+        try:
+            _task_part([item], references)
+        except Exception as error:
+            reason = f"cannot be drawn: {type(error).__name__}: {error}"
+            left_out.append(Invalid(item.path, reason))
+        else:
+            kept.append(item)
+    if left_out:
+        part, more = _drawable(kept, references)
+        return part, left_out + more
+    return _TaskPart([], [], {}), [Invalid(item.path, together) for item in stored]
 
 
 def gather(stored: list[Stored], invalid: list[Invalid], references: References) -> Site:
     """Compute the standings and what is to be said about what is left out."""
-    groups, superseded = select(stored, references)
-    standings = [task_standing(group, references) for group in groups]
+    on_task: dict[str, list[Stored]] = {}
+    for item in stored:
+        on_task.setdefault(item.result.task.name, []).append(item)
+    parts = []
+    for _, items in sorted(on_task.items()):
+        part, undrawable = _drawable(items, references)
+        parts.append(part)
+        invalid = [*invalid, *undrawable]
+    left_out = {path for path, _ in invalid}
+    stored = [item for item in stored if item.path not in left_out]
+    standings = [standing for part in parts for standing in part.standings]
+    superseded = [item for part in parts for item in part.superseded]
     standings.sort(key=_completeness)
     by_task: dict[str, list[TaskStanding]] = {}
     by_method: dict[str, list[tuple[TaskStanding, Entry]]] = {}
@@ -114,7 +174,9 @@ def gather(stored: list[Stored], invalid: list[Invalid], references: References)
             by_method.setdefault(entry.method, []).append((standing, entry))
     return Site(
         stored=stored,
+        left_out=invalid,
         by_task=by_task,
+        drawings={key: drawn for part in parts for key, drawn in part.drawings.items()},
         by_method=dict(sorted(by_method.items())),
         tracks=track_standings(standings),
         superseded=superseded,
@@ -168,7 +230,9 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
 
     yield render("index.html.j2", Path("index.html"), drawings=_track_drawings(site))
     for name, standings in site.by_task.items():
-        drawings = {s.protocol.name: _task_drawings(s) for s in standings if s.ranked}
+        drawings = {
+            s.protocol.name: site.drawings[name, s.protocol.name] for s in standings if s.ranked
+        }
         path = Path("tasks", f"{slug(name)}.html")
         yield render("task.html.j2", path, name=name, standings=standings, drawings=drawings)
     for name, found in site.by_method.items():
@@ -178,8 +242,8 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
         "protocol.html.j2",
         Path("protocol.html"),
         protocols=list(PROTOCOLS.values()),
-        prices=COSTS,
-        price_words=_PRICE_WORDS,
+        costs=COSTS,
+        cost_words=_COST_WORDS,
         repetitions=REPETITIONS,
         percentiles=PERCENTILES,
         coverage=COVERAGE,
@@ -251,5 +315,13 @@ def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _plain_cell(cell: Any) -> Any:
-    risky = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
-    return f"'{cell}" if risky else cell
+    """A cell that is one line and no formula, whatever a spreadsheet skips before the sign.
+
+    A lone carriage return would end the row: the csv module of Python 3.12 does not quote it.
+    """
+    if not isinstance(cell, str):
+        return cell
+    line = "".join(" " if unicodedata.category(c) in _BREAKS else c for c in cell)
+    seen = unicodedata.normalize("NFKC", line)  # a full-width sign is a sign
+    skipped = [c for c in seen if not (c.isspace() or unicodedata.category(c) == "Cf" or c == "|")]
+    return f"'{line}" if skipped and skipped[0] in _FORMULA else line

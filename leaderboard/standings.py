@@ -11,21 +11,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leaderboard import references as frozen
 from leaderboard.references import Reference, References
 from leaderboard.selection import Group, select
 from leaderboard.statistics import Interval, generator, mean_interval
-from suite.results.files import file_name
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, Run, TaskRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -43,9 +37,11 @@ class Entry:
     metric_runs: int
     #: gradient evaluations, one a run; infinite where the target was missed; not shown of a stream
     times_to_target: list[float]
-    #: medians
-    gradient_evaluations: float
-    seconds: float
+    #: medians over completed runs, None without one: what ended early seems fast
+    gradient_evaluations: float | None
+    seconds: float | None
+    #: completed runs that ended no better than they were before training
+    not_learning: int
     #: runs that did not complete, by status, tuning runs included
     failures: Counter[str]
     #: no evaluation run completed
@@ -56,7 +52,7 @@ class Entry:
 
     @property
     def result(self) -> Result:
-        """The result that stands."""
+        """The whole result."""
         return self.stored.result
 
     @property
@@ -78,6 +74,14 @@ class Entry:
     def time_to_target(self) -> float:
         """Median over runs, infinite if half of them or more missed."""
         return statistics.median(self.times_to_target)
+
+    @property
+    def remark(self) -> str:
+        """Why it has no rank, and whether its runs learned."""
+        learning = ""
+        if self.not_learning:
+            learning = f"not learning ({self.not_learning} of {self.runs} runs)"
+        return "; ".join(filter(None, (self.note, learning)))
 
     @property
     def default(self) -> Run:
@@ -107,8 +111,8 @@ class TaskStanding:
 
     @property
     def stream(self) -> bool:
-        """Whether the task is known to be a stream, which has no time to target."""
-        return self.reference is not None and self.reference.stream
+        """Whether the task is a stream, whose first, easy part alone would meet the target."""
+        return self.task.stream is True
 
     @property
     def entries(self) -> list[Entry]:
@@ -177,11 +181,16 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
         metric=statistics.fmean(last) if last else None,
         metric_runs=len(last),
         times_to_target=times,
-        gradient_evaluations=statistics.median(run.cost.gradient_evaluations for run in runs),
-        seconds=statistics.median(run.cost.seconds for run in runs),
+        gradient_evaluations=_median(done, lambda run: run.cost.gradient_evaluations),
+        seconds=_median(done, lambda run: run.cost.seconds),
+        not_learning=sum(run.learned(result.task) is False for run in runs),
         failures=Counter(run.status for run in result.failed),
         failed=all(run.status not in ("completed", "pruned") for run in runs),
     )
+
+
+def _median(runs: list[Run], read: Callable[[Run], float]) -> float | None:
+    return statistics.median(map(read, runs)) if runs else None
 
 
 def _rank(entry: Entry, entries: list[Entry], sign: int) -> int:
@@ -202,73 +211,3 @@ def task_standings(
     references = frozen.load() if references is None else references
     groups, _ = select(stored, references)
     return [task_standing(group, references) for group in groups]
-
-
-def task_table(
-    results: Iterable[Result], task: str, references: References | None = None
-) -> pd.DataFrame:
-    """A row a method and protocol on one task, best first: for the terminal and for notebooks.
-
-    The rank of what is not ranked is missing, and `note` says why.
-    """
-    import pandas as pd
-
-    rows = [
-        {
-            "rank": entry.rank,
-            "method": entry.method,
-            "protocol": standing.protocol.name,
-            "score": entry.raw.value,
-            "low": entry.raw.low,
-            "high": entry.raw.high,
-            "scaled": entry.scaled.value if entry.scaled else None,
-            "metric": entry.metric,
-            "time_to_target": entry.time_to_target,
-            "reached": entry.reached,
-            "runs": entry.runs,
-            "gradient_evaluations": entry.gradient_evaluations,
-            "seconds": entry.seconds,
-            "default": entry.default.validation_score,
-            "tuned": entry.tuned.validation_score,
-            "failed": entry.failures.total(),
-            "note": entry.note,
-        }
-        for standing in _standings_of(results, task, references)
-        for entry in standing.entries
-    ]
-    return pd.DataFrame(rows).astype({"rank": "Int64"}) if rows else pd.DataFrame()
-
-
-def stands(result: Result, results: Iterable[Result], references: References | None = None) -> str:
-    """One line: how a result compares with the others on its task under its protocol."""
-    others = [other for other in results if other.digest != result.digest]
-    for standing in _standings_of([*others, result], result.task.name, references):
-        if standing.protocol.name != result.protocol.name:
-            continue
-        for entry in standing.entries:
-            if entry.result.digest == result.digest:
-                return _line(entry, standing)
-    return f"{result.method.name} on {result.task.name}: a newer result stands in its place"
-
-
-def _line(entry: Entry, standing: TaskStanding) -> str:
-    raw, task = entry.raw, standing.task
-    better = "higher" if task.higher_is_better else "lower"
-    score = f"{raw.value:.4g} [{raw.low:.4g}, {raw.high:.4g}], {better} is better"
-    where = f"{entry.method} on {task.name} ({standing.protocol.name})"
-    if entry.rank is None:
-        return f"{where}: not ranked ({entry.note}); score {score}"
-    sharing = sum(other.rank == entry.rank for other in standing.ranked) - 1
-    shared = f", shared with {sharing}" if sharing else ""
-    return f"{where}: rank {entry.rank} of {len(standing.ranked)}{shared}; score {score}"
-
-
-def _standings_of(
-    results: Iterable[Result], task: str, references: References | None
-) -> list[TaskStanding]:
-    stored = [
-        Stored(Path(r.task.name, file_name(r.method.name, r.protocol.name)), r)
-        for r in results
-        if r.task.name == task
-    ]
-    return task_standings(stored, references)

@@ -1,7 +1,7 @@
 """Standings over a track: the interquartile mean of scaled scores over its core tasks.
 
 Core tasks are few, one or two of each family, so that a submission takes minutes and every method
-can be complete. The references say which they are.
+can be complete. The record of the task says whether it is one.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def track_standings(standings: Iterable[TaskStanding]) -> list[TrackStanding]:
 
 
 def _counts(standing: TaskStanding) -> bool:
-    return standing.reference is not None and standing.reference.core
+    return standing.reference is not None and standing.task.core is True
 
 
 def _track(group: list[TaskStanding], counted: list[str]) -> TrackStanding:

@@ -227,6 +227,7 @@ def _new_reference(tuned: Result, untuned: Result, adamw: list[Run]) -> Referenc
         canonical=tuned.data.canonical,
         untuned=_reference_runs(untuned, untuned.evaluation),
         tuned=_reference_runs(tuned, adamw),
+        protocol=tuned.protocol.name,
         command=_command(),
         suite_version=tuned.environment.suite_version,
         commit=tuned.environment.commit,

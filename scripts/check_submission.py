@@ -1,157 +1,435 @@
 """Check a submission: what changed since a commit, as Markdown on standard output.
 
-    python scripts/check_submission.py BASE
+    python scripts/check_submission.py results SUBMISSION BASE
+    python scripts/check_submission.py methods SUBMISSION BASE
 
-Every changed component runs at the smoke protocol on the mini tasks that need no download, every
+SUBMISSION is a checkout of the proposed change, BASE the commit it is proposed for. The script and
+the suite that it imports are those of BASE: it never imports a file of the submission.
+
+`results` takes the submission as data. Every changed result file is validated, what is new in it is
+compared with the files that declare it, and the site is built. `methods` runs the submission's own
+suite: every changed component at the smoke protocol on the mini tasks that need no download, every
 mini task of a changed file with the first optimizer; a full task is only loaded and shown, as it
-may need data and a GPU. Every changed result file is validated. Exit code 1 if anything of it
-fails. Whatever else was changed or deleted is listed for review.
+may need data and a GPU. A run is believed by the result files that it wrote and by nothing else:
+one for each task asked for, all runs completed.
+
+Exit code 1 if anything fails. Whatever else was changed or deleted is listed for review.
 """
 
 from __future__ import annotations
 
+import argparse
+import ast
+import contextlib
+import os
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
+from leaderboard.site import build
 from suite.components import registry
-from suite.errors import SuiteError
-from suite.results.files import read
+from suite.components.fingerprints import source_hash
+from suite.errors import InvalidResult, SuiteError
+from suite.results.checks import CHECKS
+from suite.results.files import check_place, file_name, read
+from suite.results.model import ComponentRecord, Result, printable
+from suite.results.verification import check_consistency, registered
 
-ROOT = Path(__file__).resolve().parent.parent
-Run = Callable[[list[str]], tuple[int, str]]
+#: of the output of one command the first and the last so many characters are shown
+SHOWN = 6_000
+#: a report longer than this says verdicts only: a job's summary holds one MiB
+REPORT = 600_000
+#: seconds after which a command counts as hanging
+LIMIT = 1_800.0
+KINDS = {"optimizers": "optimizer", "regularizers": "regularizer", "schedules": "schedule"}
 
 
 class Check(NamedTuple):
-    """One run of `suite` on what a file holds."""
+    """One run of the submission's `suite` on what a file holds."""
 
-    file: str
     title: str
     arguments: list[str]
+    #: the method and the tasks of which it must write a result; no tasks: something is shown
+    method: str = ""
+    tasks: tuple[str, ...] = ()
+    #: what must be shown; empty: anything
+    shows: str = ""
 
 
-def main(base: str) -> int:
-    """Print the report on everything that changed since `base`; the exit code."""
-    report, code = check(differing(base, "d"), run_suite, deleted=differing(base, "D"))
-    print(report)
-    return code
+class Verdict(NamedTuple):
+    """What came of a check."""
+
+    title: str
+    problem: str
+    transcript: str = ""
 
 
-def differing(base: str, kinds: str) -> list[str]:
+class Declared(NamedTuple):
+    """A component or task that a file declares: found by parsing it."""
+
+    kind: str
+    name: str
+    track: str | None
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the report of one of the two parts as it goes; the exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("part", choices=["results", "methods"])
+    parser.add_argument("submission", type=Path)
+    parser.add_argument("base")
+    said = parser.parse_args(arguments)
+    folder = said.submission.resolve()
+    files, deleted = differing(folder, said.base, "d"), differing(folder, said.base, "D")
+    if said.part == "results":
+        verdicts = check_results(folder, files)
+        return report("Results", verdicts, [])
+    with tempfile.TemporaryDirectory(prefix="submission-") as written:
+        verdicts = check_methods(folder, files, Path(written))
+        return report("Methods and tasks", verdicts, others(files, deleted))
+
+
+def differing(folder: Path, base: str, kinds: str) -> list[str]:
     """Files that differ from the common ancestor with `base`, by git's letters for the kind.
 
     A capital letter asks for a kind, a small one for all others: "D" deleted, "d" not deleted.
     """
-    command = ["git", "-C", str(ROOT), "diff", "-z", "--name-only", "--no-renames"]
-    command += [f"--diff-filter={kinds}", f"{base}...HEAD"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return sorted(filter(None, done.stdout.split("\0")))
+    command = ["git", "-C", str(folder), "diff", "-z", "--name-only", "--no-renames"]
+    command += ["--no-ext-diff", "--no-textconv", f"--diff-filter={kinds}", f"{base}...HEAD"]
+    done = subprocess.run(command, check=True, capture_output=True)
+    return sorted(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
 
 
-def run_suite(arguments: list[str]) -> tuple[int, str]:
-    """Run `suite` in a process of its own: its exit code and what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "suite.cli", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    return done.returncode, done.stdout
+# -- the report -----------------------------------------------------------------------------------
 
 
-def check(files: list[str], run: Run, deleted: Sequence[str] = ()) -> tuple[str, int]:
-    """The report on changed files and the exit code; `run` runs `suite` with arguments."""
-    sections, failed = [], False
-    planned = checks(files)
-    for _, title, arguments in planned:
-        code, output = run(arguments)
-        if code == 0 and arguments[0] == "validate":
-            code, output = of_this_checkout(Path(arguments[1]), output)
-        failed = failed or code != 0
-        verdict = "passed" if code == 0 else f"**failed** (exit code {code})"
-        transcript = as_block(f"$ suite {' '.join(arguments)}\n{output}")
-        sections.append(f"## `{title}`: {verdict}\n\n{transcript}")
-    checked = {file for file, _, _ in planned}
-    others = [file for file in files if file not in checked]
-    others += [f"{file} (deleted)" for file in deleted]
-    if others:
-        listed = as_block("\n".join(others))
-        sections.append(f"## Changed beside the submission: please review\n\n{listed}")
-    if not sections:
-        sections.append("Nothing to check.")
-    return "\n\n".join(["# Submission check", *sections]), int(failed)
+def report(title: str, verdicts: Iterator[Verdict], listed: list[str]) -> int:
+    """Print each verdict when it is known, and files for review; 1 if one of them is bad."""
+    print(f"# {title}", flush=True)
+    failed, length, count = False, 0, 0
+    for verdict in verdicts:
+        count += 1
+        failed = failed or bool(verdict.problem)
+        outcome = f"**failed**: {as_code(verdict.problem)}" if verdict.problem else "passed"
+        text = f"\n## {as_code(verdict.title)}: {outcome}\n"
+        if verdict.transcript and length < REPORT:
+            text += f"\n{as_block(verdict.transcript)}\n"
+        length += len(text)
+        print(text, flush=True)
+    if listed:
+        text = "\n".join(listed)
+        print(f"\n## Changed beside the submission: please review\n\n{as_block(cut(text))}\n")
+    if not count and not listed:
+        print("\nNothing to check.")
+    return int(failed)
 
 
-def of_this_checkout(path: Path, output: str) -> tuple[int, str]:
-    """Whether a valid result is of the task as it is here; the exit code and what to print.
-
-    A file that claims a version to come would push all others out of the standings.
-    """
-    record = read(path).task
-    try:
-        task = registry.get("task", record.name)
-    except SuiteError as error:
-        return 1, f"{output}{error}\n"
-    if (record.version, record.fingerprint) == (task.version, task.fingerprint):
-        return 0, output
-    return 1, (
-        f"{output}made for version {record.version} of {record.name} with the code "
-        f"{record.fingerprint}; here it is version {task.version} with the code "
-        f"{task.fingerprint}. Run it again.\n"
-    )
-
-
-def checks(files: list[str]) -> list[Check]:
-    """What to run, file by file."""
-    found = []
-    with_results = ["--protocol", "smoke", "--results", tempfile.mkdtemp(prefix="submission-")]
-    optimizer = registry.names("optimizer")[0]
-    tasks, _ = registry.load_all("task")
-    free = [task.name for task in tasks if task.track == "mini" and not task.problem.needs]
-    on_free_tasks = [part for name in free for part in ("--task", name)]
-    for file in files:
-        folder, _, rest = file.partition("/")
-        path = str(ROOT / file)
-        if folder == "results" and rest.count("/") == 1 and file.endswith(".json"):
-            found.append(Check(file, file, ["validate", path]))
-        elif file.endswith(".py") and not Path(file).name.startswith("_"):
-            if folder == "tasks":
-                found += _task_checks(file, optimizer, with_results)
-            elif folder == "baselines":
-                kind = rest.split("/")[0].removesuffix("s")
-                options = ["--optimizer", path]
-                if kind != "optimizer":
-                    options = ["--optimizer", optimizer, f"--{kind}", path]
-                found.append(Check(file, file, ["run", *options, *on_free_tasks, *with_results]))
-    return found
-
-
-def _task_checks(file: str, optimizer: str, with_results: list[str]) -> list[Check]:
-    path = ROOT / file
-    try:
-        tasks = [entry for entry in registry.load_file(path) if entry.kind == "task"]
-    except SuiteError:  # showing it says why it cannot be used
-        return [Check(file, file, ["show", str(path)])]
-    return [
-        Check(
-            file,
-            f"{file}: {task.name}",
-            ["run", "--optimizer", optimizer, "--task", task.name, *with_results]
-            if task.track == "mini"
-            else ["show", task.name],
-        )
-        for task in tasks
-    ]
+def as_code(text: str) -> str:
+    """Text as a Markdown code span on one line: nothing in it is read as Markdown or HTML."""
+    line = printable(cut(text, 1_000)).replace("\n", " ").replace("\t", " ").replace("`", "'")
+    return f"`{line}`"
 
 
 def as_block(text: str) -> str:
     """Text as an indented Markdown block: nothing in it is read as Markdown or HTML."""
-    return "\n".join("    " + line for line in text.splitlines())
+    return "\n".join("    " + line for line in printable(text).split("\n"))
+
+
+def cut(text: str, most: int = 2 * SHOWN) -> str:
+    """A text's beginning and end, with a word on what is left out between them."""
+    if len(text) <= most:
+        return text
+    left_out = len(text) - 2 * (most // 2)
+    return f"{text[: most // 2]}\n... {left_out} characters ...\n{text[-(most // 2) :]}"
+
+
+def others(files: Sequence[str], deleted: Sequence[str]) -> list[str]:
+    """Changed files that neither part checks, and deleted ones."""
+    unchecked = [file for file in files if not (is_result(file) or is_source(file))]
+    return unchecked + [f"{file} (deleted)" for file in deleted]
+
+
+def is_result(file: str) -> bool:
+    """Whether a changed file lies where results do."""
+    parts = file.split("/")
+    return parts[0] == "results" and len(parts) == 3 and file.endswith(".json")
+
+
+def is_source(file: str) -> bool:
+    """Whether a changed file may declare components or tasks."""
+    parts = file.split("/")
+    folder = parts[0] == "tasks" or (parts[0] == "baselines" and parts[1] in KINDS)
+    return folder and file.endswith(".py") and not parts[-1].startswith("_")
+
+
+# -- results: the submission is data --------------------------------------------------------------
+
+
+def check_results(folder: Path, files: Sequence[str]) -> Iterator[Verdict]:
+    """Validate every changed result file, and build the site with all of them."""
+    changed = [file for file in files if is_result(file)]
+    for file in changed:
+        try:
+            notes = check_result(folder, folder / file)
+        except InvalidResult as error:
+            yield Verdict(file, str(error).removeprefix(f"{folder / file}: "))
+        else:
+            yield Verdict(file, "", "\n".join(notes))
+    if changed:
+        yield check_site(folder, changed)
+
+
+def check_result(folder: Path, path: Path) -> list[str]:
+    """Raise InvalidResult if a result is wrong; notes on what the other job looks at.
+
+    What is not registered in the base must be declared by a file of the submission, from which the
+    source hash follows; its settings are compared once the submission's own suite may run.
+    """
+    result = read(path)
+    check_place(result, path)
+    notes = check_consistency(result)
+    task = registered("task", result.task.name)
+    if task is not None and result.task.version < task.version:
+        raise InvalidResult(
+            f"task.version: {result.task.version}, here it is {task.version}. Run it again"
+        )
+    new = task is None or result.task.version > task.version
+    if new and result.task.name not in {found.name for _, found in declared_in(folder, "tasks")}:
+        raise InvalidResult(f"task: no file under tasks/ declares '{result.task.name}'")
+    for component in result.method.components:
+        check_component(folder, component)
+    return notes
+
+
+def check_component(folder: Path, record: ComponentRecord) -> None:
+    """Raise InvalidResult unless a component is registered here or declared in the submission."""
+    here = registered(record.kind, record.name)
+    if here is not None and record.version == here.version:
+        # Compared already, unless the task is new.
+        if record.source_hash != here.source_hash:
+            raise InvalidResult(
+                f"method.{record.name}.source_hash: not that of version {record.version} here. A "
+                "method that was changed gets a new version"
+            )
+        return
+    if here is not None and record.version < here.version:
+        raise InvalidResult(
+            f"method.{record.name}.version: {record.version}, here it is {here.version}"
+        )
+    for path, found in declared_in(folder, f"baselines/{record.kind}s"):
+        if (found.kind, found.name) == (record.kind, record.name):
+            if source_hash(path) != record.source_hash:
+                raise InvalidResult(
+                    f"method.{record.name}.source_hash: made by another text of "
+                    f"{path.relative_to(folder)} than the submitted one"
+                )
+            return
+    raise InvalidResult(
+        f"method.{record.name}: no file under baselines/{record.kind}s/ declares version "
+        f"{record.version} of it"
+    )
+
+
+def declared_in(folder: Path, place: str) -> Iterator[tuple[Path, Declared]]:
+    """What the files below a place of the submission declare; links are not followed."""
+    for path in sorted((folder / place).rglob("*.py")):
+        if path.resolve().is_relative_to(folder) and not path.is_symlink():
+            for found in declared(path):
+                yield path, found
+
+
+def declared(path: Path) -> list[Declared]:
+    """What a file declares: it is parsed, not imported."""
+    try:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
+        return []
+    found = []
+    for call in ast.walk(tree):
+        if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant):
+            function, name = call.func, call.args[0].value
+            kind = getattr(function, "attr", getattr(function, "id", ""))
+            if kind in registry.KINDS and isinstance(name, str):
+                tracks = [word.value for word in call.keywords if word.arg == "track"]
+                track = tracks[0].value if tracks and isinstance(tracks[0], ast.Constant) else None
+                found.append(Declared(kind, name, track if isinstance(track, str) else None))
+    return found
+
+
+def check_site(folder: Path, changed: Sequence[str]) -> Verdict:
+    """Whether the site can be built with the changed results in it."""
+    title = "suite leaderboard build"
+    with tempfile.TemporaryDirectory(prefix="site-") as made:
+        try:
+            done = build(folder / "results", Path(made) / "site")
+        except Exception as error:
+            return Verdict(title, f"{type(error).__name__}: {error}")
+    ours = {Path(file).relative_to("results") for file in changed}
+    left_out = [f"{path}: {reason}" for path, reason in done.skipped if path in ours]
+    return Verdict(title, "; ".join(left_out), "\n".join(done.warnings) if left_out else "")
+
+
+# -- methods and tasks: the submission runs -------------------------------------------------------
+
+
+def check_methods(folder: Path, files: Sequence[str], written: Path) -> Iterator[Verdict]:
+    """Run what changed; each run is judged by the result files that it wrote."""
+    for number, check in enumerate(checks(folder, files)):
+        results = written / str(number)
+        arguments = [*check.arguments]
+        if check.tasks:
+            arguments += ["--protocol", "smoke", "--results", str(results)]
+        code, output = run_suite(folder, arguments)
+        yield judge(check, code, output, results)
+    changed = [file for file in files if is_result(file)]
+    if changed:
+        code, output = run_suite(folder, ["validate", *changed])
+        problem = "" if code == 0 else f"exit code {code}"
+        yield Verdict("suite validate, by the submission's own suite", problem, output)
+
+
+def judge(check: Check, code: int, output: str, results: Path) -> Verdict:
+    """The verdict on a run: its exit code alone says nothing, as the code that ran could end it."""
+    shown = " ".join(["suite", *check.arguments])
+    transcript = f"$ {shown}\n{output}"
+    problems = [] if code == 0 else [f"exit code {code}"]
+    if not check.tasks:
+        shown_names = names_in(output)
+        if code == 0 and (check.shows not in shown_names if check.shows else not shown_names):
+            problems.append("nothing was shown")
+        return Verdict(check.title, "; ".join(problems), transcript)
+    for task in check.tasks:
+        path = results / task / file_name(check.method, "smoke")
+        try:
+            problems += [f"{task}: {problem}" for problem in run_problems(read(path))]
+        except InvalidResult as error:
+            problems.append(f"{task}: no result: {str(error).removeprefix(f'{path}: ')}")
+    return Verdict(check.title, "; ".join(problems), transcript)
+
+
+def names_in(output: str) -> list[str]:
+    """What `suite show` showed: the second word of each line that begins an entry."""
+    heads = [line.split() for line in output.splitlines() if line and not line.startswith(" ")]
+    return [words[1] for words in heads if len(words) > 1 and words[0] in registry.KINDS]
+
+
+def run_problems(result: Result) -> Iterator[str]:
+    """What is wrong with a result that a run has just written."""
+    for run in result.failed:
+        yield f"run {run.number} {run.status}: {run.reason}"
+    for check in CHECKS:
+        yield from check(result)
+
+
+def checks(folder: Path, files: Sequence[str]) -> Iterator[Check]:
+    """What to run, file by file."""
+    optimizer = registry.names("optimizer")[0]
+    tasks, _ = registry.load_all("task")
+    free = tuple(task.name for task in tasks if task.track == "mini" and not task.problem.needs)
+    for file in filter(is_source, files):
+        found = [] if (folder / file).is_symlink() else declared(folder / file)
+        if file.startswith("tasks/"):
+            yield from task_checks(folder, file, found, optimizer)
+        else:
+            yield from component_checks(folder, file, found, optimizer, free)
+
+
+def component_checks(
+    folder: Path,
+    file: str,
+    found: Sequence[Declared],
+    optimizer: str,
+    tasks: tuple[str, ...],
+) -> Iterator[Check]:
+    """A run of every component that a file declares, on all mini tasks that need no download."""
+    components = [entry for entry in found if entry.kind in KINDS.values()]
+    if not components:  # showing it says why it cannot be used
+        yield Check(file, ["show", str(folder / file)])
+    on_tasks = [part for name in tasks for part in ("--task", name)]
+    for kind, name, _ in components:
+        options, method = ["--optimizer", name], name
+        if kind != "optimizer":
+            options = ["--optimizer", optimizer, f"--{kind}", name]
+            method = f"{optimizer}{'@' if kind == 'schedule' else '+'}{name}"
+        yield Check(f"{file}: {name}", ["run", *options, *on_tasks], method, tasks)
+
+
+def task_checks(
+    folder: Path, file: str, found: Sequence[Declared], optimizer: str
+) -> Iterator[Check]:
+    """A run of every mini task that a file declares; a full one is shown."""
+    names = {entry.name: entry.track for entry in found if entry.kind == "task"}
+    if not names:  # showing it says why it cannot be used
+        yield Check(file, ["show", str(folder / file)])
+    for name, track in names.items():
+        title = f"{file}: {name}"
+        here = registered("task", name)
+        if (here.track if track is None and here is not None else track) == "full":
+            yield Check(title, ["show", name], shows=name)
+        else:
+            arguments = ["run", "--optimizer", optimizer, "--task", name]
+            yield Check(title, arguments, optimizer, (name,))
+
+
+def run_suite(folder: Path, arguments: list[str], limit: float = LIMIT) -> tuple[int, str]:
+    """Run the submission's `suite`: its exit code, and the beginning and end of what it printed."""
+    hidden = ("GITHUB_", "ACTIONS_", "RUNNER_")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "suite.cli", *arguments],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(folder)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    kept = _Kept()
+    reader = threading.Thread(target=kept.read, args=(process.stdout,), daemon=True)
+    reader.start()
+    try:
+        code = process.wait(limit)
+    except subprocess.TimeoutExpired:
+        code = 124
+    # What it started may still hold the pipe, or write into the next run.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    reader.join(10)
+    return code, kept.text + (f"\nended after {limit:g} s" if code == 124 else "")
+
+
+class _Kept:
+    """The beginning and the end of an output of any length."""
+
+    def __init__(self) -> None:
+        self._head, self._tail, self._length = b"", b"", 0
+
+    def read(self, stream: IO[bytes]) -> None:
+        """Read to the end."""
+        while chunk := os.read(stream.fileno(), 65_536):
+            self._length += len(chunk)
+            room = SHOWN - len(self._head)
+            self._head, rest = self._head + chunk[:room], chunk[room:]
+            self._tail = (self._tail + rest)[-SHOWN:]
+
+    @property
+    def text(self) -> str:
+        """What was kept."""
+        left_out = self._length - len(self._head) - len(self._tail)
+        between = f"\n... {left_out} bytes ...\n" if left_out else ""
+        head, tail = (part.decode("utf-8", errors="replace") for part in (self._head, self._tail))
+        return head + between + tail
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except SuiteError as error:
+        sys.exit(f"check_submission: {error}")

@@ -74,11 +74,12 @@ def _row(task: Task, reference: Reference | None) -> str:
         return _line([*cells, *[""] * 3, declared])
     contrast = measured.contrast
     apart = f"{abs(contrast.errors_apart):.0f}"
+    reached = f"{measured.reached} of {len(measured.scores)}"
     return _line(
         [
             *cells,
             f"{measured.deviation:.2g}",
-            "\N{EN DASH}" if task.stream else f"{measured.reached} of {len(measured.scores)}",
+            "\N{EN DASH}" if task.stream else reached,
             f"{measured.trial_seconds:.2g}",
             f"{contrast.better} over {contrast.worse}, {apart}",
         ]

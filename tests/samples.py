@@ -1,4 +1,7 @@
-"""Synthetic results: valid, sealed, with plausible curves; no training behind them."""
+"""Synthetic results: sealed and consistent, with plausible curves; no training behind them.
+
+They hold to every rule that `suite.results.checks` knows, unless a test changes a field.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,27 @@ from typing import Any
 
 import numpy as np
 
+from suite.components.search import Distribution
+from suite.problems.score import Score
 from suite.results.files import file_name, seal, write
 from suite.results.model import Result
 from suite.studies.protocol import PROTOCOLS
+from suite.studies.tuning import best, propose, sampler_record
 from suite.training.seeds import derive
 
-#: name: track, kind of score, metric, higher is better, target, worst
+#: name: track, family, kind of score, metric, higher is better, target, worst
 TASKS = {
-    "modular_addition": ("mini", "time_to_target", "accuracy", False, 0.99, 800.0),
-    "digits": ("mini", "final", "accuracy", True, 0.96, 0.0),
-    "permuted_digits": ("mini", "mean", "accuracy", True, 0.9, 0.0),
-    "lm_markov": ("mini", "final", "loss", False, 1.6, 10.0),
-    "cifar10": ("full", "final", "accuracy", True, 0.93, 0.0),
-    "cifar10_mini": ("mini", "final", "accuracy", True, 0.6, 0.0),
+    "modular_addition": ("mini", "algorithmic", "time_to_target", "accuracy", False, 0.99, None),
+    "digits": ("mini", "vision", "final", "accuracy", True, 0.96, 0.0),
+    "permuted_digits": ("mini", "continual", "mean", "accuracy", True, 0.9, 0.0),
+    "lm_markov": ("mini", "language", "final", "loss", False, 1.6, 10.0),
+    "cifar10": ("full", "vision", "final", "accuracy", True, 0.93, 0.0),
+    "cifar10_mini": ("mini", "vision", "final", "accuracy", True, 0.6, 0.0),
 }
+STREAMS = ("permuted_digits",)
 BUDGET = 400.0
 BATCH = 64
-_FAILED = ("diverged", "failed", "timeout", "out_of_memory", "interrupted")
+_FAILED = ("diverged", "failed", "undercharged", "timeout", "out_of_memory", "interrupted")
 
 
 def make_result(
@@ -52,52 +59,67 @@ def make_result(
     environment and of every run; `data=None` is a study that never got its data.
     """
     rules = PROTOCOLS[protocol]
-    track, kind, metric, higher, target, worst = TASKS[task]
+    track, family, kind, metric, higher, target, worst = TASKS[task]
     rng = np.random.default_rng(derive(seed, task, method, protocol))
-    parts = _components(method)
+    parts = [{**part, **component} for part in _components(method)]
     statuses = [status] * rules.seeds if isinstance(status, str) else list(status)
     quality = rng.uniform(0.35, 0.95)
-    if scores is None:
-        scores = [_score(kind, quality + 0.03 * rng.normal(), metric) for _ in range(rules.seeds)]
+    budget = BUDGET * rules.budget_fraction
     record = {
         "name": task, "version": 1, "fingerprint": _hash(task), "track": track,
-        "batch_size": BATCH, "budget": BUDGET * BATCH * rules.budget_fraction, "score": kind,
-        "metric": metric, "higher_is_better": higher, "target": target, "hold": 1, "worst": worst,
+        "batch_size": BATCH, "budget": budget * BATCH, "score": kind,
+        "metric": metric, "higher_is_better": higher, "target": target, "hold": 1,
+        "worst": 2 * budget if worst is None else worst,
+        "family": family, "stream": task in STREAMS, "core": True,
         **task_fields,
     }  # fmt: skip
-    tuning = []
-    for number in range(rules.trials):
-        value = _score(kind, quality - 0.2 * rng.random() * (number > 0), metric)
-        hyperparameters = _hyperparameters(parts, None if number == 0 else rng)
-        tuning.append(_run(record, number, rng, value, None, "completed", points, hyperparameters))
-    ordered = sorted(tuning, key=lambda r: r["validation_score"], reverse=higher)
-    chosen = ordered[0]["number"]
-    evaluation = [
-        _run(record, number, rng, score, score, state, points, tuning[chosen]["hyperparameters"])
-        for number, (score, state) in enumerate(zip(scores, statuses, strict=True))
+    rule = Score(kind, metric, record["higher_is_better"], record["worst"])
+
+    def drawn(by: float) -> float:
+        return rule.clip(_score(record["score"], quality + by, metric, budget))
+
+    if scores is None:
+        scores = [drawn(0.03 * rng.normal()) for _ in range(rules.seeds)]
+    values = [drawn(-0.2 * rng.random() * (number > 0)) for number in range(rules.trials)]
+    tuning = [
+        _run(record, number, derive(seed, "tuning", 0), rng, value, "completed", points, tried)
+        for number, (value, tried) in enumerate(
+            zip(
+                values,
+                _proposed(parts, rules, seed, values, record["higher_is_better"]),
+                strict=True,
+            )
+        )
     ]
+    chosen = best(values, record["higher_is_better"])
+    evaluation = [
+        _run(
+            record, number, derive(seed, "evaluation", number), rng, score, state, points,
+            tuning[chosen]["hyperparameters"], test=True,
+        )
+        for number, (score, state) in enumerate(zip(scores, statuses, strict=True))
+    ]  # fmt: skip
     for content in [*tuning, *evaluation]:
         content.update(run)
-    sampler = {"name": "TPESampler", "arguments": {"seed": 1}, "optuna_version": "5.0.0"}
     fields = ("name", "version", "trials", "seeds", "generation", "budget_fraction", "ranked")
     return seal(
         {
             "task": record,
-            "method": {"name": method, "components": [{**c, **component} for c in parts]},
-            "protocol": {**{f: getattr(rules, f) for f in fields}, "sampler": sampler},
-            "seed": seed,
+            "method": {"name": method, "components": parts},
+            "protocol": {**{f: getattr(rules, f) for f in fields}, "sampler": sampler_record()},
             "device": device,
             "threads": threads,
             "data": None if data is None else {
                 "fingerprint": _hash("data", task), "canonical": True, "source": "generated", **data
             },
-            "tuning": tuning,
-            "chosen": chosen,
-            "evaluation": evaluation,
+            "replicates": [
+                {"seed": seed, "tuning": tuning, "chosen": chosen, "evaluation": evaluation}
+            ],
             "environment": {
                 "suite_version": "0.1.0", "packages": {"torch": "2.13.0", "optuna": "5.0.0"},
                 "commit": "0123456789abcdef", "dirty": False, "python": "3.11.7",
-                "platform": "Linux x86_64", "cpu": "A processor", "cores": 2, "gpu": None,
+                "platform": "Linux x86_64", "cpu": "A processor", "cpu_capability": "AVX2",
+                "cores": 2, "gpu": None, "code": _hash("suite"),
                 "started": "2026-11-22T02:00:00+00:00", "finished": "2026-11-22T02:01:00+00:00",
                 **environment,
             },
@@ -122,8 +144,8 @@ def make_reference(task: str, untuned: float, tuned: float, **fields: Any) -> di
         "task_version": 1, "data_fingerprint": _hash("data", task), "canonical": True,
         "untuned": {"method": "sgd", "hyperparameters": {"sgd": {"lr": 0.1}}, "scores": [untuned]},
         "tuned": {"method": "adamw", "hyperparameters": lr, "scores": [tuned]},
-        "command": "freeze", "suite_version": "0.1.0", "commit": None, "frozen": "2026-11-22",
-        "packages": {}, **fields,
+        "protocol": "quick", "command": "freeze", "suite_version": "0.1.0", "commit": None,
+        "frozen": "2026-11-22", "packages": {}, **fields,
     }  # fmt: skip
 
 
@@ -148,82 +170,91 @@ def _components(method: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _hyperparameters(parts: list[dict[str, Any]], rng: np.random.Generator | None) -> dict:
-    chosen: dict[str, dict[str, float]] = {}
-    for part in parts:
-        chosen[part["name"]] = {
-            name: space["default"] if rng is None else _drawn(rng, space["low"], space["high"])
-            for name, space in part["search_space"].items()
+def _proposed(
+    parts: list[dict[str, Any]],
+    rules: Any,
+    seed: int,
+    scores: Sequence[float],
+    higher_is_better: bool,
+) -> list[dict[str, dict[str, Any]]]:
+    """What the sampler proposes if trials score so."""
+    space = {
+        f"{part['name']}.{name}": Distribution(
+            **{**fields, "choices": tuple(fields["choices"]) if fields.get("choices") else None}
+        )
+        for part in parts
+        for name, fields in part["search_space"].items()
+    }
+    direction = "maximize" if higher_is_better else "minimize"
+    tried: list[tuple[dict[str, Any], float]] = []
+    while len(tried) < rules.trials:
+        for flat in propose(space, rules, seed, direction, list(tried)):
+            tried.append((flat, scores[len(tried)]))
+    return [
+        {
+            part["name"]: {n: flat[f"{part['name']}.{n}"] for n in part["search_space"]}
+            for part in parts
         }
-    return chosen
+        for flat, _ in tried
+    ]
 
 
-def _drawn(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(f"{10 ** rng.uniform(math.log10(low), math.log10(high)):.6g}")
-
-
-def _score(kind: str, quality: float, metric: str) -> float:
+def _score(kind: str, quality: float, metric: str, budget: float) -> float:
     if kind == "time_to_target":
-        return round(BUDGET * (1.2 - quality), 3)
+        return round(budget * (1.2 - quality), 3)
     return round(3.0 - 2.0 * quality if metric == "loss" else min(quality, 0.999), 5)
 
 
 def _run(
     task: dict[str, Any],
     number: int,
+    seed: int,
     rng: np.random.Generator,
     score: float,
-    test_score: float | None,
     status: str,
     points: int,
     hyperparameters: dict[str, Any],
+    test: bool = False,
 ) -> dict[str, Any]:
     failed = status in _FAILED
-    n = points // 4 if failed else points
     budget = task["budget"] / task["batch_size"]
-    at = np.linspace(budget / points, budget, points)[:n]
-    rise = 1 - np.exp(-4 * at / budget)
-    end = 1.0 if task["score"] == "time_to_target" else score
-    accuracy = np.clip(
-        (end if task["metric"] == "accuracy" else 0.8) * rise + 0.01 * rng.normal(size=n), 0, 1
+    rule = Score(
+        task["score"], task["metric"], task["higher_is_better"], task["worst"], task["hold"]
     )
-    loss = (score if task["metric"] == "loss" else 0.3) + 2.5 * (1 - rise)
-    metrics = {"loss": _rounded(loss + 0.02 * rng.random(n)), "accuracy": _rounded(accuracy)}
-    if task["score"] == "final" and not failed and n:
-        metrics[task["metric"]][-1] = score
-    reached = None
-    if not failed and (task["score"] == "time_to_target") and score <= budget:
-        reached = score
+    at = _rounded(np.linspace(0, budget, points + 1)[: points // 4 if failed else None])
+    metrics = {name: _values(at, budget, name, rng) for name in ("loss", "accuracy")}
+    scored = task["metric"]
+    if not failed and task["score"] == "time_to_target":
+        at, metrics = _to_target(at, metrics, task, score, budget)
     elif not failed:
-        values = np.asarray(metrics[task["metric"]])
-        met = values <= task["target"] if task["metric"] == "loss" else values >= task["target"]
-        first = _rounded(at[met][:1])
-        reached = first[0] if first and task["score"] != "time_to_target" else None
-    seconds = 0.01 * at * rng.uniform(0.9, 1.2)
-    test_score = task["worst"] if failed and test_score is not None else test_score
+        metrics[scored] = _to_score(rule, at, metrics[scored], task, score, budget)
+    reached = rule.reached(at, metrics[scored], target=task["target"])
+    seconds = _rounded(0.01 * np.asarray(at) * rng.uniform(0.9, 1.2))
+    spent = at[-1] if at else 0.0
+    worst = rule.worst_score(budget)
     return {
         "number": number,
-        "seed": derive(number, task["name"]),
+        "seed": seed,
         "hyperparameters": hyperparameters,
         "status": status,
         "reason": f"RuntimeError: sample of {status}" if failed else None,
         "traceback": f'File "x.py", line {number}\nRuntimeError' if status == "failed" else None,
-        "validation_score": task["worst"] if failed else score,
-        "test_score": test_score,
+        "validation_score": worst if failed else score,
+        "test_score": (worst if failed else score) if test else None,
         "time_to_target": reached,
-        "seconds_to_target": None if reached is None else round(0.01 * reached, 5),
+        "seconds_to_target": None if reached is None else seconds[at.index(reached)],
         "curve": {
-            "gradient_evaluations": _rounded(at),
-            "seconds": _rounded(seconds),
-            "train_loss": _rounded(loss),
+            "gradient_evaluations": at,
+            "seconds": seconds,
+            "train_loss": [None, *metrics["loss"][1:]] if at else [],
             "validation": metrics,
-            "test": {} if test_score is None else metrics,
+            "test": metrics if test else {},
         },
         "cost": {
-            "examples": float(n * task["batch_size"]),
-            "gradient_evaluations": float(at[-1]) if n else 0.0,
-            "steps": int(at[-1]) if n else 0,
-            "seconds": float(seconds[-1]) if n else 0.0,
+            "examples": round(spent * task["batch_size"], 3),
+            "gradient_evaluations": round(spent, 3),
+            "steps": math.ceil(spent),
+            "seconds": seconds[-1] if at else 0.0,
             "evaluation_seconds": 0.1,
             "peak_memory_bytes": 200_000_000,
             "calibration_step_seconds": 0.008,
@@ -231,5 +262,51 @@ def _run(
     }
 
 
-def _rounded(values: np.ndarray) -> list[float]:
-    return [float(f"{value:.6g}") for value in values]
+def _values(at: list[float], budget: float, name: str, rng: np.random.Generator) -> list[float]:
+    """A metric that gets better along a run, from that of a guess."""
+    rise = 1 - np.exp(-4 * np.asarray(at) / budget)
+    noise = 0.01 * rng.random(len(at)) * (np.asarray(at) > 0)
+    return _rounded(0.02 + 0.78 * rise + noise if name == "accuracy" else 2.8 - 2.5 * rise + noise)
+
+
+def _to_score(
+    rule: Score,
+    at: list[float],
+    values: list[float],
+    task: dict[str, Any],
+    score: float,
+    budget: float,
+) -> list[float]:
+    """Values whose score is the one that was asked for."""
+    if task["score"] == "final":
+        # Below it all along, as far as the first value allows.
+        first, last = values[0], values[-1]
+        share = (np.asarray(values) - first) / (last - first)
+        return [*_rounded(first + share * (score - first))[:-1], score]
+    free = Score("mean", task["metric"], task["higher_is_better"], None)
+    moved = score - free.read(at, values, target=task["target"], budget=budget)
+    return _rounded(np.asarray(values) + moved, digits=12)
+
+
+def _to_target(
+    at: list[float],
+    metrics: dict[str, list[float]],
+    task: dict[str, Any],
+    score: float,
+    budget: float,
+) -> tuple[list[float], dict[str, list[float]]]:
+    """A curve that first meets the target after `score`, or misses it by as much as it says."""
+    hit = score <= budget
+    best_value = task["target"] if hit else 2.0 - score / budget
+    kept = [point for point in at if point < score] if hit else at[:-1]
+    at = [*kept, score if hit else budget]
+    cut = {name: [*values[: len(kept)], values[len(kept) - 1]] for name, values in metrics.items()}
+    first = cut["accuracy"][0]
+    rise = [value - first for value in cut["accuracy"][:-1]]
+    factor = 0.9 * (best_value - first) / max(max(rise), 1e-9)
+    cut["accuracy"] = [*_rounded(np.asarray([first + factor * v for v in rise])), best_value]
+    return at, cut
+
+
+def _rounded(values: np.ndarray, digits: int = 6) -> list[float]:
+    return [float(f"{value:.{digits}g}") for value in values]

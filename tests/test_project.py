@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib.metadata
-import importlib.util
 import re
 import sys
 import tomllib
@@ -14,7 +13,6 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from suite.components import registry
-from suite.results.files import read, seal, write
 from tests.commands import ROOT
 from tests.test_architecture import FOLDERS, imports, sources
 
@@ -89,90 +87,6 @@ def test_only_publishing_may_write_and_only_from_main() -> None:
     publish = (ROOT / ".github" / "workflows" / "publish.yml").read_text(encoding="utf-8")
     assert "pull_request" not in publish
     assert "if: github.ref == 'refs/heads/main'" in publish
-
-
-@pytest.fixture(scope="module")
-def submission():
-    spec = importlib.util.spec_from_file_location(
-        "check_submission", ROOT / "scripts" / "check_submission.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_submission_check_plans(submission) -> None:
-    files = [
-        "baselines/optimizers/lion.py",
-        "baselines/regularizers/sam.py",
-        "tasks/operations.py",
-        "tasks/cifar.py",
-        "results/digits/lion.quick.json",
-        "results/schema.json",
-        "suite/training.py",
-    ]
-    planned = submission.checks(files)
-    assert sorted({check.file for check in planned}) == sorted(files[:5])
-    lion, sam, *tasks, results = planned
-    assert lion.arguments[:3] == ["run", "--optimizer", str(ROOT / files[0])]
-    assert "--regularizer" in sam.arguments
-    assert results.arguments == ["validate", str(ROOT / files[4])]
-    assert "cifar10" not in lion.arguments
-    # Every task of a file by its name: mini tasks run, full ones are shown.
-    named = {check.title: check.arguments for check in tasks}
-    assert named["tasks/cifar.py: cifar10"] == ["show", "cifar10"]
-    runs = [check.arguments for check in tasks if check.file == "tasks/operations.py"]
-    assert len(runs) > 1
-    assert {"run", "smoke"} <= set(lion.arguments) & set(sam.arguments) & set(runs[0])
-    _, output = submission.run_suite([*runs[0], "--dry-run"])
-    assert runs[0][4] in output
-
-
-def test_submission_check_refuses_a_result_of_another_version(submission, tmp_path) -> None:
-    name = "results/xor_cluster/adamw.quick.json"
-    assert submission.of_this_checkout(ROOT / name, "ok\n") == (0, "ok\n")
-    content = read(ROOT / name).model_dump(mode="json", exclude={"digest", "schema_version"})
-    content["task"]["version"] = 99
-    write(seal(content), tmp_path / "adamw.quick.json")
-    code, said = submission.of_this_checkout(tmp_path / "adamw.quick.json", "ok\n")
-    assert code == 1
-    assert "made for version 99 of xor_cluster" in said
-    content["task"]["name"] = "xor_clusters"
-    write(seal(content), tmp_path / "adamw.quick.json")
-    code, said = submission.of_this_checkout(tmp_path / "adamw.quick.json", "ok\n")
-    assert code == 1
-    assert "xor_cluster" in said
-
-
-def test_submission_check_shows_a_broken_task_file(submission, tmp_path, monkeypatch) -> None:
-    (tmp_path / "tasks").mkdir()
-    (tmp_path / "tasks" / "broken_one.py").write_text("import nothing_of_that_name\n")
-    with monkeypatch.context() as patch:
-        patch.setattr(submission, "ROOT", tmp_path)
-        (planned,) = submission.checks(["tasks/broken_one.py"])
-    code, output = submission.run_suite(planned.arguments)
-    assert planned.arguments[0] == "show"
-    assert code == 1
-    assert "nothing_of_that_name" in output
-    assert "Traceback" not in output
-
-
-def test_submission_check_reports(submission) -> None:
-    def run(arguments: list[str]) -> tuple[int, str]:
-        return (1, "refused <b>") if arguments[0] == "validate" else (0, "fine")
-
-    good, code = submission.check(["baselines/optimizers/lion.py"], run)
-    assert code == 0
-    assert "passed" in good
-    bad, code = submission.check(["results/digits/lion.quick.json", "tox.ini"], run)
-    assert code == 1
-    assert "**failed** (exit code 1)" in bad
-    assert "    refused <b>" in bad
-    assert "Changed beside the submission" in bad
-    assert submission.check([], run)[1] == 0
-    deleted, code = submission.check([], run, deleted=["results/digits/lion.quick.json"])
-    assert code == 0
-    assert "results/digits/lion.quick.json (deleted)" in deleted
 
 
 def test_nothing_committed_names_a_machine_or_a_registry() -> None:

@@ -31,10 +31,14 @@ if TYPE_CHECKING:
 def validate(paths: tuple[Path, ...]) -> int:
     """Check result files, or all below a folder: one line each, exit code 1 if one is refused.
 
-    Checked are the schema, the digest, that scores follow from their curves and the rules from the
-    protocol's name, and that the file lies where its content belongs.
+    Checked are the schema, the digest, that the file lies where its content belongs, and all that
+    can be computed again: scores, seeds, the sampler's proposals, the records of task and method.
+    What could not be checked is noted. In the results of this checkout, task and method must be
+    registered here; a file of your own elsewhere may be of others.
     """
+    from suite.home import ROOT
     from suite.results.files import check_place, read
+    from suite.results.model import printable
     from suite.results.verification import check_consistency
 
     files = [file for path in paths for file in _files(path)]
@@ -42,16 +46,20 @@ def validate(paths: tuple[Path, ...]) -> int:
         raise UsageError("no result files (*.json) there: " + ", ".join(map(str, paths)))
     refused = 0
     for file in files:
+        name = printable(str(file))
         try:
             result = read(file)
-            check_consistency(result)
             check_place(result, file.absolute())
+            ours = file.resolve().is_relative_to(ROOT / "results")
+            notes = check_consistency(result, ours=ours)
         except InvalidResult as error:
             refused += 1
             reason = str(error).removeprefix(f"{file.absolute()}: ").removeprefix(f"{file}: ")
-            click.echo(f"refused  {file}: {reason}")
+            click.echo(f"refused  {name}: {printable(reason)}")
         else:
-            click.echo(f"ok       {file}")
+            click.echo(f"ok       {name}")
+            for note in notes:
+                click.echo(f"note     {name}: {printable(note)}")
     click.echo(f"{len(files) - refused} ok, {refused} refused")
     return 1 if refused else 0
 
@@ -124,12 +132,12 @@ def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None
             "-" if entry.scaled is None else f"{entry.scaled.value:.2f}",
             "-" if entry.metric is None else f"{entry.metric:.4g}",
             *([] if standing.stream else [f"{entry.reached} of {len(entry.times_to_target)}"]),
-            f"{entry.gradient_evaluations:.0f}",
-            f"{entry.seconds:.3g}",
+            "-" if entry.gradient_evaluations is None else f"{entry.gradient_evaluations:.0f}",
+            "-" if entry.seconds is None else f"{entry.seconds:.3g}",
             f"{entry.default.validation_score:.4g}",
             f"{entry.tuned.validation_score:.4g}",
             str(entry.failures.total()),
-            entry.note,
+            entry.remark,
         ]
         for entry in standing.entries
     ]

@@ -314,9 +314,8 @@ def _print_standings(plans: list[Plan]) -> None:
 
     folder, rules = plans[0].results, plans[0].rules
     tasks = {plan.task.name for plan in plans}
-    stored, refused = read_folder(folder)
-    mine = [item for item in stored if item.result.task.name in tasks]
-    for standing in task_standings(mine):
+    stored, refused = read_folder(folder, tasks)
+    for standing in task_standings(stored):
         if standing.protocol.name == rules.name:
             click.echo()
             print_standing(standing, marked={plan.method.name for plan in plans})

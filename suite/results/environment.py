@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 import suite
+from suite.components.fingerprints import suite_hash
 from suite.home import ROOT
 from suite.results.model import EnvironmentRecord
 
@@ -34,8 +35,10 @@ def record(device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         cpu=cpu_name(),
+        cpu_capability=torch.backends.cpu.get_cpu_capability(),
         cores=os.cpu_count() or 1,
         gpu=torch.cuda.get_device_name() if device == "cuda" else None,
+        code=suite_hash(),
         started=time,
         finished=time,
     )

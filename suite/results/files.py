@@ -1,7 +1,9 @@
 """Result files: a result as one JSON file, written atomically and read strictly.
 
-A wrong digest, an unknown schema, a missing or unknown field, a number that is not finite,
-duplicate keys or absurd nesting are refused with the field and the reason.
+A wrong digest, an unknown schema, a missing or unknown field, a number that is not finite or too
+large, duplicate keys or absurd nesting are refused with the field and the reason. Nothing is built
+from a number in a file before its bounds and the digest are checked. Files of older schemas are
+migrated (`suite.results.migrations`).
 """
 
 from __future__ import annotations
@@ -11,17 +13,22 @@ import json
 import math
 import os
 import re
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from suite.errors import InvalidResult, UsageError
-from suite.results.model import SCHEMA_VERSION, Result
+from suite.results.migrations import MIGRATIONS, migrate
+from suite.results.model import MAX_INTEGER, MAX_METRIC, SCHEMA_VERSION, Result
 
 MAX_BYTES = 5_000_000
+#: objects and lists inside each other; a result has nine
+_MAX_DEPTH = 20
+_MAX_KEY = 2_000
 
 
 def seal(content: dict[str, Any]) -> Result:
@@ -31,7 +38,13 @@ def seal(content: dict[str, Any]) -> Result:
 
 
 def text_of(result: Result) -> str:
-    """The file's text: diffable, one line a scalar, one line a list of numbers."""
+    """The file's text: diffable, one line a scalar, one line a list of numbers.
+
+    A migrated result has no such text: its runs follow the rules of their time, which a file of
+    this schema would be measured by today's.
+    """
+    if result.migrated_from is not None:
+        raise ValueError("a result that was migrated from an older schema is not written again")
     return _format(result.model_dump(mode="json"), 0) + "\n"
 
 
@@ -41,10 +54,15 @@ def write(result: Result, path: Path, *, replace: bool = True) -> None:
     Without `replace`, raises FileExistsError rather than take the place of a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, text_of(result), replace=replace)
+
+
+def write_text(path: Path, text: str, *, replace: bool = True) -> None:
+    """Write a text atomically, as `write` does a result."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text_of(result))
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
@@ -81,9 +99,16 @@ def make_folder(folder: Path) -> None:
 
 
 def read(path: Path) -> Result:
-    """The result in a file; raises InvalidResult naming the field and the reason."""
+    """The result in a file; raises InvalidResult naming the field and the reason.
+
+    Only a regular file is read: a link may lead anywhere, as to a device without an end.
+    """
     try:
-        if path.stat().st_size > MAX_BYTES:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode):
+            kind = "a link" if stat.S_ISLNK(found.st_mode) else "not a regular file"
+            raise InvalidResult(f"{path}: not readable: it is {kind}")
+        if found.st_size > MAX_BYTES:
             raise InvalidResult(f"{path}: larger than {MAX_BYTES} bytes")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -96,6 +121,26 @@ def read(path: Path) -> Result:
 
 def parse(text: str) -> Result:
     """The result in a text; raises InvalidResult naming the field and the reason."""
+    content = _load(text)
+    version = content.get("schema_version")
+    known = [*MIGRATIONS, SCHEMA_VERSION]
+    if isinstance(version, bool) or version not in known:
+        raise InvalidResult(
+            f"schema_version: this suite reads versions {', '.join(map(str, known))}, the file "
+            f"has {version!r}"
+        )
+    _check_plain(content, ())
+    if content.get("digest") != _digest(content):
+        raise InvalidResult("digest: the content was changed after the suite wrote it")
+    try:
+        result = Result.model_validate(migrate(content, version, SCHEMA_VERSION))
+    except ValidationError as error:
+        raise InvalidResult(_explain(error)) from None
+    return result.as_read_from(version)
+
+
+def _load(text: str) -> dict[str, Any]:
+    """The JSON object in a text, numbers as they lie there."""
     try:
         content = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
@@ -104,18 +149,29 @@ def parse(text: str) -> Result:
         raise InvalidResult(f"not valid JSON: {error}") from None
     if not isinstance(content, dict):
         raise InvalidResult("not a JSON object")
-    version = content.get("schema_version")
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        raise InvalidResult(
-            f"schema_version: this suite reads version {SCHEMA_VERSION}, the file has {version!r}"
-        )
-    try:
-        result = Result.model_validate(content)
-    except ValidationError as error:
-        raise InvalidResult(_explain(error)) from None
-    if result.digest != _digest(content):
-        raise InvalidResult("digest: the content was changed after the suite wrote it")
-    return result
+    return content
+
+
+def _check_plain(value: Any, place: tuple[str | int, ...]) -> None:
+    """Raise InvalidResult if a number in a content is too large, or its nesting too deep."""
+    if len(place) > _MAX_DEPTH:
+        raise InvalidResult("not valid JSON: nested too deeply")
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if len(key) > _MAX_KEY:
+                raise InvalidResult(f"{_where(place)}: a name of {len(key)} characters")
+            _check_plain(item, (*place, key))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            _check_plain(item, (*place, number))
+    elif isinstance(value, float) and not abs(value) < MAX_METRIC:
+        raise InvalidResult(f"{_where(place)}: {value:g} is not a number below {MAX_METRIC:g}")
+    elif isinstance(value, int) and not abs(value) < MAX_INTEGER:
+        raise InvalidResult(f"{_where(place)}: a whole number of more than 63 bits")
+
+
+def _where(place: tuple[str | int, ...]) -> str:
+    return ".".join(ascii(part)[1:-1] if isinstance(part, str) else str(part) for part in place)
 
 
 def file_name(method: str, protocol: str, variant: str = "") -> str:
@@ -133,9 +189,13 @@ def check_place(result: Result, path: Path) -> None:
         raise InvalidResult(f"{path}: its content belongs into {result.task.name}/{expected}")
 
 
-def find(folder: Path) -> Iterator[Path]:
-    """The result files below a folder, in a stable order."""
-    return iter(sorted(p for p in folder.glob("*/*.json") if not p.name.startswith(".")))
+def find(folder: Path, tasks: Collection[str] | None = None) -> Iterator[Path]:
+    """The result files below a folder, in a stable order; of some tasks only, if they are named."""
+    if tasks is None:
+        found = list(folder.glob("*/*.json"))
+    else:
+        found = [path for task in tasks for path in (folder / task).glob("*.json")]
+    return iter(sorted(path for path in found if not path.name.startswith(".")))
 
 
 def json_schema() -> str:
@@ -165,10 +225,15 @@ def _refuse_constant(text: str) -> None:
 def _explain(error: ValidationError) -> str:
     problems = []
     for item in error.errors(include_url=False)[:5]:
-        where = ".".join(str(part) for part in item["loc"]) or "the whole"
+        where = _where(tuple(_as_in_file(item["loc"]))) or "the whole"
         problems.append(f"{where}: {item['msg']}")
     more = error.error_count() - len(problems)
     return "; ".join(problems) + (f" (and {more} more)" if more > 0 else "")
+
+
+def _as_in_file(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """The place of an error without the first replicate, the only one that files have today."""
+    return place[2:] if place[:2] == ("replicates", 0) and len(place) > 2 else place
 
 
 def _format(value: Any, level: int) -> str:

@@ -10,7 +10,7 @@ Two files may hold results of one method, as of two seeds: `path` tells them apa
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,16 +46,19 @@ class Frames(NamedTuple):
     curves: pd.DataFrame
 
 
-def read_folder(folder: str | Path) -> tuple[list[Stored], list[Invalid]]:
+def read_folder(
+    folder: str | Path, tasks: Collection[str] | None = None
+) -> tuple[list[Stored], list[Invalid]]:
     """Every result file below a folder, valid ones apart from invalid ones.
 
+    With `tasks`, only the files on these tasks are read: they lie in the folders of these names.
     Raises UsageError if there is no such folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such folder of results")
     stored, invalid = [], []
-    for path in find(folder):
+    for path in find(folder, tasks):
         try:
             result = read(path)
             check_place(result, path)
@@ -109,12 +112,25 @@ def curves_frame(stored: Iterable[Stored]) -> pd.DataFrame:
     return pd.DataFrame(parts)
 
 
+_COST_COLUMNS = (
+    *(name for name in Cost.model_fields if name != "audit"),
+    *("audit_slope", "audit_rest"),
+)
 #: the columns of `runs`, before those of the hyperparameters
 RUN_COLUMNS = (
-    *("task", "task_version", "track", "method", "optimizer", "protocol", "protocol_version"),
+    *(
+        "task",
+        "task_version",
+        "track",
+        "family",
+        "method",
+        "optimizer",
+        "protocol",
+        "protocol_version",
+    ),
     *("result_seed", "device", "threads", "purpose", "number", "seed", "chosen"),
     *("status", "reason", "validation_score", "test_score"),
-    *("time_to_target", "seconds_to_target", *Cost.model_fields),
+    *("time_to_target", "seconds_to_target", *_COST_COLUMNS),
     *("canonical", "data_fingerprint", "finished", "path"),
 )
 #: the columns that name one run in both frames: what to join them on
@@ -148,6 +164,7 @@ def _run_row(item: Stored, purpose: str, run: Run) -> dict[str, Any]:
         "task": result.task.name,
         "task_version": result.task.version,
         "track": result.task.track,
+        "family": result.task.family,
         "method": result.method.name,
         "optimizer": optimizer,
         "protocol": result.protocol.name,
@@ -165,7 +182,7 @@ def _run_row(item: Stored, purpose: str, run: Run) -> dict[str, Any]:
         "test_score": run.test_score,
         "time_to_target": run.time_to_target,
         "seconds_to_target": run.seconds_to_target,
-        **run.cost.model_dump(),
+        **_cost(run.cost),
         "canonical": result.data.canonical if result.data else None,
         "data_fingerprint": result.data.fingerprint if result.data else None,
         "finished": result.environment.finished,
@@ -174,6 +191,16 @@ def _run_row(item: Stored, purpose: str, run: Run) -> dict[str, Any]:
     for component, values in run.hyperparameters.items():
         row.update({f"hp.{component}.{name}": value for name, value in values.items()})
     return row
+
+
+def _cost(cost: Cost) -> dict[str, Any]:
+    """The costs of a run in columns of `_COST_COLUMNS`."""
+    audit = cost.audit
+    return {
+        **cost.model_dump(exclude={"audit"}),
+        "audit_slope": None if audit is None else audit.slope,
+        "audit_rest": None if audit is None else audit.rest,
+    }
 
 
 def _add_curve(parts: dict[str, list[Any]], item: Stored, purpose: str, run: Run) -> None:

@@ -1,18 +1,27 @@
 """The result: a finished study and its evaluation runs, field by field.
 
 One model checks whatever is written and read; `suite.results.files` makes a JSON file of it.
-`results/schema.json` is generated from it.
+`results/schema.json` is generated from it. Every number and every text has a bound here, so that
+whatever reads a result may calculate with it.
 """
 
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Sized
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    model_validator,
+)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Status = Literal[
     "completed",
@@ -24,6 +33,49 @@ Status = Literal[
     "out_of_memory",
     "interrupted",
 ]
+#: floats stay below it: squares of them are still finite
+MAX_NUMBER = 1e100
+#: metrics that are not the score's stay below it: a perplexity may be large
+MAX_METRIC = 1e300
+#: integers stay below it: as large as a column of a table can hold
+MAX_INTEGER = 2**63
+#: trials, seeds, versions and the like
+MAX_COUNT = 10_000
+#: evaluation points of one run
+MAX_POINTS = 20_000
+
+
+def check_line(text: str) -> str:
+    """The text itself, if it is one line that can be written to any file; raises ValueError."""
+    return _without_control(text, allowed="")
+
+
+def check_lines(text: str) -> str:
+    """The text itself, if it is lines of text: line breaks and tabs are fine; raises ValueError."""
+    return _without_control(text, allowed="\n\t")
+
+
+def printable(text: str) -> str:
+    """A text as `check_lines` takes it: what is refused there becomes a question mark.
+
+    For texts that come from outside, as the message of an exception.
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return "".join("?" if _refused(c) and c not in "\n\t" else c for c in text)
+
+
+def _without_control(text: str, allowed: str) -> str:
+    for at, character in enumerate(text):
+        if _refused(character) and character not in allowed:
+            raise ValueError(f"a control character, {character!r}, at position {at}")
+    return text
+
+
+def _refused(character: str) -> bool:
+    """Control characters, line and paragraph separators, and halves of a surrogate pair."""
+    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
 #: what components, tasks, metrics and hyperparameters may be called
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
@@ -32,11 +84,22 @@ MethodName = Annotated[
     Field(pattern=r"^[a-z][a-z0-9_]*(\+[a-z][a-z0-9_]*)*(@[a-z][a-z0-9_]*)?$", max_length=200),
 ]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
-Number = Annotated[float, Field(allow_inf_nan=False)]
-#: as large as a column of a table can hold
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Text = Annotated[str, Field(max_length=20_000)]
-Value = bool | int | Number | Annotated[str, Field(max_length=200)]
+Number = Annotated[float, Field(allow_inf_nan=False, gt=-MAX_NUMBER, lt=MAX_NUMBER)]
+NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=MAX_NUMBER)]
+Positive = Annotated[float, Field(allow_inf_nan=False, gt=0, lt=MAX_NUMBER)]
+Integer = Annotated[int, Field(gt=-MAX_INTEGER, lt=MAX_INTEGER)]
+Count = Annotated[int, Field(ge=0, lt=MAX_INTEGER)]
+#: how many there are of something that a result lists, or which version of something it is
+Few = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+#: one line
+Text = Annotated[str, Field(max_length=2_000), AfterValidator(check_line)]
+#: a message or a traceback
+Lines = Annotated[str, Field(max_length=20_000), AfterValidator(check_lines)]
+Value = bool | Integer | Number | Annotated[str, Field(max_length=200), AfterValidator(check_line)]
+Measured = Annotated[float, Field(allow_inf_nan=False, gt=-MAX_METRIC, lt=MAX_METRIC)]
+Metrics = dict[Name, Annotated[list[Measured], Field(max_length=MAX_POINTS)]]
+Column = Annotated[list[Number], Field(max_length=MAX_POINTS)]
+SparseColumn = Annotated[list[Number | None], Field(max_length=MAX_POINTS)]
 
 
 class _Record(BaseModel):
@@ -48,9 +111,37 @@ class DistributionRecord(_Record):
 
     kind: Literal["uniform", "log_uniform", "integer", "choice"]
     default: Value
-    low: Number | int | None = None
-    high: Number | int | None = None
-    choices: list[Value] | None = None
+    low: Integer | Number | None = None
+    high: Integer | Number | None = None
+    choices: Annotated[list[Value], Field(min_length=1, max_length=1_000)] | None = None
+
+    @model_validator(mode="after")
+    def _bounds_fit_the_kind(self) -> DistributionRecord:
+        if self.kind == "choice":
+            if self.choices is None or self.low is not None or self.high is not None:
+                raise ValueError("a choice has choices, and neither low nor high")
+        elif self.choices is not None or self.low is None or self.high is None:
+            raise ValueError(f"{self.kind} has low and high, and no choices")
+        elif not self.low < self.high:
+            raise ValueError(f"low must be below high, got {self.low} and {self.high}")
+        elif self.kind == "log_uniform" and self.low <= 0:
+            raise ValueError(f"a logarithmic range starts above 0, got {self.low}")
+        elif self.kind == "integer" and not all(
+            type(number) is int for number in (self.low, self.high)
+        ):
+            raise ValueError("an integer range has whole numbers as low and high")
+        if not self.holds(self.default):
+            raise ValueError(f"the default {self.default!r} is not in the range")
+        return self
+
+    def holds(self, value: Value) -> bool:
+        """Whether a hyperparameter may have this value."""
+        if self.choices is not None:
+            return any(type(value) is type(c) and value == c for c in self.choices)
+        if isinstance(value, (bool, str)) or self.low is None or self.high is None:
+            return False
+        whole = type(value) is int or self.kind != "integer"
+        return whole and self.low <= value <= self.high
 
 
 class ComponentRecord(_Record):
@@ -58,11 +149,14 @@ class ComponentRecord(_Record):
 
     kind: Literal["optimizer", "regularizer", "schedule"]
     name: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Few
     source_hash: Digest
     paper: Text
     url: Text
-    search_space: dict[Name, DistributionRecord]
+    search_space: Annotated[dict[Name, DistributionRecord], Field(max_length=200)]
+    authors: Annotated[list[Text], Field(max_length=200)] = []
+    #: why it does more work an example than is charged, if its author says so; empty otherwise
+    extra_work: Text = ""
 
 
 class MethodRecord(_Record):
@@ -91,27 +185,33 @@ class TaskRecord(_Record):
     """The task as it was when it ran."""
 
     name: Name
-    version: Annotated[int, Field(ge=1)]
+    version: Few
     fingerprint: Digest
     track: Literal["mini", "full"]
-    batch_size: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1, le=2**31)]
     #: examples passed forward and backward, for the whole trial under this protocol
-    budget: Annotated[Number, Field(gt=0)]
+    budget: Positive
     score: Literal["final", "mean", "time_to_target"]
     metric: Name
     higher_is_better: bool
     target: Number
     #: evaluations in a row that must meet the target
-    hold: Annotated[int, Field(ge=1)]
+    hold: Few
     #: what a run without a usable curve scores
     worst: Number
+    #: the folder of tasks it belongs to; like the next two None only in results of schema 1
+    family: Name | None = None
+    #: whether its batches change over time, so that its score is over the stream
+    stream: bool | None = None
+    #: whether it counts for its track's ranking; that may change without a new version
+    core: bool | None = None
 
 
 class SamplerRecord(_Record):
     """Who proposed the configurations."""
 
     name: Text
-    arguments: dict[Text, Value]
+    arguments: Annotated[dict[Text, Value], Field(max_length=100)]
     optuna_version: Text
 
 
@@ -119,11 +219,11 @@ class ProtocolRecord(_Record):
     """The rules the study was run under."""
 
     name: Name
-    version: Annotated[int, Field(ge=1)]
-    trials: Annotated[int, Field(ge=1)]
-    seeds: Annotated[int, Field(ge=1)]
-    generation: Annotated[int, Field(ge=1)]
-    budget_fraction: Annotated[Number, Field(gt=0, le=1)]
+    version: Few
+    trials: Few
+    seeds: Few
+    generation: Few
+    budget_fraction: Annotated[float, Field(allow_inf_nan=False, gt=1e-9, le=1)]
     ranked: bool
     sampler: SamplerRecord
 
@@ -132,13 +232,16 @@ class Curve(_Record):
     """Evaluations of one run, in columns; all have the same length."""
 
     #: what was spent at each evaluation, in gradient evaluations (examples / batch size)
-    gradient_evaluations: list[Number]
+    gradient_evaluations: Column
     #: training time at each evaluation, without evaluations and start-up
-    seconds: list[Number]
-    #: loss of the last training batch before the evaluation, regularizers included
-    train_loss: list[Number | None]
-    validation: dict[Name, list[Number]]
-    test: dict[Name, list[Number]]
+    seconds: Column
+    #: loss of the last training batch before the evaluation, regularizers included; None before
+    #: the first batch
+    train_loss: SparseColumn
+    validation: Annotated[Metrics, Field(max_length=200)]
+    test: Annotated[Metrics, Field(max_length=200)]
+    #: other numbers along the run, by name; they decide nothing
+    diagnostics: Annotated[dict[Name, SparseColumn], Field(max_length=200)] = {}
 
     @model_validator(mode="after")
     def _columns_match(self) -> Curve:
@@ -148,6 +251,7 @@ class Curve(_Record):
             self.train_loss,
             *self.validation.values(),
             *self.test.values(),
+            *self.diagnostics.values(),
         ]
         if any(len(column) != n for column in columns):
             raise ValueError(f"every column of a curve has {n} values")
@@ -161,36 +265,36 @@ class AuditRecord(_Record):
 
     #: operations that an example charged stands for, in those of a plain gradient evaluation of one
     #: example: 1 is work as charged
-    slope: Annotated[Number, Field(ge=0)] | None
+    slope: NotNegative | None
     #: operations that do not grow with the batch, of building the method and of all steps of the
     #: audit, in gradient evaluations of the task's batch
-    rest: Annotated[Number, Field(ge=0)] | None
+    rest: NotNegative | None
     #: operations of a plain gradient evaluation of one example; 0 if none can be counted
-    example: Annotated[Number, Field(ge=0)]
+    example: NotNegative
     #: why there is no slope: the error that ended the method's steps
-    error: Text | None = None
+    error: Lines | None = None
 
 
 class Cost(_Record):
     """What one run took."""
 
     #: everything charged, in examples passed forward and backward
-    examples: Annotated[Number, Field(ge=0)]
+    examples: NotNegative
     #: the same in batches
-    gradient_evaluations: Annotated[Number, Field(ge=0)]
+    gradient_evaluations: NotNegative
     steps: Count
     #: training only
-    seconds: Annotated[Number, Field(ge=0)]
-    evaluation_seconds: Annotated[Number, Field(ge=0)]
+    seconds: NotNegative
+    evaluation_seconds: NotNegative
     peak_memory_bytes: Count
     #: one AdamW step of the same task, timed in the same process; None if it was not reached
-    calibration_step_seconds: Annotated[Number, Field(gt=0)] | None
+    calibration_step_seconds: Positive | None
     #: what every charge was multiplied by: a model that the method made larger, declared extra work
-    cost_factor: Annotated[Number, Field(ge=1)] = 1.0
+    cost_factor: Annotated[float, Field(allow_inf_nan=False, ge=1, lt=MAX_NUMBER)] = 1.0
     #: of the method with these hyperparameters (tuning: with its defaults); None if not audited
     audit: AuditRecord | None = None
     #: floating-point operations, estimated as examples charged times operations an example
-    operations: Annotated[Number, Field(ge=0)] | None = None
+    operations: NotNegative | None = None
     #: tensors in the optimizer's state when the run ended
     optimizer_state_bytes: Count | None = None
 
@@ -202,20 +306,34 @@ class Run(_Record):
     #: the derived seed that all of the run's random streams come from
     seed: Count
     #: component name to its hyperparameters
-    hyperparameters: dict[Name, dict[Name, Value]]
+    hyperparameters: Annotated[dict[Name, dict[Name, Value]], Field(max_length=20)]
     status: Status
-    reason: Text | None = None
-    traceback: Text | None = None
+    reason: Lines | None = None
+    traceback: Lines | None = None
     #: on validation data (streams: on the run's own stream); what tuning selects on
     validation_score: Number
     #: on test data; None for tuning runs, which never touch it
     test_score: Number | None
     #: gradient evaluations until the target was held on validation (tuning) or test data
-    time_to_target: Annotated[Number, Field(ge=0)] | None
+    time_to_target: NotNegative | None
     #: the same in seconds of training
-    seconds_to_target: Annotated[Number, Field(ge=0)] | None
+    seconds_to_target: NotNegative | None
     curve: Curve
     cost: Cost
+
+    def learned(self, task: TaskRecord) -> bool | None:
+        """Whether the score's metric ended better than it was before training.
+
+        On the split that is reported: test data, for tuning runs validation data. None if the run
+        did not complete, or if it was not measured before training, as in results of schema 1.
+        """
+        curve = self.curve
+        values = (curve.validation if self.test_score is None else curve.test).get(task.metric)
+        if self.status != "completed" or not values or curve.gradient_evaluations[0] != 0:
+            return None
+        # A time to target is the lower the better, its metric the higher.
+        higher = task.higher_is_better or task.score == "time_to_target"
+        return values[-1] > values[0] if higher else values[-1] < values[0]
 
 
 class DataRecord(_Record):
@@ -230,46 +348,38 @@ class EnvironmentRecord(_Record):
     """Where it ran."""
 
     suite_version: Text
-    packages: dict[Text, Text]
+    packages: Annotated[dict[Text, Text], Field(max_length=200)]
     commit: Text | None
     dirty: bool | None
     python: Text
     platform: Text
     cpu: Text
-    cores: Annotated[int, Field(ge=1)]
+    #: the instruction set that torch uses, which may change the last digits of a number
+    cpu_capability: Text | None = None
+    cores: Annotated[int, Field(ge=1, le=2**31)]
     gpu: Text | None
+    #: hash of the suite's own code as far as it decides numbers; None if it is not known
+    code: Text | None = None
     #: UTC, ISO 8601
     started: Text
     finished: Text
 
 
-class Result(_Record):
-    """One study and its evaluation runs."""
+class Replicate(_Record):
+    """One tuning from one seed, and the evaluation of what it chose."""
 
-    schema_version: Literal[1]
-    task: TaskRecord
-    method: MethodRecord
-    protocol: ProtocolRecord
     #: the result seed that every other seed is derived from
     seed: Count
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda|mps)$")]
-    threads: Annotated[int, Field(ge=1)]
-    data: DataRecord | None
-    tuning: Annotated[list[Run], Field(min_length=1)]
+    tuning: Annotated[list[Run], Field(min_length=1, max_length=MAX_COUNT)]
     #: number of the tuning run whose hyperparameters were evaluated
     chosen: Count
-    evaluation: Annotated[list[Run], Field(min_length=1)]
-    environment: EnvironmentRecord
-    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    evaluation: Annotated[list[Run], Field(min_length=1, max_length=MAX_COUNT)]
 
     @model_validator(mode="after")
-    def _study_is_whole(self) -> Result:
-        for name, runs, expected in (
-            ("tuning", self.tuning, self.protocol.trials),
-            ("evaluation", self.evaluation, self.protocol.seeds),
-        ):
-            if [run.number for run in runs] != list(range(expected)):
-                raise ValueError(f"{name}: expected runs 0 to {expected - 1}, in order")
+    def _study_is_whole(self) -> Replicate:
+        for name, runs in (("tuning", self.tuning), ("evaluation", self.evaluation)):
+            if any(run.number != number for number, run in enumerate(runs)):
+                raise ValueError(f"{name}: expected runs 0 to {len(runs) - 1}, in order")
         if self.chosen >= len(self.tuning):
             raise ValueError(f"chosen: there is no tuning run {self.chosen}")
         chosen = self.tuning[self.chosen].hyperparameters
@@ -282,17 +392,93 @@ class Result(_Record):
         return self
 
     @property
+    def runs(self) -> list[Run]:
+        """All runs, those of tuning first."""
+        return [*self.tuning, *self.evaluation]
+
+
+class Result(_Record):
+    """One study and its evaluation runs."""
+
+    schema_version: Literal[2]
+    task: TaskRecord
+    method: MethodRecord
+    protocol: ProtocolRecord
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda|mps)$")]
+    threads: Annotated[int, Field(ge=1, le=MAX_COUNT)]
+    data: DataRecord | None
+    #: the whole study, once for every tuning seed of the protocol
+    replicates: Annotated[list[Replicate], Field(min_length=1, max_length=100)]
+    environment: EnvironmentRecord
+    digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+    _read_from: int = PrivateAttr(default=SCHEMA_VERSION)
+
+    @model_validator(mode="after")
+    def _protocol_says_how_many_runs(self) -> Result:
+        for replicate in self.replicates:
+            for name, runs, expected in (
+                ("tuning", replicate.tuning, self.protocol.trials),
+                ("evaluation", replicate.evaluation, self.protocol.seeds),
+            ):
+                if len(runs) != expected:
+                    raise ValueError(f"{name}: expected {expected} runs, there are {len(runs)}")
+        return self
+
+    @model_validator(mode="after")
+    def _scored_metric_is_bounded(self) -> Result:
+        metric = self.task.metric
+        for replicate in self.replicates:
+            for run in replicate.runs:
+                for split in (run.curve.validation, run.curve.test):
+                    if any(abs(value) >= MAX_NUMBER for value in split.get(metric, ())):
+                        raise ValueError(f"{metric}, which is scored, is not below {MAX_NUMBER:g}")
+        return self
+
+    @property
+    def migrated_from(self) -> int | None:
+        """The older schema that the file was written in; None if it is of this one."""
+        return None if self._read_from == SCHEMA_VERSION else self._read_from
+
+    def as_read_from(self, schema_version: int) -> Result:
+        """The same result, which says that its file is of that schema."""
+        copy = self.model_copy()
+        copy._read_from = schema_version
+        return copy
+
+    @property
+    def seed(self) -> int:
+        """The result seed of the first replicate."""
+        return self.replicates[0].seed
+
+    @property
+    def tuning(self) -> list[Run]:
+        """The tuning runs of the first replicate."""
+        return self.replicates[0].tuning
+
+    @property
+    def chosen(self) -> int:
+        """The number of the tuning run that the first replicate chose."""
+        return self.replicates[0].chosen
+
+    @property
+    def evaluation(self) -> list[Run]:
+        """The evaluation runs of the first replicate."""
+        return self.replicates[0].evaluation
+
+    @property
     def failed(self) -> list[Run]:
         """Runs that did not complete."""
-        runs = [*self.tuning, *self.evaluation]
+        runs = [run for replicate in self.replicates for run in replicate.runs]
         return [run for run in runs if run.status not in ("completed", "pruned")]
 
     def comparable(self) -> dict[str, Any]:
         """Everything that a rerun of the same study must repeat: all but times and environment."""
         content = self.model_dump(mode="json", exclude={"digest", "environment"})
-        for run in [*content["tuning"], *content["evaluation"]]:
-            del run["seconds_to_target"], run["curve"]["seconds"], run["traceback"]
-            for timing in ("seconds", "evaluation_seconds", "peak_memory_bytes"):
-                del run["cost"][timing]
-            del run["cost"]["calibration_step_seconds"]
+        for replicate in content["replicates"]:
+            for run in [*replicate["tuning"], *replicate["evaluation"]]:
+                del run["seconds_to_target"], run["curve"]["seconds"], run["traceback"]
+                for timing in ("seconds", "evaluation_seconds", "peak_memory_bytes"):
+                    del run["cost"][timing]
+                del run["cost"]["calibration_step_seconds"]
         return content

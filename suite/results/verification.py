@@ -1,85 +1,227 @@
-"""Whether a result says what follows from it: scores from curves, and a protocol from its name.
+"""Whether a result may be believed: everything in it that can be computed again.
 
 A digest only shows that nobody edited a file; it is no secret, and a file can be sealed anew. What
-is checked here anybody can recompute.
+is checked here anybody can recompute without training: what follows from the file itself
+(`suite.results.checks`), the configurations that the sampler proposes for the recorded scores, and
+the records of the task and of the components, as they are registered here.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from suite.errors import InvalidResult
-from suite.problems.score import Score
-from suite.results.model import ProtocolRecord, Result, Run, TaskRecord
-from suite.studies.protocol import PROTOCOLS
+import optuna
 
-#: numbers are kept with six digits, and a score is rounded once more
-_RELATIVE, _ABSOLUTE = 1e-5, 1e-9
+from suite.components import registry
+from suite.components.method import Method
+from suite.components.registry import Component
+from suite.components.search import Distribution
+from suite.errors import InvalidResult, SuiteError
+from suite.problems.score import Direction
+from suite.problems.task import Task
+from suite.results.checks import CHECKS, points_are_those_of_the_task
+from suite.results.model import Result
+from suite.studies.plan import Plan, make_plan
+from suite.studies.protocol import PROTOCOLS, Protocol
+from suite.studies.tuning import propose
 
 
-def check_consistency(result: Result) -> None:
-    """Raise InvalidResult with the first field that does not follow from the others."""
-    _check_protocol(result.protocol)
-    for purpose, runs in (("tuning", result.tuning), ("evaluation", result.evaluation)):
-        for run in runs:
-            for field, said, follows in _recomputed(result.task, run):
-                if not _same(said, follows):
-                    raise InvalidResult(
-                        f"{purpose}.{run.number}.{field}: the file says {said}, its curve {follows}"
+def check_consistency(result: Result, *, ours: bool = False) -> list[str]:
+    """Raise InvalidResult with the first thing that does not follow; notes on what was not checked.
+
+    A task or component that is not registered here is noted. With `ours`, for the results of this
+    checkout, it is refused: these are results of what the checkout holds.
+    """
+    for check in CHECKS:
+        _raise_first(check(result))
+    notes = _check_proposals(result)
+    return notes + _check_records(result, ours)
+
+
+def _raise_first(problems: Iterator[str]) -> None:
+    problem = next(problems, None)
+    if problem is not None:
+        raise InvalidResult(problem)
+
+
+# -- the sampler ----------------------------------------------------------------------------------
+
+
+def _check_proposals(result: Result) -> list[str]:
+    """Ask the sampler again, with the recorded scores; a note if that sampler is not here."""
+    rules = result.protocol
+    known = PROTOCOLS.get(rules.name)
+    if known is None or known.version != rules.version:
+        return [
+            f"the sampler's proposals were not checked: protocol {rules.name} version "
+            f"{rules.version} is not that of this suite"
+        ]
+    made, here = rules.sampler.optuna_version, optuna.__version__
+    if made != here:
+        return [f"the sampler's proposals were not checked: of Optuna {made}, here is {here}"]
+    _raise_first(proposals_are_the_samplers(result))
+    return []
+
+
+def proposals_are_the_samplers(result: Result) -> Iterator[str]:
+    """Every generation of tuning trials is what the sampler proposes after those before it."""
+    rules, space = _rules(result), _space(result)
+    direction: Direction = "maximize" if result.task.higher_is_better else "minimize"
+    for replicate in result.replicates:
+        tried = [(_flat(run.hyperparameters), run.validation_score) for run in replicate.tuning]
+        for first in range(0, rules.trials, rules.generation):
+            proposed = propose(space, rules, replicate.seed, direction, tried[:first])
+            for number, follows in enumerate(proposed, start=first):
+                if tried[number][0] != follows:
+                    yield (
+                        f"tuning.{number}.hyperparameters: the sampler proposes {follows}, the "
+                        f"file says {tried[number][0]}"
                     )
+                    return
 
 
-def _check_protocol(record: ProtocolRecord) -> None:
-    known = PROTOCOLS.get(record.name)
-    if known is None:
-        if record.ranked:
-            raise InvalidResult(f"protocol: '{record.name}' is unknown, and yet to be ranked")
-        return
-    if record.version > known.version:
-        raise InvalidResult(
-            f"protocol.version: this suite knows {record.name} up to version {known.version}, the "
-            f"file has {record.version}"
+def _rules(result: Result) -> Protocol:
+    """The recorded rules as those of a protocol of this suite."""
+    record = result.protocol
+    return replace(
+        PROTOCOLS.get(record.name, next(iter(PROTOCOLS.values()))),
+        name=record.name,
+        version=record.version,
+        trials=record.trials,
+        seeds=record.seeds,
+        generation=record.generation,
+        budget_fraction=record.budget_fraction,
+        ranked=record.ranked,
+    )
+
+
+def _space(result: Result) -> dict[str, Distribution]:
+    return {
+        f"{component.name}.{name}": Distribution(
+            space.kind,
+            space.default,
+            space.low,
+            space.high,
+            None if space.choices is None else tuple(space.choices),
         )
-    if record.version < known.version:
-        return
-    for field in ("trials", "seeds", "generation", "budget_fraction", "ranked"):
-        said, follows = getattr(record, field), getattr(known, field)
-        if said != follows:
-            raise InvalidResult(
-                f"protocol.{field}: {record.name} version {record.version} has {follows}, the "
-                f"file {said}"
+        for component in result.method.components
+        for name, space in component.search_space.items()
+    }
+
+
+def _flat(nested: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {f"{c}.{n}": value for c, values in nested.items() for n, value in values.items()}
+
+
+# -- what is registered here ----------------------------------------------------------------------
+
+
+def _check_records(result: Result, ours: bool) -> list[str]:
+    """Compare the task and the components with those that are registered, if they are the same."""
+    record = result.task
+    task: Task | None = registered("task", record.name)
+    if task is None or record.version > task.version:
+        version = "" if task is None else f" version {record.version}"
+        return _not_here(f"the task '{record.name}'{version} is not registered here", ours)
+    if record.version < task.version:
+        return [f"an older version of {record.name}: {record.version}, here it is {task.version}"]
+    if result.migrated_from is not None:
+        raise InvalidResult(
+            f"schema_version: {result.migrated_from} is older than version {record.version} of "
+            f"{record.name}. Run it again"
+        )
+    _raise_first(task_record_is_registered(result, task))
+    share = record.budget / task.budget
+    _raise_first(points_are_those_of_the_task(result, max(1, round(task.evaluations * share))))
+    components, notes = _components(result, ours)
+    if components and components[0].kind == "optimizer":  # else its records cannot be made
+        _raise_first(component_records_are_registered(result, task, components))
+    return notes
+
+
+def registered(kind: str, name: str) -> Any:
+    """The task or component of that name as it is here; None if there is none that can be used."""
+    try:
+        return registry.get(kind, name)
+    except SuiteError:
+        return None
+
+
+def _not_here(what: str, ours: bool) -> list[str]:
+    if ours:
+        raise InvalidResult(f"{what}, and this folder is for what is")
+    return [f"{what}: its records were not compared"]
+
+
+def task_record_is_registered(result: Result, task: Task) -> Iterator[str]:
+    """The whole record is the registered task's, but for whether it counts for the track."""
+    follows = _plan(result, task, Method(())).task_record().model_dump(exclude={"core"})
+    said = result.task.model_dump(exclude={"core"})
+    for field, value in follows.items():
+        if not _same_value(said[field], value):
+            yield (
+                f"task.{field}: the file says {said[field]!r}, version {task.version} of "
+                f"{task.name} here has {value!r}"
             )
 
 
-def _recomputed(task: TaskRecord, run: Run) -> Iterator[tuple[str, float | None, float | None]]:
-    """Each score, and the time to target, as the file says it and as its curve does."""
-    score = Score(task.score, task.metric, task.higher_is_better, task.worst, task.hold)
-    splits = {"validation": run.validation_score}
-    if run.test_score is not None:
-        splits["test"] = run.test_score
-    for split, said in splits.items():
-        yield f"{split}_score", said, _score_of(run, split, task, score)
-    values = _values(run, list(splits)[-1], task)
-    at = run.curve.gradient_evaluations
-    yield "time_to_target", run.time_to_target, score.reached(at, values, target=task.target)
+def _components(result: Result, ours: bool) -> tuple[list[Component], list[str]]:
+    """The registered components of the recorded versions, and notes on the others."""
+    found, notes = [], []
+    for record in result.method.components:
+        component: Component | None = registered(record.kind, record.name)
+        if component is None or record.version > component.version:
+            version = "" if component is None else f" version {record.version}"
+            what = f"the {record.kind} '{record.name}'{version} is not registered here"
+            notes += _not_here(what, ours)
+        elif record.version < component.version:
+            notes.append(
+                f"an older version of {record.name}: {record.version}, here it is "
+                f"{component.version}"
+            )
+        else:
+            found.append(component)
+    return found, notes
 
 
-def _score_of(run: Run, split: str, task: TaskRecord, score: Score) -> float:
-    budget = task.budget / task.batch_size
-    values = _values(run, split, task)
-    if run.status not in ("completed", "pruned") or not values:
-        return score.worst_score(budget)
-    at = run.curve.gradient_evaluations
-    return score.read(at, values, target=task.target, budget=budget)
+def component_records_are_registered(
+    result: Result, task: Task, components: list[Component]
+) -> Iterator[str]:
+    """The whole record of each of these components is that of the registered one."""
+    records = {record.name: record for record in result.method.components}
+    for here in _plan(result, task, Method(tuple(components))).method_record().components:
+        said = records[here.name].model_dump()
+        for field, value in here.model_dump().items():
+            if said[field] != value:
+                yield (
+                    f"method.{here.name}.{field}: the file says {_short(said[field])}, version "
+                    f"{here.version} here has {_short(value)}"
+                )
 
 
-def _values(run: Run, split: str, task: TaskRecord) -> list[float]:
-    values: list[float] = getattr(run.curve, split).get(task.metric, [])
-    return values
+def _plan(result: Result, task: Task, method: Method) -> Plan:
+    return make_plan(
+        method,
+        task,
+        _rules(result),
+        seed=result.seed,
+        device="cpu",
+        threads=1,
+        results=Path(),
+        data=Path(),
+    )
 
 
-def _same(said: float | None, follows: float | None) -> bool:
-    if said is None or follows is None:
-        return said is follows
-    return math.isclose(said, follows, rel_tol=_RELATIVE, abs_tol=_ABSOLUTE)
+def _same_value(said: Any, follows: Any) -> bool:
+    if isinstance(said, float) and isinstance(follows, float):
+        return math.isclose(said, follows, rel_tol=1e-9)
+    return bool(said == follows)
+
+
+def _short(value: Any, most: int = 200) -> str:
+    text = repr(value)
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -169,13 +169,17 @@ class Study:
                 "task": plan.task_record(),
                 "method": plan.method_record(),
                 "protocol": plan.protocol_record(),
-                "seed": plan.seed,
                 "device": plan.device,
                 "threads": plan.threads,
                 "data": _one_data([outcome.data for outcome in outcomes if outcome.data]),
-                "tuning": [outcome.run for outcome in outcomes[: plan.rules.trials]],
-                "chosen": self._choose(),
-                "evaluation": [outcome.run for outcome in outcomes[plan.rules.trials :]],
+                "replicates": [
+                    {
+                        "seed": plan.seed,
+                        "tuning": [outcome.run for outcome in outcomes[: plan.rules.trials]],
+                        "chosen": self._choose(),
+                        "evaluation": [outcome.run for outcome in outcomes[plan.rules.trials :]],
+                    }
+                ],
                 "environment": self._environment.model_copy(
                     update={"finished": self._storage.last_end()}
                 ),

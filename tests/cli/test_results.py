@@ -5,20 +5,37 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from leaderboard.comparison import differences
-from leaderboard.references import Reference
+from leaderboard.comparison import choose_standing, differences
 from leaderboard.standings import task_standings
 from suite.cli import _exit_code
 from suite.cli.results import print_standing
-from suite.results.files import seal
+from suite.results import verification
+from suite.results.files import read, seal
 from suite.results.frames import read_folder
 from suite.results.model import Result
-from tests.samples import make_reference, make_result, write_results
+from tests.samples import make_result, write_results
+
+
+@pytest.fixture(autouse=True)
+def later_versions(monkeypatch) -> None:
+    """Samples are of version 1: what is registered here is a later version of every task."""
+    known = verification.registered
+
+    def registered(kind: str, name: str) -> Any:
+        entry = known(kind, name)
+        return replace(entry, version=99) if kind == "task" and entry else entry
+
+    monkeypatch.setattr(verification, "registered", registered)
+
+
+def study(content: dict[str, Any]) -> dict[str, Any]:
+    return content["replicates"][0]
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -33,7 +50,15 @@ def test_validate_says_ok(capsys, tmp_path: Path) -> None:
     (tmp_path / "schema.json").write_text("{}")
     code, out, _ = run(capsys, "validate", str(tmp_path))
     assert code == 0
-    assert out.splitlines() == [*(f"ok       {path}" for path in sorted(paths)), "2 ok, 0 refused"]
+    said = [
+        line
+        for path in sorted(paths)
+        for line in (
+            f"ok       {path}",
+            f"note     {path}: an older version of digits: 1, here it is 99",
+        )
+    ]
+    assert out.splitlines() == [*said, "2 ok, 0 refused"]
 
 
 def test_validate_takes_files_and_relative_paths(capsys, tmp_path: Path, monkeypatch) -> None:
@@ -50,8 +75,8 @@ def changed(path: Path, **fields: object) -> None:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda path: changed(path, seed=7), "digest"),
-        (lambda path: changed(path, extra=1), "extra"),
+        (lambda path: changed(path, threads=7), "digest"),
+        (lambda path: changed(path, extra=1), "digest"),
         (lambda path: changed(path, schema_version=99), "schema_version"),
         (lambda path: path.write_text("{"), "JSON"),
         (lambda path: path.write_text("[" * 100_000), "JSON"),
@@ -84,11 +109,17 @@ def resealed(result: Result, change: Callable[[dict[str, Any]], object]) -> Resu
     ("change", "reason"),
     [
         (
-            lambda c: c["evaluation"][1].update(test_score=123.0),
+            lambda c: study(c)["evaluation"][1].update(test_score=123.0),
             "evaluation.1.test_score: the file",
         ),
-        (lambda c: c["tuning"][0].update(validation_score=-5.0), "tuning.0.validation_score"),
-        (lambda c: c["evaluation"][0].update(time_to_target=1.0), "evaluation.0.time_to_target"),
+        (
+            lambda c: study(c)["tuning"][0].update(validation_score=-5.0),
+            "tuning.0.validation_score",
+        ),
+        (
+            lambda c: study(c)["evaluation"][0].update(time_to_target=1.0),
+            "evaluation.0.time_to_target",
+        ),
         (
             lambda c: c["protocol"].update(generation=1),
             "protocol.generation: quick version 1",
@@ -108,7 +139,9 @@ def test_a_failed_run_scores_the_worst(capsys, tmp_path: Path) -> None:
     status = ["completed", "diverged", "completed"]
     write_results(tmp_path, [make_result(status=status)])
     assert run(capsys, "validate", str(tmp_path))[0] == 0
-    better = resealed(make_result(status=status), lambda c: c["evaluation"][1].update(test_score=1))
+    better = resealed(
+        make_result(status=status), lambda c: study(c)["evaluation"][1].update(test_score=1)
+    )
     write_results(tmp_path, [better])
     code, out, _ = run(capsys, "validate", str(tmp_path))
     assert code == 1
@@ -162,13 +195,47 @@ def test_compare_is_about_the_methods_asked_for(capsys, results: Path) -> None:
     assert "adamw - lion: +0.1 (+0.1 to +0.1, paired over 3 seeds): better" in out
 
 
-def test_a_stream_shows_no_time_to_target(capsys, results: Path) -> None:
-    stored, _ = read_folder(results)
-    for stream in (False, True):
-        reference = Reference(**make_reference("digits", 0.2, 0.7), stream=stream)
-        (standing,) = task_standings(stored, {"digits": reference})
-        print_standing(standing)
-        assert (" reached " in capsys.readouterr().out) != stream
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_stream_shows_no_time_to_target(capsys, tmp_path: Path, stream: bool) -> None:
+    write_results(tmp_path, [make_result(task_fields={"stream": stream})])
+    (standing,) = task_standings(read_folder(tmp_path)[0], {})
+    print_standing(standing)
+    assert (" reached " in capsys.readouterr().out) != stream
+
+
+def test_what_is_not_learning_and_what_never_completed_is_said(capsys, tmp_path: Path) -> None:
+    write_results(
+        tmp_path,
+        [make_result(scores=[0.0, 0.5, 0.5]), make_result(method="lion", status="timeout")],
+    )
+    (standing,) = task_standings(read_folder(tmp_path)[0], {})
+    print_standing(standing)
+    adamw, lion = capsys.readouterr().out.splitlines()[-2:]
+    assert "adamw" in adamw
+    assert adamw.rstrip().endswith("not learning (1 of 3 runs)")
+    assert " -            -  " in lion  # no median of evaluations and seconds
+
+
+def test_compare_reads_the_folder_of_its_task_only(results: Path, monkeypatch) -> None:
+    write_results(results, [make_result("lm_markov")])
+    seen = []
+
+    def watched(path: Path) -> Result:
+        seen.append(path.parent.name)
+        return read(path)
+
+    monkeypatch.setattr("suite.results.frames.read", watched)
+    choose_standing(results, "digits", ["adamw", "lion"], None)
+    assert set(seen) == {"digits"}
+    assert len(seen) == 3
+
+
+def test_compare_takes_the_result_that_is_ranked(results: Path) -> None:
+    other = make_result(method="lion", seed=1, scores=[0.1] * 3)
+    write_results(results, [other], variant="0123abcd")
+    standing, _ = choose_standing(results, "digits", ["adamw", "lion"], None)
+    (difference,) = differences(standing, ["adamw", "lion"])
+    assert difference.interval.value == pytest.approx(-0.1)
 
 
 def test_runs_of_other_seeds_are_not_paired(results: Path) -> None:
@@ -177,7 +244,7 @@ def test_runs_of_other_seeds_are_not_paired(results: Path) -> None:
     (entry,) = [entry for entry in standing.entries if entry.method == "lion"]
     runs = entry.result.evaluation
     moved = [run.model_copy(update={"seed": run.seed + 1}) for run in runs]
-    object.__setattr__(entry.result, "evaluation", moved)
+    object.__setattr__(entry.result.replicates[0], "evaluation", moved)
     (difference,) = differences(standing, ["adamw", "lion"])
     assert difference.how.startswith("not paired")
     assert difference.interval.value == pytest.approx(-0.1)

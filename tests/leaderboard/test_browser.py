@@ -39,7 +39,7 @@ def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     results = [make_result(task, method) for task in ENDS for method in METHODS]
     evil = {
-        "component": {"paper": HOSTILE + "p" * 5000, "url": "javascript:window.hacked=1"},
+        "component": {"paper": HOSTILE + "p" * 1_500, "url": "javascript:window.hacked=1"},
         "data": {"source": HOSTILE},
         "environment": {"commit": HOSTILE, "cpu": HOSTILE, "packages": {HOSTILE: HOSTILE}},
         "run": {"reason": HOSTILE, "traceback": HOSTILE + "t" * 9000, "status": "failed"},

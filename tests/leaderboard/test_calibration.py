@@ -73,6 +73,7 @@ def test_the_script_measures_a_task(tmp_path):
     assert done.returncode == 0, done.stderr
     assert "adamw over mezo by" in done.stdout
     reference = references.load(path)["wide_blobs"]
+    assert reference.protocol == "quick"
     measured = reference.calibration
     assert len(measured.scores) == len(reference.untuned.scores) == 8
     assert len(measured.contrast.better_scores) == len(measured.contrast.worse_scores) == 5

@@ -9,7 +9,7 @@ import pytest
 
 from leaderboard.references import Reference
 from leaderboard.selection import select
-from leaderboard.standings import stands, task_standings, task_table
+from leaderboard.standings import task_standings
 from suite.results.frames import Stored
 from suite.studies.protocol import PROTOCOLS
 from tests.samples import make_reference, make_result
@@ -213,18 +213,89 @@ def test_other_task_code_under_the_same_version_is_not_ranked():
         make_result(method="adamw", task_fields={"fingerprint": "cd" * 8}),
     )
     assert set(ranks(standing)) == {"lion", "sgd"}
-    assert "task's code differs" in standing.unranked[0].note
+    assert "the task's fingerprint differs" in standing.unranked[0].note
+
+
+def test_one_result_cannot_turn_a_tasks_table_round():
+    """The first file by name decided what is better, where the target is and what is shown."""
+    honest = [make_result(method=m, scores=s) for m, s in (("sgd", [0.9] * 3), ("lion", [0.5] * 3))]
+    for field, value in {
+        "higher_is_better": False, "metric": "loss", "target": 0.1, "worst": -1.0, "hold": 7,
+        "track": "full", "batch_size": 32, "budget": 640.0, "score": "mean", "stream": True,
+    }.items():  # fmt: skip
+        forged = make_result(method="aaa", task_fields={field: value})
+        standing = standing_of(*honest, forged)
+        assert ranks(standing) == {"sgd": 1, "lion": 2}, field
+        assert [entry.method for entry in standing.ranked] == ["sgd", "lion"]
+        assert f"the task's {field} differs" in standing.unranked[0].note
+
+
+def test_one_result_cannot_make_a_task_core():
+    honest = [make_result(method=m, task_fields={"core": False}) for m in ("sgd", "lion")]
+    standing = standing_of(make_result(method="aaa", task_fields={"core": True}), *honest)
+    assert len(standing.ranked) == 3
+    assert standing.task.core is False
+
+
+def test_only_the_declared_result_seed_is_ranked():
+    standing = standing_of(
+        make_result(method="sgd", scores=[0.5] * 3),
+        make_result(method="sgd", scores=[0.9] * 3, seed=3),
+        make_result(method="lion", scores=[0.9] * 3, seed=1),
+    )
+    assert ranks(standing) == {"sgd": 1}
+    assert {(e.method, e.note) for e in standing.unranked} == {
+        ("sgd", "result seed 3: only seed 0 is ranked"),
+        ("lion", "result seed 1: only seed 0 is ranked"),
+    }
+
+
+def test_another_seed_of_a_later_version_keeps_nobody_out():
+    late = make_result(method="aaa", seed=1, task_fields={"version": 9, "fingerprint": "ab" * 8})
+    assert ranks(standing_of(make_result(method="sgd"), late)) == {"sgd": 1}
+
+
+def test_a_date_to_come_is_the_oldest():
+    real = make_result(scores=[0.8] * 3)
+    invented = make_result(scores=[0.9] * 3, environment={"finished": "2999-01-01T00:00:00+00:00"})
+    groups, superseded = select(stored(real, invented), REFERENCES)
+    assert groups[0].comparable[0].result is real
+    assert superseded[0].stored.result is invented
+
+
+def test_times_and_costs_are_over_completed_runs():
+    """What a method took before it failed would make it the fastest of all."""
+    some = make_result(method="sgd", status=["timeout", "completed", "timeout"])
+    entry = standing_of(some).ranked[0]
+    assert entry.seconds == some.evaluation[1].cost.seconds
+    assert entry.gradient_evaluations == some.evaluation[1].cost.gradient_evaluations
+    none = standing_of(make_result(status="timeout")).ranked[0]
+    assert (none.seconds, none.gradient_evaluations) == (None, None)
+
+
+def test_a_run_that_ends_no_better_than_untrained_is_not_learning():
+    first = make_result(scores=[0.5] * 3).evaluation[0].curve.test["accuracy"][0]
+    entry = standing_of(make_result(scores=[first, first + 0.1, first - 0.01])).ranked[0]
+    assert entry.not_learning == 2
+    assert entry.remark == "not learning (2 of 3 runs)"
+    loss = make_result("lm_markov").evaluation[0].curve.test["loss"][0]
+    entry = standing_of(make_result("lm_markov", scores=[loss, loss + 1, loss - 0.1])).ranked[0]
+    assert entry.not_learning == 2
+    # A lower time to target is better, but a higher metric.
+    assert standing_of(make_result("modular_addition")).ranked[0].not_learning == 0
+    # It did not complete, which is said already.
+    assert standing_of(make_result(status="diverged")).ranked[0].not_learning == 0
 
 
 def test_the_newest_task_version_stands_then_the_last_finished():
-    late, early = "2026-12-01T00:00:00+00:00", "2026-11-01T00:00:00+00:00"
+    late, early = "2026-11-20T00:00:00+00:00", "2026-11-01T00:00:00+00:00"
     old = make_result(environment={"finished": late}, component={"source_hash": "ab" * 8})
     new = make_result(environment={"finished": early}, task_fields={"version": 2})
     groups, superseded = select(stored(old, new), REFERENCES)
     assert groups[0].comparable[0].result is new
     assert superseded[0].stored.result is old
     assert superseded[0].by.result is new
-    same = make_result(environment={"finished": early}, seed=1)
+    same = make_result(environment={"finished": early}, threads=2)
     groups, superseded = select(stored(old, same), REFERENCES)
     assert groups[0].comparable[0].result is old
     assert superseded[0].stored.result is same
@@ -237,28 +308,3 @@ def test_times_are_compared_as_times_and_nonsense_is_oldest():
     groups, superseded = select(stored(east, utc, nonsense), REFERENCES)
     assert groups[0].comparable[0].result is utc
     assert [item.stored.result for item in superseded] == [nonsense, east]
-
-
-def test_table_for_the_terminal():
-    results = [
-        make_result(method="lion", scores=[0.9, 0.9, 0.9]),
-        make_result(method="mezo", status="failed"),
-        make_result(method="lion", protocol="smoke"),
-        make_result("lm_markov", "lion"),
-    ]
-    table = task_table(results, "digits", REFERENCES)
-    assert list(table.method) == ["lion", "mezo", "lion"]
-    assert list(table["rank"].fillna(0)) == [1, 2, 0]
-    assert list(table.failed) == [0, 3, 0]
-    assert task_table([], "digits", REFERENCES).empty
-
-
-def test_a_line_says_how_a_new_result_stands():
-    lion = make_result(method="lion", scores=[0.90, 0.91, 0.92])
-    adamw = make_result(method="adamw", scores=[0.91, 0.92, 0.93])
-    line = stands(lion, [adamw, lion], REFERENCES)
-    assert line.startswith("lion on digits (quick): rank 1 of 2, shared with 1; score 0.91 [0.9")
-    smoke = make_result(method="lion", protocol="smoke")
-    assert "not ranked (the protocol smoke" in stands(smoke, [adamw], REFERENCES)
-    old = make_result(method="adamw", environment={"finished": "2020-01-01T00:00:00+00:00"})
-    assert "a newer result stands" in stands(old, [adamw], REFERENCES)

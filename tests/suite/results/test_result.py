@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
 from suite.errors import InvalidResult
 from suite.results import files as results
+from suite.results.migrations import MIGRATIONS
+from suite.results.model import SCHEMA_VERSION, check_lines, printable
 from tests.samples import make_result
 
 SCHEMA = Path(__file__).resolve().parents[3] / "results" / "schema.json"
@@ -20,13 +24,21 @@ def good() -> results.Result:
     return make_result("digits", "adamw+sam@cosine")
 
 
+def study(content: dict) -> dict:
+    return content["replicates"][0]
+
+
+def sealed(content: dict) -> dict:
+    """A content with a digest that fits it."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    return {**rest, "digest": results._digest(rest)}
+
+
 def tampered(result: results.Result, change) -> str:
     """The file's text after a change, with a digest that fits it."""
     content = json.loads(results.text_of(result))
     change(content)
-    rest = {key: value for key, value in content.items() if key != "digest"}
-    content["digest"] = results._digest(rest)
-    return json.dumps(content)
+    return json.dumps(sealed(content))
 
 
 def test_text_reads_back_to_the_same_result(good):
@@ -79,7 +91,9 @@ def test_a_changed_number_breaks_the_digest(good):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(schema_version=2), "schema_version: .* the file has 2"),
+        (lambda c: c.update(schema_version=3), "schema_version: .* the file has 3"),
+        (lambda c: c.update(schema_version=0), "schema_version: .* the file has 0"),
+        (lambda c: c.update(schema_version=[1]), "schema_version: .* the file has"),
         (lambda c: c.update(schema_version=True), "schema_version"),
         (lambda c: c.pop("schema_version"), "schema_version: .* the file has None"),
         (lambda c: c.pop("task"), "task: Field required"),
@@ -88,17 +102,20 @@ def test_a_changed_number_breaks_the_digest(good):
         (lambda c: c["task"].update(name="Digits"), "task.name"),
         (lambda c: c["method"].update(name="adamw/../sgd"), "method.name"),
         (lambda c: c["method"].update(name="lion+sam@cosine"), "the components make the method"),
-        (lambda c: c["evaluation"][0].update(test_score="0.9"), "evaluation.0.test_score"),
-        (lambda c: c["evaluation"][0].update(test_score=None), "test_score is missing"),
-        (lambda c: c["evaluation"].pop(), "evaluation: expected runs 0 to 2"),
-        (lambda c: c["tuning"].reverse(), "tuning: expected runs 0 to 5, in order"),
-        (lambda c: c["tuning"][1].update(test_score=0.5), "tuning: test data was used"),
-        (lambda c: c["tuning"][0].update(status="great"), "tuning.0.status"),
-        (lambda c: c.update(chosen=77), "there is no tuning run 77"),
-        (lambda c: c["tuning"][0]["curve"]["seconds"].pop(), "every column of a curve"),
-        (lambda c: c["tuning"][0]["curve"]["gradient_evaluations"].reverse(), "must increase"),
+        (lambda c: study(c)["evaluation"][0].update(test_score="0.9"), "evaluation.0.test_score"),
+        (lambda c: study(c)["evaluation"][0].update(test_score=None), "test_score is missing"),
+        (lambda c: study(c)["evaluation"].pop(), "evaluation: expected 3 runs, there are 2"),
+        (lambda c: study(c)["tuning"].reverse(), "tuning: expected runs 0 to 5, in order"),
+        (lambda c: study(c)["tuning"][1].update(test_score=0.5), "tuning: test data was used"),
+        (lambda c: study(c)["tuning"][0].update(status="great"), "tuning.0.status"),
+        (lambda c: study(c).update(chosen=77), "there is no tuning run 77"),
+        (lambda c: study(c)["tuning"][0]["curve"]["seconds"].pop(), "every column of a curve"),
+        (
+            lambda c: study(c)["tuning"][0]["curve"]["gradient_evaluations"].reverse(),
+            "must increase",
+        ),
         (lambda c: c["protocol"].update(trials=6.0), "protocol.trials"),
-        (lambda c: c.update(tuning={"a": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}), "tuning"),
+        (lambda c: study(c).update(tuning={"a": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}), "tuning"),
     ],
 )
 def test_refuses_with_field_and_reason(good, change, message):
@@ -108,7 +125,7 @@ def test_refuses_with_field_and_reason(good, change, message):
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_refuses_numbers_that_are_not_finite(good, constant):
-    score = json.loads(results.text_of(good))["evaluation"][0]["test_score"]
+    score = study(json.loads(results.text_of(good)))["evaluation"][0]["test_score"]
     text = results.text_of(good).replace(
         f'"test_score": {json.dumps(score)}', f'"test_score": {constant}', 1
     )
@@ -117,7 +134,7 @@ def test_refuses_numbers_that_are_not_finite(good, constant):
 
 
 def test_refuses_huge_exponents(good):
-    score = json.dumps(json.loads(results.text_of(good))["evaluation"][0]["test_score"])
+    score = json.dumps(study(json.loads(results.text_of(good)))["evaluation"][0]["test_score"])
     text = results.text_of(good).replace(f'"test_score": {score}', '"test_score": 1e999', 1)
     with pytest.raises(InvalidResult, match=r"evaluation\.0\.test_score"):
         results.parse(text)
@@ -125,7 +142,7 @@ def test_refuses_huge_exponents(good):
 
 def test_refuses_counts_that_no_table_can_hold(good):
     content = json.loads(results.text_of(good))
-    content["evaluation"][0]["cost"]["steps"] = 10**30
+    study(content)["evaluation"][0]["cost"]["steps"] = 10**30
     with pytest.raises(InvalidResult, match=r"evaluation\.0\.cost\.steps"):
         results.parse(json.dumps(content))
 
@@ -137,7 +154,7 @@ def test_refuses_text_that_cannot_be_written(good, where):
     half = {"\ud800": "1.0"} if where == "packages" else "\ud800"
     content["environment"][where] = half
     with pytest.raises(InvalidResult, match=rf"environment\.{where}"):
-        results.parse(json.dumps(content))
+        results.parse(json.dumps(sealed(content)))
 
 
 def test_refuses_duplicate_keys(good):
@@ -189,7 +206,237 @@ def test_comparable_leaves_out_times_and_environment_only(good):
 
 def test_the_committed_schema_is_the_models():
     assert SCHEMA.read_text() == results.json_schema(), (
-        "results/schema.json and suite/result.py differ; write it with "
+        "results/schema.json and suite/results/model.py differ; write it with "
         'python -c "import suite.results.files as r; print(r.json_schema(), end=str())" > '
         "results/schema.json"
     )
+
+
+# -- nothing is built from a number before it is checked ------------------------------------------
+
+
+@pytest.mark.parametrize("count", [30_000_000, 2**63 - 1])
+@pytest.mark.parametrize("seal_it", [False, True])
+def test_a_huge_count_takes_neither_time_nor_memory(good, count, seal_it):
+    """30 million trials took 1.2 GB, and more would have taken any memory."""
+    content = json.loads(results.text_of(good))
+    content["protocol"]["trials"] = content["protocol"]["seeds"] = count
+    text = json.dumps(sealed(content) if seal_it else content)
+    tracemalloc.start()
+    began = time.perf_counter()
+    try:
+        with pytest.raises(InvalidResult, match=r"protocol\.trials" if seal_it else "digest"):
+            results.parse(text)
+        assert time.perf_counter() - began < 1.0
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(text) + 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_digest_is_checked_before_the_model_is_built(good, monkeypatch):
+    text = tampered(good, lambda c: None).replace('"threads": 1', '"threads": 2')
+
+    def build(*_):
+        raise AssertionError("built from what nobody sealed")
+
+    monkeypatch.setattr(results.Result, "model_validate", build)
+    with pytest.raises(InvalidResult, match="digest"):
+        results.parse(text)
+
+
+def put(*path):
+    """A change that puts the last of `path` to the place that the others name."""
+
+    def change(content):
+        *places, last, value = path
+        for place in places:
+            content = content[place]
+        content[last] = value
+
+    return change
+
+
+RUN = ("replicates", 0, "evaluation", 0)
+SPACE = ("method", "components", 0, "search_space", "lr")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (put("task", "batch_size", 10**400), r"task\.batch_size: a whole number of more than 63"),
+        (put("task", "batch_size", 2**63), r"task\.batch_size: a whole number of more than 63"),
+        (put("task", "budget", 1e301), r"task\.budget: 1e\+301 is not a number below"),
+        (put("task", "budget", 1e100), r"task\.budget"),
+        (put("task", "worst", -1e100), r"task\.worst"),
+        (put("task", "version", 10_001), r"task\.version"),
+        (put("protocol", "seeds", 10_001), r"protocol\.seeds"),
+        (put("protocol", "generation", 0), r"protocol\.generation"),
+        (put("threads", 10_001), "threads"),
+        (put("environment", "cores", 2**40), r"environment\.cores"),
+        (put(*RUN, "cost", "seconds", 1e200), r"evaluation\.0\.cost\.seconds"),
+        (put(*RUN, "cost", "steps", -1), r"evaluation\.0\.cost\.steps"),
+        (put(*RUN, "curve", "train_loss", 3, -1e120), r"train_loss\.3"),
+        (put(*RUN, "curve", "test", "accuracy", 3, 1e100), "accuracy, which is scored"),
+        (put(*RUN, "hyperparameters", "adamw", "lr", 2**63), "lr: a whole number of more"),
+        (put(*RUN, "hyperparameters", "adamw", "lr", 1e101), r"hyperparameters\.adamw\.lr"),
+        (put(*SPACE, "low", None), "has low and high"),
+        (put(*SPACE, "high", None), "has low and high"),
+        (put(*SPACE, "high", 1e-6), "low must be below high"),
+        (put(*SPACE, "low", 0.0), "starts above 0"),
+        (put(*SPACE, "default", 7.0), r"default 7\.0 is not in the range"),
+        (put(*SPACE, "kind", "choice"), "a choice has choices"),
+        (put(*SPACE, "choices", [0.1]), "has low and high, and no choices"),
+        (put(*SPACE, "kind", "integer"), "whole numbers"),
+        (put("replicates", []), "replicates"),
+    ],
+)
+def test_numbers_have_bounds(good, change, message):
+    with pytest.raises(InvalidResult, match=message):
+        results.parse(tampered(good, change))
+
+
+def test_a_metric_that_is_not_scored_may_be_large(good):
+    """A perplexity of 7e299 was published."""
+    content = json.loads(results.text_of(good))
+    for split in ("validation", "test"):
+        curve = study(content)["evaluation"][0]["curve"]
+        curve[split]["perplexity"] = [7e299] * len(curve["seconds"])
+    assert results.parse(json.dumps(sealed(content))).evaluation[0].curve.test["perplexity"]
+
+
+def test_lists_and_texts_have_bounds(good):
+    long = [float(n) for n in range(20_001)]
+    curve = {"gradient_evaluations": long, "seconds": long, "train_loss": long}
+    with pytest.raises(InvalidResult, match="at most 20000 items"):
+        results.parse(tampered(good, put(*RUN, "curve", {**curve, "validation": {}, "test": {}})))
+    with pytest.raises(InvalidResult, match="at most 2000 characters"):
+        results.parse(tampered(good, put("environment", "cpu", "x" * 2_001)))
+    with pytest.raises(InvalidResult, match="a name of 3000 characters"):
+        results.parse(tampered(good, put("environment", "packages", "x" * 3_000, "1.0")))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        ("environment", "cpu"),
+        ("environment", "finished"),
+        ("environment", "packages", "torch"),
+        ("method", "components", 0, "paper"),
+        ("protocol", "sampler", "name"),
+        ("data", "source"),
+    ],
+)
+@pytest.mark.parametrize(
+    "character", ["\r", "\n", "\0", "\x1b", "\x7f", "\x85", "\N{LINE SEPARATOR}", "\ud800"]
+)
+def test_lines_of_text_hold_no_control_characters(good, place, character):
+    with pytest.raises(InvalidResult, match=r"control character|unicode string"):
+        results.parse(tampered(good, put(*place, f"a{character}b")))
+
+
+@pytest.mark.parametrize("field", ["reason", "traceback"])
+def test_messages_may_have_line_breaks_and_tabs_only(good, field):
+    kept = results.parse(tampered(good, put(*RUN, field, "line\n\tline")))
+    assert getattr(kept.evaluation[0], field) == "line\n\tline"
+    for character in ("\r", "\0", "\x1b", "\udcff"):
+        with pytest.raises(InvalidResult, match=r"control character|unicode string"):
+            results.parse(tampered(good, put(*RUN, field, f"a{character}b")))
+        assert check_lines(printable(f"a{character}b"))
+
+
+def test_what_is_printable_stays_as_it_is():
+    text = "line\n\tline, \N{GREEK SMALL LETTER BETA} = 0.9"
+    assert printable(text) == text
+    assert printable("a\r\nb\rc\x1b[31m") == "a\nb\nc?[31m"
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "device", "pipe", "folder"])
+def test_only_regular_files_are_read(good, tmp_path, kind):
+    """A link to a device without an end was read until memory ran out."""
+    path = tmp_path / "adamw.quick.json"
+    if kind == "link":
+        results.write(good, tmp_path / "there.json")
+        path.symlink_to(tmp_path / "there.json")
+    elif kind == "dangling link":
+        path.symlink_to(tmp_path / "nowhere.json")
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(InvalidResult, match=r"not readable: it is (a link|not a regular file)"):
+        results.read(path)
+
+
+# -- older schemas --------------------------------------------------------------------------------
+
+
+def as_schema_1(result: results.Result) -> dict:
+    """The content of a file as schema 1 had it."""
+    content = json.loads(results.text_of(result))
+    (replicate,) = content.pop("replicates")
+    for name in ("family", "stream", "core"):
+        del content["task"][name]
+    for component in content["method"]["components"]:
+        del component["authors"], component["extra_work"]
+    for name in ("cpu_capability", "code"):
+        del content["environment"][name]
+    for run in [*replicate["tuning"], *replicate["evaluation"]]:
+        del run["curve"]["diagnostics"]
+        for name in ("cost_factor", "audit", "operations", "optimizer_state_bytes"):
+            del run["cost"][name]
+    return sealed({**content, **replicate, "schema_version": 1})
+
+
+def test_a_file_of_schema_1_is_migrated(good):
+    content = as_schema_1(good)
+    result = results.parse(json.dumps(content))
+    assert result.migrated_from == 1
+    assert result.schema_version == 2
+    assert result.digest == content["digest"]
+    assert [run.test_score for run in result.evaluation] == [
+        run.test_score for run in good.evaluation
+    ]
+    assert (result.task.family, result.task.stream, result.task.core) == (None, None, None)
+    assert result.environment.cpu_capability is None
+    assert good.migrated_from is None
+
+
+def test_the_digest_of_an_older_file_is_that_of_what_lies_there(good):
+    content = as_schema_1(good)
+    content["threads"] = 2
+    with pytest.raises(InvalidResult, match="digest"):
+        results.parse(json.dumps(content))
+
+
+def test_a_file_of_schema_1_has_no_fields_of_schema_2(good):
+    content = as_schema_1(good)
+    with pytest.raises(InvalidResult, match="schema 1 has no 'replicates'"):
+        results.parse(json.dumps(sealed({**content, "replicates": []})))
+    del content["seed"]
+    with pytest.raises(InvalidResult, match="seed: Field required"):
+        results.parse(json.dumps(sealed(content)))
+
+
+def test_a_migrated_result_is_not_written_again(good, tmp_path):
+    result = results.parse(json.dumps(as_schema_1(good)))
+    with pytest.raises(ValueError, match="migrated"):
+        results.write(result, tmp_path / "x.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_schema_before_todays_has_a_migration():
+    assert list(MIGRATIONS) == list(range(1, SCHEMA_VERSION))
+
+
+def test_every_published_file_reads_and_says_the_same():
+    paths = list(results.find(SCHEMA.parent))
+    assert len(paths) >= 197
+    for path in paths:
+        content, result = json.loads(path.read_text()), results.read(path)
+        if content["schema_version"] == 1:
+            (replicate,) = result.model_dump(mode="json")["replicates"]
+            scores = [run["test_score"] for run in content["evaluation"]]
+            assert [run["test_score"] for run in replicate["evaluation"]] == scores
+            assert replicate["seed"] == content["seed"]

@@ -1,0 +1,40 @@
+"""Migrations: what a file of an older schema says, in the fields of the next one.
+
+Each function takes the content of a file of its version and returns that of the next version; they
+are applied one after the other. A file's digest is checked before, on the content as it lies there.
+A migration moves and adds fields. It changes no number: the rules that numbers were made under
+stay those of their time, and `suite.results.verification` knows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from suite.errors import InvalidResult
+
+Content = dict[str, Any]
+
+
+def migrate(content: Content, version: int, to: int) -> Content:
+    """The content of a file of schema `version` as one of schema `to`."""
+    for step in range(version, to):
+        content = MIGRATIONS[step](content)
+    return content
+
+
+def _to_2(content: Content) -> Content:
+    """Seed, tuning, chosen and evaluation become the one replicate.
+
+    What schema 1 did not hold is None (the task's family, stream and core, the instruction set, the
+    suite's code), empty (authors, extra work, diagnostics), or the model's default.
+    """
+    moved = ("seed", "tuning", "chosen", "evaluation")
+    if "replicates" in content:
+        raise InvalidResult("schema 1 has no 'replicates'")
+    rest = {name: value for name, value in content.items() if name not in moved}
+    replicate = {name: content[name] for name in moved if name in content}
+    return {**rest, "schema_version": 2, "replicates": [replicate]}
+
+
+MIGRATIONS: dict[int, Callable[[Content], Content]] = {1: _to_2}
