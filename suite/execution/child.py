@@ -28,7 +28,8 @@ from suite.execution.messages import (
     send,
 )
 from suite.execution.processes import die_with_parent
-from suite.training.reasons import printable, reason_of, trace_of
+from suite.results.model import printable
+from suite.training.reasons import reason_of, trace_of
 
 if TYPE_CHECKING:
     from suite.results.model import AuditRecord

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from suite.components import registry
+from suite.components.discovery import declaring_file
 from suite.components.fingerprints import source_files, source_hash
 from suite.errors import UsageError
 from suite.home import ROOT
@@ -152,7 +153,7 @@ def task(
     follow one another (`TaskStream`). `contrast`: a better and a worse method that the task tells
     apart. `family`: by default the folder below tasks/ that the file lies in, or "other".
     """
-    path = caller_file()
+    path = declaring_file("task", name, type(problem))
     declared = Task(
         name=name,
         problem=problem,
@@ -174,15 +175,6 @@ def task(
     )
     _check(declared)
     registry.add(declared)
-
-
-def caller_file() -> Path:
-    """The file that called the function which asks.
-
-    Not the file that is being loaded: a task file may import from another one, which registers
-    tasks of its own.
-    """
-    return Path(sys._getframe(2).f_code.co_filename)
 
 
 def family_of(path: Path) -> str:

@@ -26,7 +26,7 @@ from suite.problems.task import Task
 from suite.results.checks import CHECKS, points_are_those_of_the_task
 from suite.results.model import Result
 from suite.studies.plan import Plan, make_plan
-from suite.studies.protocol import PROTOCOLS, Protocol
+from suite.studies.protocol import PROTOCOLS, StudyRules
 from suite.studies.tuning import propose
 
 
@@ -84,7 +84,7 @@ def proposals_are_the_samplers(result: Result) -> Iterator[str]:
                     return
 
 
-def _rules(result: Result) -> Protocol:
+def _rules(result: Result) -> StudyRules:
     """The recorded rules as those of a protocol of this suite."""
     record = result.protocol
     return replace(

@@ -28,7 +28,7 @@ def trial_seconds(plan: Plan) -> float:
         inputs, targets = next(iter(problem.batches(train, task.batch_size, torch.Generator())))
         measurements = steps * (2 if problem.measures_plasticity else 1)
         return seconds + measurements * time_evaluation(task, model, Split(inputs, targets))
-    evaluations = max(1.0, task.evaluations * plan.rules.budget_fraction)
+    evaluations: float = 1 + max(1, round(task.evaluations * plan.budget / task.budget))
     if problem.every_step:
         evaluations = steps
     held_out = (data.validation or train).to(plan.device)

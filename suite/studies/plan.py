@@ -51,7 +51,7 @@ class Plan:
     @property
     def budget(self) -> float:
         """Examples passed forward and backward, a trial."""
-        return self.task.budget * self.rules.budget_fraction
+        return self.task.budget_under(self.rules.budget_fraction)
 
     @property
     def trials(self) -> int:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import BaseModel
-
 from suite.components.method import Method
 from suite.components.registry import Component
 from suite.problems.task import Task
@@ -22,7 +18,7 @@ from suite.studies.tuning import sampler_record
 
 def task_record(task: Task, rules: StudyRules) -> TaskRecord:
     """A task under the rules of a protocol."""
-    score, budget = task.score, task.budget * rules.budget_fraction
+    score, budget = task.score, task.budget_under(rules.budget_fraction)
     return TaskRecord(
         name=task.name,
         version=task.version,
@@ -36,12 +32,9 @@ def task_record(task: Task, rules: StudyRules) -> TaskRecord:
         target=task.target,
         hold=score.hold,
         worst=score.worst_score(budget / task.batch_size),
-        **_held(
-            TaskRecord,
-            family=getattr(task, "family", None) or None,
-            stream=getattr(task, "stream", None),
-            core=getattr(task, "core", None),
-        ),
+        family=task.family,
+        stream=task.stream,
+        core=task.core,
     )
 
 
@@ -63,7 +56,8 @@ def _component_record(component: Component) -> ComponentRecord:
             name: DistributionRecord.model_validate(distribution.to_json())
             for name, distribution in component.search.items()
         },
-        **_held(ComponentRecord, authors=list(component.authors), extra_work=component.extra_work),
+        authors=list(component.authors),
+        extra_work=component.extra_work,
     )
 
 
@@ -79,8 +73,3 @@ def protocol_record(rules: StudyRules) -> ProtocolRecord:
         ranked=rules.ranked,
         sampler=sampler_record(),
     )
-
-
-def _held(model: type[BaseModel], **fields: Any) -> dict[str, Any]:
-    """Those of the fields that a record has room for."""
-    return {name: value for name, value in fields.items() if name in model.model_fields}

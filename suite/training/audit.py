@@ -60,7 +60,7 @@ def audited_factor(trial: Trial, audit: AuditRecord | None) -> float:
     if audit is None or audit.slope is None or audit.slope <= LIMIT:
         return 1.0
     components = [registry.get(kind, name) for kind, name in trial.components]
-    if not any(getattr(component, "extra_work", "") for component in components):
+    if not any(component.extra_work for component in components):
         raise Undercharged(
             f"the method computes {audit.slope:.2f} times what it is charged for. Ask the "
             "objective for it (`objective.hvp`, `jvp`, `loss`), which charges it, or declare the "

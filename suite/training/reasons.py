@@ -10,6 +10,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from suite.home import ROOT
+from suite.results.model import printable
 
 _LONGEST_REASON = 2_000
 _LONGEST_TRACE = 8_000
@@ -38,18 +39,8 @@ def trace_of(error: BaseException) -> str:
     return printable(trace[-_LONGEST_TRACE:])
 
 
-def printable(text: str) -> str:
-    """A text without lone surrogates and, but for line breaks and tabs, control characters."""
-    whole = text.encode("utf-8", "backslashreplace").decode()
-    return "".join(c if c in "\n\t" or _is_plain(c) else f"\\x{ord(c):02x}" for c in whole)
-
-
 def _one_line(text: str) -> str:
     return printable(" ".join(text.split())[:_LONGEST_REASON])
-
-
-def _is_plain(character: str) -> bool:
-    return not (ord(character) < 32 or 127 <= ord(character) < 160)
 
 
 def _refused_fields(error: ValidationError) -> str:
