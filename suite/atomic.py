@@ -1,7 +1,7 @@
 """Files that are written atomically: at every moment the old file or the whole new one is there.
 
-A process that is killed while it writes leaves a temporary file behind; the next write of the same
-file removes it.
+A process that is killed while it writes leaves a temporary file behind; the next write in the
+folder removes it.
 """
 
 from __future__ import annotations
@@ -43,9 +43,7 @@ def write(path: Path, writer: Callable[[BinaryIO], object], *, replace: bool = T
 def _temporary_file(path: Path) -> tuple[BinaryIO, Path]:
     """A new file beside the path, locked for as long as it is open or its process lives."""
     while True:
-        handle, name = tempfile.mkstemp(
-            dir=path.parent, prefix=_temporary_prefix(path), suffix=_SUFFIX
-        )
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=_SUFFIX)
         fcntl.flock(handle, fcntl.LOCK_EX)
         if os.fstat(handle).st_nlink:  # else it was taken for an abandoned one before the lock
             return os.fdopen(handle, "wb"), Path(name)
@@ -53,18 +51,11 @@ def _temporary_file(path: Path) -> tuple[BinaryIO, Path]:
 
 
 def _remove_abandoned(path: Path) -> None:
-    """Remove temporary files of the path that no living process has locked."""
-    prefix = _temporary_prefix(path)
-    for found in path.parent.iterdir():
-        if not (found.name.startswith(prefix) and found.name.endswith(_SUFFIX)):
-            continue
+    """Remove temporary files of the folder that no living process has locked."""
+    for found in path.parent.glob(f".*{_SUFFIX}"):
         with suppress(OSError), found.open("rb") as file:  # OSError: locked, or gone already
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             found.unlink()
-
-
-def _temporary_prefix(path: Path) -> str:
-    return f".{path.name}."
 
 
 def _rename_to_free_name(temporary: Path, path: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from suite.errors import SuiteError
 from suite.words import human_size
 
 
@@ -31,6 +34,34 @@ def no_space(folder: Path, needed: int | None = None) -> str:
     return (
         f"there is no space left in {folder}: {human_size(needed)} more are needed, {free} are free"
     )
+
+
+def no_space_error(error: OSError, folders: Iterable[Path]) -> SuiteError:
+    """An error for a full disk: it names the file that was written or, unknown, the fullest folder.
+
+    Only for what the same command goes on with.
+    """
+    if error.filename is not None:
+        place = Path(str(error.filename)).parent
+    else:
+        place = min(filter(Path.is_dir, folders), key=lambda f: shutil.disk_usage(f).free)
+    return SuiteError(
+        f"{no_space(place)}. Free some space and run the same command again; nothing is lost."
+    )
+
+
+@contextmanager
+def naming_full(*folders: Path) -> Iterator[None]:
+    """Inside, files are written below these folders: a full disk is called a full disk.
+
+    Raises SuiteError with the folder.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not is_full(error):
+            raise
+        raise no_space_error(error, folders) from None
 
 
 def _free(folder: Path) -> int:

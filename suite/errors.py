@@ -6,10 +6,7 @@ The command line prints their text without a traceback; a program catches them b
 from __future__ import annotations
 
 import difflib
-import errno
-import shutil
 from collections.abc import Iterable
-from pathlib import Path
 
 
 class SuiteError(Exception):
@@ -40,25 +37,6 @@ class InvalidResult(SuiteError):
 
 class NotApplicable(SuiteError):
     """Raised by a component that cannot work on a task's model, with the reason."""
-
-
-def is_full_disk(error: OSError) -> bool:
-    """Whether an operation failed for want of space on a disk or in a quota."""
-    return error.errno in (errno.ENOSPC, errno.EDQUOT)
-
-
-def no_space_left(error: OSError, folders: Iterable[Path]) -> SuiteError:
-    """An error for a full disk: it names the file that was written or, unknown, the fullest folder.
-
-    Only for what the same command goes on with.
-    """
-    if error.filename is not None:
-        place = Path(str(error.filename)).parent
-    else:
-        place = min(filter(Path.is_dir, folders), key=lambda f: shutil.disk_usage(f).free)
-    return SuiteError(
-        f"no space left on {place}: free some space and run the same command again; nothing is lost"
-    )
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from suite.errors import SuiteError, UsageError
+from suite.disk import naming_full
+from suite.errors import UsageError
 
 #: the folder that holds suite, tasks, baselines and leaderboard: a checkout, or site-packages
 ROOT = Path(__file__).resolve().parent.parent
@@ -56,24 +55,10 @@ def data_folder(data_dir: str | Path | None = None) -> Path:
 def make_folder(folder: Path) -> None:
     """Make a folder below the suite's own; raises UsageError with what to do if that fails."""
     try:
-        with writing(folder):
+        with naming_full(folder):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
             f"{folder} cannot be made ({error.strerror}): name a folder that can be written to "
             "with SUITE_HOME."
-        ) from None
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Inside, files are written below a folder: a full disk is called a full disk."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise SuiteError(
-            f"no space left in {folder}. Make room there and run the same command again: it goes "
-            "on where it stopped."
         ) from None

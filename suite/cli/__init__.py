@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from suite.errors import SuiteError, is_full_disk, no_space_left
+from suite.disk import is_full, no_space_error
+from suite.errors import SuiteError
 
 INTERRUPTED = 130
 
@@ -128,9 +129,9 @@ def _exit_code(arguments: list[str] | None) -> int:
 
 
 def _what_and_where(error: OSError) -> str:
-    if is_full_disk(error):
+    if is_full(error):
         from suite.home import home
 
-        return str(no_space_left(error, (home(), Path.cwd())))
+        return str(no_space_error(error, (home(), Path.cwd())))
     places = [str(place) for place in (error.filename, error.filename2) if place is not None]
     return f"{' to '.join(places)}: {error.strerror}" if places else str(error)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
 
+from suite import atomic
 from suite.components.fingerprints import suite_hash
 from suite.home import home
 from suite.results.model import AuditRecord
@@ -30,14 +30,9 @@ def keep_audit(trial: Trial, record: AuditRecord) -> None:
     if not trial.sources:  # it is not known which code was measured
         return
     place = _place(trial)
-    part = place.with_name(f"{place.name}.{os.getpid()}.part")
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            part.write_text(record.model_dump_json(), encoding="utf-8")
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
+        atomic.write(place, lambda file: file.write(record.model_dump_json().encode("utf-8")))
 
 
 def _place(trial: Trial) -> Path:

@@ -360,9 +360,11 @@ def _prepare(modules: tuple[str, ...]) -> None:
     if "warm" not in _prepared:
         _prepared.add("warm")
         from suite.components.discovery import declarations
+        from suite.components.fingerprints import suite_hash
         from suite.training.calibration import warm_up
 
         declarations()
+        suite_hash()  # read once: each forked process would read all files again
         warm_up()
     # Objects that never die: the children's garbage collector leaves their memory shared.
     gc.collect()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import re
 import stat
 import tempfile
@@ -21,6 +20,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from suite import atomic
 from suite.errors import InvalidResult, UsageError
 from suite.results.migrations import MIGRATIONS, migrate
 from suite.results.model import MAX_INTEGER, MAX_METRIC, SCHEMA_VERSION, Result
@@ -59,33 +59,7 @@ def write(result: Result, path: Path, *, replace: bool = True) -> None:
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> None:
     """Write a text atomically, as `write` does a result."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        if replace:
-            os.replace(temporary, path)
-        else:
-            _rename_to_free_name(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _rename_to_free_name(temporary: str, path: Path) -> None:
-    """Rename a file; raises FileExistsError if somebody has the name, or takes it meanwhile."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links: there the file is empty for a moment
-        path.touch(exist_ok=False)
-        os.replace(temporary, path)
-    else:
-        os.unlink(temporary)
+    atomic.write(path, lambda file: file.write(text.encode("utf-8")), replace=replace)
 
 
 def make_folder(folder: Path) -> None:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from suite.home import writing
+from suite.disk import naming_full
 
 Entry = dict[str, Any]
 
@@ -75,7 +75,7 @@ class Journal:
     def _write(self, lines: list[bytes], path: Path) -> None:
         before = path.stat().st_size if path.exists() else 0
         try:
-            with writing(path.parent), path.open("ab") as file:
+            with naming_full(path.parent), path.open("ab") as file:
                 file.writelines(lines)
                 file.flush()
                 os.fsync(file.fileno())

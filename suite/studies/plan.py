@@ -15,8 +15,8 @@ from suite.components.discovery import looks_like_file
 from suite.components.fingerprints import Sources, packages_of, sources
 from suite.components.method import Method
 from suite.components.registry import Component
+from suite.disk import naming_full
 from suite.errors import UsageError
-from suite.home import writing
 from suite.problems.score import Direction
 from suite.problems.task import Task
 from suite.results.model import MethodRecord, ProtocolRecord, Result, TaskRecord
@@ -124,7 +124,7 @@ class Plan:
         another process works on the study.
         """
         set_aside(self.journal)
-        with writing(self._restarted.parent):
+        with naming_full(self._restarted.parent):
             self._restarted.write_text(str(self.results.resolve()), encoding="utf-8")
 
     def end(self) -> None:

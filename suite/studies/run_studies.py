@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 from suite.components.method import make_method
-from suite.errors import is_full_disk, no_space_left
+from suite.disk import naming_full
 from suite.execution.executor import Ended, Event, Executor, Refused
 from suite.execution.local import LocalExecutor
 from suite.home import data_folder, home, make_home
@@ -79,7 +79,7 @@ def run_studies(
                         finished[index] = there
                         continue
                     path, _ = plan.result_path()
-                    with _naming_full_disk(plan):
+                    with naming_full(plan.journal.parent, plan.results):
                         study = Study(plan, owned.enter_context(_storage(plan)), path)
                     view.opened(study)
                     active[plan.identity] = (index, study)
@@ -94,23 +94,11 @@ def run_studies(
             index, study = active[event.job.study]
             if isinstance(event, Ended):
                 running -= 1
-                with _naming_full_disk(study.plan):
+                with naming_full(study.plan.journal.parent, study.plan.results):
                     study.take(event.job, event.outcome)
             view.event(study, event)
             _close_if_done(study, index, active, finished, view)
     return [finished[index] for index in range(len(plans))]
-
-
-@contextmanager
-def _naming_full_disk(plan: Plan) -> Iterator[None]:
-    """A full disk is called that, with the folder: finished trials are kept."""
-    try:
-        yield
-    except OSError as error:
-        if is_full_disk(error):
-            folders = (plan.journal.parent, plan.results)
-            raise no_space_left(error, folders) from error
-        raise
 
 
 def _storage(plan: Plan) -> StudyStorage:

@@ -14,8 +14,9 @@ from typing import Any
 import filelock
 from optuna.distributions import BaseDistribution
 
+from suite.disk import naming_full
 from suite.errors import UsageError
-from suite.home import make_folder, writing
+from suite.home import make_folder
 from suite.problems.score import Direction
 from suite.results import environment
 from suite.results.model import DataRecord, Run
@@ -183,7 +184,7 @@ def _own(path: Path) -> filelock.BaseFileLock:
     make_folder(path.parent)
     owner = filelock.FileLock(f"{path}.owner", blocking=False)
     try:
-        with writing(path.parent):
+        with naming_full(path.parent):
             owner.acquire()
     except filelock.Timeout:
         raise UsageError(

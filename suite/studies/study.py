@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from suite.disk import naming_full
 from suite.errors import SuiteError
 from suite.execution.executor import Job
-from suite.home import writing
 from suite.results import environment
 from suite.results import files as results
 from suite.results.model import DataRecord, EnvironmentRecord, Result, Run
@@ -22,9 +20,6 @@ from suite.studies.tuning import best, propose
 from suite.training.trial import Outcome
 
 PURPOSES = ("tuning", "evaluation")
-
-#: what writing a result may take; an unfinished file that is older was left by a kill
-WRITING_SECONDS = 60.0
 
 
 class Study:
@@ -105,9 +100,8 @@ class Study:
         """
         for last_try in (False, False, True):  # either of two names may be taken just now
             self.path, there = self.plan.result_path()
-            _remove_leftovers(self.path.parent)
             try:
-                with writing(self.path.parent):
+                with naming_full(self.path.parent):
                     results.write(result, self.path, replace=there is not None)
                 break
             except FileExistsError:
@@ -203,11 +197,3 @@ def _equal(planned: dict[str, Any], wanted: dict[str, Any]) -> bool:
         else value == planned[name]
         for name, value in wanted.items()
     )
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Delete what a kill in the middle of a write left behind; another write may go on just now."""
-    for part in folder.glob(".*.part"):
-        with suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > WRITING_SECONDS:
-                part.unlink()
