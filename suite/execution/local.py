@@ -95,7 +95,7 @@ class LocalExecutor:
             if (message.key, message.attempt) == (worker.job.key, worker.attempt):
                 self._handle(worker, worker.job, message)
             else:
-                worker.give_up("it answered for another trial")
+                worker.give_up("an answer for another trial")
         self._dispatch()
 
     def _handle(self, worker: _Worker, job: Job, message: Message) -> None:
@@ -108,7 +108,7 @@ class LocalExecutor:
             case messages.Finished(outcome=outcome, not_audited=problem):
                 self._modules.update(message.modules)
                 if not _belongs_to(outcome, job):
-                    worker.give_up("it answered for another trial")
+                    worker.give_up("an answer for another trial")
                     return
                 self._end(
                     worker, outcome if problem is None else without_audit(job, outcome, problem)
@@ -124,7 +124,7 @@ class LocalExecutor:
             case messages.Lost(cause=cause, seconds=seconds):
                 self._try_again(worker, cause, seconds)
             case _:
-                worker.give_up("it sent a message that no worker sends")
+                worker.give_up("a message that no worker sends")
 
     def _try_again(self, worker: _Worker, cause: str, seconds: float) -> None:
         """Run the job of a process that died once more, unless that was its last attempt."""
@@ -167,7 +167,7 @@ class LocalExecutor:
             if worker.late_since is None:
                 worker.late_since = now
             elif now > worker.late_since + LISTENING_SECONDS:
-                worker.give_up("the suite: it did not answer")
+                worker.give_up("the suite, as it did not answer")
 
 
 class _Worker:
