@@ -20,7 +20,7 @@ from leaderboard.references import References
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, TaskRecord
 
-#: the result seed whose studies are ranked, so that nobody can pick the luckiest of many
+#: the result seed whose studies are ranked: the luckiest of many seeds says nothing
 RANKED_SEED = 0
 #: clocks of two machines may differ
 _CLOCKS = timedelta(hours=1)

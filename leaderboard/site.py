@@ -130,7 +130,7 @@ def _task_part(stored: Iterable[Stored], references: References) -> _TaskPart:
 def _drawable(stored: list[Stored], references: References) -> tuple[_TaskPart, list[Invalid]]:
     """What can be made of the results on one task, and the files that had to be left out.
 
-    One file that nobody foresaw must not keep all others from being published.
+    One unforeseen file must not keep all others from being published.
     """
     try:
         return _task_part(stored, references), []
