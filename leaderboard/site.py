@@ -290,7 +290,7 @@ def _failures(found: list[tuple[TaskStanding, Entry]]) -> Iterator[dict[str, Any
         kinds: dict[tuple[str, str, str], list[str]] = {}
         for purpose in ("tuning", "evaluation"):
             for run in getattr(entry.result, purpose):
-                if run.status not in ("completed", "pruned"):
+                if not run.succeeded:
                     key = (run.status, run.reason or "", run.traceback or "")
                     kinds.setdefault(key, []).append(f"{purpose} {run.number}")
         for (status, reason, traceback), runs in kinds.items():

@@ -185,7 +185,7 @@ def entry_of(stored: Stored, reference: Reference | None) -> Entry:
         seconds=_median(done, lambda run: run.cost.seconds),
         not_learning=sum(run.learned(result.task) is False for run in runs),
         failures=Counter(run.status for run in result.failed),
-        failed=all(run.status not in ("completed", "pruned") for run in runs),
+        failed=not any(run.succeeded for run in runs),
     )
 
 

@@ -176,7 +176,6 @@ def _train(name: str, folder: Path, reduction: Reduction) -> Exercised:
         budget=size * steps,
         evaluations=min(4, task.evaluations),
     )
-    registry._registry.found["task", name] = reduced
     defaults = registry.get("optimizer", METHOD).defaults
     trial = Trial(
         *(name, (("optimizer", METHOD),), {METHOD: defaults}),
@@ -185,7 +184,8 @@ def _train(name: str, folder: Path, reduction: Reduction) -> Exercised:
         purpose="evaluation",
         data_folder=str(folder),
     )
-    outcome = run_trial(trial)
+    with registry.replaced(reduced):
+        outcome = run_trial(trial)
     data = "" if outcome.data is None else outcome.data.source
     if isinstance(corpus, TokenSet):
         data = f"{corpus.name}, {corpus.load(folder).count:,} tokens"

@@ -12,13 +12,12 @@ import click
 
 from suite.cli.options import NameType
 from suite.errors import MissingData, UsageError
+from suite.studies.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
     from suite.problems.task import Task
     from suite.results.model import Result
     from suite.studies.plan import Plan
-
-_PROTOCOLS = ("smoke", "quick", "standard")
 
 
 @click.command(no_args_is_help=True)
@@ -55,7 +54,7 @@ _PROTOCOLS = ("smoke", "quick", "standard")
     multiple=True,
     help="Likewise, one a method.",
 )
-@click.option("--protocol", type=click.Choice(_PROTOCOLS), default="quick", show_default=True)
+@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="quick", show_default=True)
 @click.option("--jobs", type=click.IntRange(1), help="Trials at a time.  [default: the cores]")
 @click.option(
     "--threads",

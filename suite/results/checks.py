@@ -247,7 +247,7 @@ def _recomputed(result: Result, run: Run) -> Iterator[tuple[str, float | None, f
 def _score_of(result: Result, run: Run, split: str) -> float:
     task, score = result.task, _score(result.task)
     budget, values = _budget(task), _values(run, split, task)
-    if run.status not in ("completed", "pruned") or not values:
+    if not run.succeeded or not values:
         return score.worst_score(budget)
     at = run.curve.gradient_evaluations
     if result.migrated_from == 1 and task.score == "mean":

@@ -321,6 +321,11 @@ class Run(_Record):
     curve: Curve
     cost: Cost
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the run came to its end, its own or that which the protocol gave it."""
+        return self.status in ("completed", "pruned")
+
     def learned(self, task: TaskRecord) -> bool | None:
         """Whether the score's metric ended better than it was before training.
 
@@ -470,7 +475,7 @@ class Result(_Record):
     def failed(self) -> list[Run]:
         """Runs that did not complete."""
         runs = [run for replicate in self.replicates for run in replicate.runs]
-        return [run for run in runs if run.status not in ("completed", "pruned")]
+        return [run for run in runs if not run.succeeded]
 
     def comparable(self) -> dict[str, Any]:
         """Everything that a rerun of the same study must repeat: all but times and environment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from pathlib import Path
@@ -36,6 +37,8 @@ def trace_of(error: BaseException) -> str:
         trace = f"the traceback cannot be shown, making it raised {type(second).__name__}\n"
     for folder, short in ((ROOT, ""), (Path(sys.prefix), "python/"), (Path.home(), "~/")):
         trace = trace.replace(f"{folder}{os.sep}", short)
+    # What lies elsewhere, as a file given on the command line, keeps only its name.
+    trace = re.sub(r'File "/(?:[^"/]*/)*([^"/]+)"', r'File "\1"', trace)
     return printable(trace[-_LONGEST_TRACE:])
 
 

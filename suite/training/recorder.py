@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Sequence
 
 from suite.problems.task import Task
-from suite.results.model import NAME_PATTERN, Curve
+from suite.results.model import MAX_METRIC, MAX_NUMBER, NAME_PATTERN, Curve
 
 #: digits kept of every measured number: enough to rank, few enough to keep result files small
 DIGITS = 6
@@ -51,10 +50,11 @@ class Recorder:
         """
         at = spent / self._task.batch_size
         self._check_names(metrics)
-        finite = loss is None or math.isfinite(loss)
-        for found in metrics.values():
-            finite = finite and all(map(math.isfinite, found.values()))
-        if not finite:
+        # Bounded as results are; a metric that is not scored may be larger, as a perplexity.
+        scored = [found[self._task.score.metric] for found in metrics.values()]
+        others = [value for found in metrics.values() for value in found.values()]
+        small = all(abs(x) < MAX_NUMBER for x in (0.0 if loss is None else loss, *scored))
+        if not (small and all(abs(x) < MAX_METRIC for x in others)):
             raise Diverged(f"loss or metric not finite after {at:.0f} gradient evaluations")
         self._at.append(rounded(at))
         self._seconds.append(rounded(seconds))
