@@ -31,7 +31,7 @@ from suite.execution.executor import (
 )
 from suite.execution.messages import Inbox, Message, Request, WrongMessage, send
 from suite.execution.processes import cause_of_death, kill_group
-from suite.execution.worker import ATTEMPTS, START_UP_SECONDS
+from suite.execution.worker import ATTEMPTS, AUDIT_SECONDS, START_UP_SECONDS
 from suite.home import ROOT
 from suite.results.model import Status
 from suite.training.trial import Outcome
@@ -100,7 +100,8 @@ class LocalExecutor:
     def _handle(self, worker: _Worker, job: Job, message: Message) -> None:
         match message:
             case messages.Began():
-                worker.began(message.process, job.time_limit)
+                # The worker keeps the limit of a trial and of an audit; this is for its silence.
+                worker.began(message.process, max(job.time_limit, AUDIT_SECONDS))
             case messages.Reported(progress=progress, metric=metric):
                 worker.progress = progress
                 self._events.append(Reported(job, progress, metric))

@@ -102,7 +102,9 @@ class _Worker:
         last: Message | None = None
         for _ in range(ATTEMPTS):
             self._stop_child()
-            *_, last = self._ask(request.model_copy(update={"audit_only": True}))
+            for last in self._ask(request.model_copy(update={"audit_only": True})):
+                if isinstance(last, Began):  # the starting process may have to kill it
+                    send(self._answers, last)
             self._stop_child()
             if not (isinstance(last, Lost) and not last.timed_out):
                 break

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from suite.components import registry
+from suite.components.fingerprints import sources
 from suite.execution.audits import keep_audit, kept_audit
 from suite.execution.executor import Ended, Job
 from suite.execution.local import LocalExecutor
@@ -52,7 +53,7 @@ def trial(method: str, rate: float | None, number: int = 0) -> Trial:
         purpose="tuning",
         budget_fraction=0.05,
         files=(TINY, method),
-        sources=(("optimizer 'plain'", registry.load_file(method)[0].source_hash),),
+        sources=sources(registry.load_file(TINY)[0], registry.load_file(method)),
         audited=None if rate is None else {"plain": {"lr": rate}},
     )
 
