@@ -525,5 +525,5 @@ def test_a_failing_build_leaves_the_older_site(results, tmp_path, monkeypatch):
 
 
 def test_a_missing_folder_of_results_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no such results folder"):
         build(tmp_path / "nowhere", tmp_path / "site", REFERENCES)
