@@ -1,4 +1,4 @@
-"""Few tokens, many epochs: pretraining when compute is plenty and text is not.
+"""Few tokens, many epochs: pretraining with much compute and little text.
 
 Kim et al. 2025, "Pre-training under infinite compute": on a fixed set of 200 million tokens more
 epochs end in overfitting, unless weight decay is about 30 times what is usual; before them
@@ -25,7 +25,7 @@ from .text import count_spikes
 class RepeatedLanguage(MarkovLanguage):
     """lm_markov's language and network, with so few sequences that they are memorized.
 
-    Reports, as the other language tasks do, perplexity, tokens and spikes too.
+    Like the other language tasks, also reports perplexity, tokens and spikes.
     """
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
