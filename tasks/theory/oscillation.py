@@ -45,7 +45,8 @@ class FeaturesAndNoise(Problem):
     noise, no loss is left and u was hardly learned. With one so large that the strong feature's
     part oscillates, the loss keeps changing, and meanwhile u grows: such a network predicts the
     class without the strong feature, too (Lu et al. 2024, "Benign Oscillation of Stochastic
-    Gradient Descent with Large Learning Rates"). A test holds this. Rates only a little larger diverge.
+    Gradient Descent with Large Learning Rates"). A test holds this. Rates only a little larger
+    diverge.
 
     Targets are +1 and -1; `accuracy` is that of the output's sign.
     """
