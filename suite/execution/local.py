@@ -31,12 +31,11 @@ from suite.execution.executor import (
 )
 from suite.execution.messages import Inbox, Message, Request, WrongMessage, send
 from suite.execution.processes import cause_of_death, kill_group
-from suite.execution.worker import START_UP_SECONDS
+from suite.execution.worker import ATTEMPTS, START_UP_SECONDS
 from suite.home import ROOT
 from suite.results.model import Status
 from suite.training.trial import Outcome
 
-ATTEMPTS = 2
 #: how long after a trial's limit its worker may take to report how it ended
 GRACE_SECONDS = 30.0
 #: how long a worker's message that is not read yet may still count

@@ -44,6 +44,10 @@ from suite.results.model import AuditRecord
 
 #: what a trial's process may take to start on a busy machine, before the trial's own limit counts
 START_UP_SECONDS = 300.0
+#: how often a trial, or its audit, is tried if its process dies
+ATTEMPTS = 2
+#: seconds that an audit may take, if the trial's own limit is shorter
+AUDIT_SECONDS = 60.0
 #: how often the worker checks whether a process that sends nothing still lives
 _LOOK_SECONDS = 0.2
 #: what the methods of one trial may print into the log
@@ -95,9 +99,13 @@ class _Worker:
         kept = kept_audit(request.trial)
         if kept is not None:
             return kept, None
-        self._stop_child()
-        *_, last = self._ask(request.model_copy(update={"audit_only": True}))
-        self._stop_child()
+        last: Message | None = None
+        for _ in range(ATTEMPTS):
+            self._stop_child()
+            *_, last = self._ask(request.model_copy(update={"audit_only": True}))
+            self._stop_child()
+            if not (isinstance(last, Lost) and not last.timed_out):
+                break
         match last:
             case Audited():
                 keep_audit(request.trial, last.record)
@@ -128,7 +136,7 @@ class _Worker:
                         break
                     if isinstance(message, Began):
                         began = time.monotonic()
-                        deadline = began + request.time_limit
+                        deadline = began + _limit(request)
                     yield message
                     if isinstance(message, Finished | Audited | Refused | Broke):
                         return
@@ -137,7 +145,7 @@ class _Worker:
             except EOFError:
                 problem = child.end()
         timed_out = problem is None and began is not None
-        limit = START_UP_SECONDS if began is None else request.time_limit
+        limit = START_UP_SECONDS if began is None else _limit(request)
         seconds = 0.0 if began is None else time.monotonic() - began
         self._stop_child()
         yield Lost(
@@ -281,6 +289,11 @@ def _may_go_on(request: Request, last: Message | None) -> bool:
     if processes.can_fork(request.trial.device) or not isinstance(last, Finished):
         return False
     return last.outcome.run.status != "failed"
+
+
+def _limit(request: Request) -> float:
+    """Seconds that a request may take: an audit is short, whatever a trial of the task is."""
+    return max(request.time_limit, AUDIT_SECONDS) if request.audit_only else request.time_limit
 
 
 def _what_is_wrong(message: Message, request: Request) -> str | None:

@@ -56,12 +56,17 @@ def check_lines(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that `check_lines` accepts: characters that it refuses become question marks.
+    """A text that `check_lines` accepts: characters that it refuses are written as escapes.
 
     For texts from outside, such as the message of an exception.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join("?" if _refused(c) and c not in "\n\t" else c for c in text)
+    return "".join(_escaped(c) if _refused(c) and c not in "\n\t" else c for c in text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
 
 
 def _without_control(text: str, allowed: str) -> str:
@@ -271,8 +276,6 @@ class AuditRecord(_Record):
     rest: NotNegative | None
     #: operations of a plain gradient evaluation of one example; 0 if none can be counted
     example: NotNegative
-    #: why there is no slope: the error that ended the method's steps
-    error: Lines | None = None
 
 
 class Cost(_Record):

@@ -33,7 +33,6 @@ from suite.training.evaluator import Evaluator, switch_optimizer
 from suite.training.meter import Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
 from suite.training.operations import counter
-from suite.training.reasons import reason_of
 from suite.training.trial import Trial
 
 #: a slope above it needs a declared reason
@@ -52,11 +51,8 @@ class Undercharged(Exception):
 def audited_factor(trial: Trial, audit: AuditRecord | None) -> float:
     """The factor by which the charges of a trial are multiplied.
 
-    Raises Undercharged if the slope is above the limit and no component declares its extra work,
-    RuntimeError if the method could not be audited.
+    Raises Undercharged if the slope is above the limit and no component declares its extra work.
     """
-    if audit is not None and audit.error is not None:
-        raise RuntimeError(f"in the audit, a few steps with small batches: {audit.error}")
     if audit is None or audit.slope is None or audit.slope <= LIMIT:
         return 1.0
     components = [registry.get(kind, name) for kind, name in trial.components]
@@ -74,9 +70,9 @@ def measure(trial: Trial) -> AuditRecord:
     """The audit of a trial's method, with `trial.audited` as hyperparameters, on the trial's task.
 
     Without a slope on a task whose model has no operations that the counter knows (a table of
-    numbers that is trained directly), and for a method that ends by an error: a method that fails
-    its audit but not its trials would avoid the check. May raise MissingData.
-    Call it in a separate process: the method may leave anything behind.
+    numbers that is trained directly). Raises MissingData, and what the method raises: a trial whose
+    method could not be audited must not count as completed, otherwise a method could avoid the
+    check by failing its audit. Call it in a separate process: the method may leave anything behind.
     """
     task = setup.load(trial)
     if trial.audited is not None:
@@ -91,18 +87,13 @@ def measure(trial: Trial) -> AuditRecord:
     if gradient <= 0:
         return AuditRecord(slope=None, rest=None, example=0.0)
     few, many = (_Rehearsal(trial, task, data, size) for size in (small, large))
-    try:
-        few.run()
-        many.run()
-        # A forward pass is charged a third: on small networks it is more than that of a gradient.
-        unit = forward / COSTS["forward"]
-        due, more_due = (r.forward * unit + (r.charged - r.forward) * gradient for r in (few, many))
-        if more_due <= due:
-            raise RuntimeError("the method used nothing that grows with a batch")
-    except Exception as error:
-        return AuditRecord(
-            slope=None, rest=None, example=_rounded(gradient), error=reason_of(error)
-        )
+    few.run()
+    many.run()
+    # A forward pass is charged a third: on small networks it is more than that of a gradient.
+    unit = forward / COSTS["forward"]
+    due, more_due = (r.forward * unit + (r.charged - r.forward) * gradient for r in (few, many))
+    if more_due <= due:
+        raise RuntimeError("the method used nothing that grows with a batch")
     slope = (many.operations - few.operations) / (more_due - due)
     rest = few.operations - slope * due
     return AuditRecord(

@@ -43,7 +43,8 @@ def test_tasks_are_listed_by_family(capsys) -> None:
     assert header.split()[:3] == ["name", "family", "track"]
     listed = [tuple(reversed(row.split()[:2])) for row in rows]
     assert listed == sorted(listed)
-    assert len({family for family, _ in listed}) == 5
+    # Other tests of this process may have declared tasks of their own.
+    assert len({family for family, _ in listed} - {"other"}) == 5
 
 
 def test_list_is_a_table_on_a_terminal(capsys, monkeypatch) -> None:

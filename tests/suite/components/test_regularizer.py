@@ -12,6 +12,7 @@ from torch.nn.functional import mse_loss
 from suite import Objective, Regularizer
 from suite.components import regularizer as regularizer_module
 from suite.errors import UsageError
+from suite.training.batch_source import BatchSource
 from suite.training.meter import Ledger
 
 HOOKS = (
@@ -31,7 +32,9 @@ def objective(*regularizers: Regularizer) -> Objective:
     model = nn.Linear(1, 1, bias=False)
     nn.init.ones_(model.weight)
     batch = (torch.tensor([[2.0]]), torch.tensor([[0.0]]))
-    found = Objective(model, mse_loss, itertools.repeat(batch), Ledger(1e9), regularizers)
+    ledger = Ledger(1e9)
+    source = BatchSource(itertools.repeat(batch), ledger)
+    found = Objective(model, mse_loss, source.key, ledger, regularizers)
     found.next_batch()
     return found
 

@@ -17,7 +17,7 @@ from suite.training.trial import Trial
 from tests.commands import TINY
 from tests.methods import write_method
 
-RECORD = AuditRecord(slope=1.25, rest=3.0)
+RECORD = AuditRecord(slope=1.25, rest=3.0, example=100.0)
 #: in place of the suite's own audit, which is tested elsewhere
 STAND_IN = """
 import os, sys, types
@@ -32,10 +32,12 @@ def measure(trial):
     print("audit of", trial.audited)
     with open(os.environ["AUDITED"], "a") as file:
         print(os.getpid(), trial.audited["plain"]["lr"], file=file)
-    return AuditRecord(slope=1.25, rest=3.0)
+    return AuditRecord(slope=1.25, rest=3.0, example=100.0)
 
 
 module.measure = measure
+module.audited_factor = lambda trial, audit: 1.0
+module.Undercharged = type("Undercharged", (Exception,), {})
 sys.modules["suite.training.audit"] = module
 """
 

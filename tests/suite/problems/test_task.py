@@ -114,7 +114,7 @@ def final(**changes):
 )
 def test_what_no_trial_or_result_could_hold_is_refused_at_once(changes, reason):
     """With the file, the task and the cure, and nothing is registered."""
-    with pytest.raises(UsageError, match=rf"test_task\.py: task '.*': .*{reason}"):
+    with pytest.raises(UsageError, match=rf"(test_task\.py|<interactive>): task '.*': .*{reason}"):
         declare(**changes)
     assert "wrong" not in registry.names("task")
 

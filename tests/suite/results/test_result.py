@@ -347,7 +347,7 @@ def test_messages_may_have_line_breaks_and_tabs_only(good, field):
 def test_what_is_printable_stays_as_it_is():
     text = "line\n\tline, \N{GREEK SMALL LETTER BETA} = 0.9"
     assert printable(text) == text
-    assert printable("a\r\nb\rc\x1b[31m") == "a\nb\nc?[31m"
+    assert printable("a\r\nb\rc\x1b[31m") == "a\nb\nc\\x1b[31m"
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling link", "device", "pipe", "folder"])

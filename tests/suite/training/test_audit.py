@@ -10,6 +10,8 @@ from torch.func import functional_call, grad, jvp, vmap
 from suite import Regularizer
 from suite.components import registry
 from suite.components.method import parse_method
+from suite.execution.executor import Job
+from suite.execution.inline import InlineExecutor
 from suite.results.model import AuditRecord
 from suite.training.audit import LIMIT, Undercharged, audited_factor, measure
 from suite.training.loop import run_trial
@@ -223,7 +225,6 @@ def trial():
 def test_hidden_work_has_a_slope_and_ends_as_undercharged(trial, optimizer):
     planned = trial(optimizer)
     audit = measure(planned)
-    assert audit.error is None
     assert audit.slope > LIMIT
     run = run_trial(planned, audit=audit).run
     assert run.status == "undercharged"
@@ -241,7 +242,6 @@ def test_a_hook_that_switches_gradients_on_is_seen(trial):
 def test_work_that_the_objective_is_asked_for_is_charged(trial, optimizer):
     planned = trial(optimizer)
     audit = measure(planned)
-    assert audit.error is None
     assert audit.slope <= 1.12
     run = run_trial(planned, audit=audit).run
     assert run.status == "completed"
@@ -276,13 +276,15 @@ class FailsWithSmallBatches(torch.optim.SGD):
 
 def test_a_method_that_fails_its_audit_does_not_escape_it(trial):
     planned = trial(FailsWithSmallBatches)
-    audit = measure(planned)
-    assert audit.slope is None
-    assert audit.error == "RuntimeError: too few"
-    run = run_trial(planned, audit=audit).run
-    assert run.status == "failed"
-    assert "audit" in run.reason
-    assert "too few" in run.reason
+    with pytest.raises(RuntimeError, match="too few"):
+        measure(planned)
+    executor = InlineExecutor()
+    task = registry.get("task", planned.task)
+    executor.submit(Job("a study", planned, task, 60.0))
+    *_, ended = iter(lambda: executor.next_event(0), None)
+    assert ended.outcome.run.status == "failed"
+    assert "operations could not be counted: RuntimeError: too few" in ended.outcome.run.reason
+    assert ended.outcome.run.validation_score == task.score.worst
 
 
 class Wider(Regularizer):
@@ -309,7 +311,6 @@ def test_methods_of_the_repo_are_charged_for_what_they_do(task, method):
     components = tuple((c.kind, c.name) for c in parts.components)
     trial = Trial(task, components, parts.defaults, 0, 7, "tuning", audited=parts.defaults)
     audit = measure(trial)
-    assert audit.error is None
     assert audit.slope == pytest.approx(1.0, abs=0.05)
     assert audit.rest < 0.1
 

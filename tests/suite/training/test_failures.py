@@ -154,8 +154,8 @@ def test_a_step_that_overspends_is_a_failure(tmp_path):
     result = run(method, tmp_path)
     ended = result.evaluation[0]
     assert ended.status == "failed"
-    assert "with a budget of 3840" in ended.reason
-    assert ended.cost.examples <= 1.2 * result.task.budget
+    assert "whole budget of 120 gradient evaluations" in ended.reason
+    assert ended.cost.examples <= result.task.budget
 
 
 def test_a_full_disk_is_called_that(tmp_path, monkeypatch):
@@ -165,10 +165,8 @@ def test_a_full_disk_is_called_that(tmp_path, monkeypatch):
     monkeypatch.setattr("suite.studies.storage.StudyStorage.finish", full)
     with pytest.raises(SuiteError) as told:
         run(write_method(tmp_path, "fine", "pass"), tmp_path)
-    assert str(told.value) == (
-        f"no space left on {tmp_path / 'home' / 'studies' / 'tiny_blobs'}: free some space and run "
-        "the same command again; nothing is lost"
-    )
+    assert f"no space left in {tmp_path / 'home' / 'studies' / 'tiny_blobs'}: " in str(told.value)
+    assert "run the same command again; nothing is lost" in str(told.value)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

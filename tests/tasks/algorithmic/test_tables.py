@@ -113,6 +113,7 @@ def test_transformers_read_their_operands_in_order():
 @pytest.mark.parametrize("name", ["s5_composition", "modular_addition_transformer"])
 def test_first_and_second_derivatives(name):
     """Forward-mode and second derivatives through attention agree with differences of gradients."""
+    from suite.training.batch_source import BatchSource
     from suite.training.meter import Ledger
     from suite.training.objective import Objective
 
@@ -120,7 +121,9 @@ def test_first_and_second_derivatives(name):
     data = load(name)
     model = problem(name).model().double()
     batch = (data.train.inputs[:16], data.train.targets[:16])
-    objective = Objective(model, nn.functional.cross_entropy, iter([batch]), Ledger(1e9, slack=1.0))
+    ledger = Ledger(1e9)
+    source = BatchSource(iter([batch]), ledger)
+    objective = Objective(model, nn.functional.cross_entropy, source.key, ledger)
     objective.next_batch()
     direction = [torch.randn_like(p) for p in objective.parameters]
     _, slope = objective.jvp(direction)
