@@ -9,7 +9,7 @@ from suite import Regularizer, regularizer, search
 
 
 class SAM(Regularizer):
-    """Sharpness-aware minimization, algorithm 1 with p = 2; two gradient evaluations a step.
+    """Sharpness-aware minimization, algorithm 1 with p = 2; two gradient evaluations per step.
 
     The ascent is e = rho g / ||g||, with the norm over all parameters (eq. 2), and the gradient at
     w + e is used at w. The loss returned is the one at w.

@@ -31,7 +31,7 @@ FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines
 
 _INTERACTIVE = "<interactive>"
 
-#: the file that is being imported for what it declares
+#: the file that is being imported for its declarations
 _loading: ContextVar[Path | None] = ContextVar("loading", default=None)
 
 

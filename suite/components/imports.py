@@ -52,7 +52,7 @@ def imported(path: Path) -> Imported:
 
 
 def read_source(path: Path) -> Source:
-    """A file's source; for what is not Python text, such as a compiled module, its bytes."""
+    """A file's source; for a file that is not Python text, such as a compiled module, its bytes."""
     return _parsed(path.read_bytes())
 
 

@@ -206,7 +206,7 @@ def _register(
 
 
 def _check_number_and_texts(who: str, about: _About) -> None:
-    """Raise UsageError for what no result file could hold: at once, not after the first study."""
+    """Raise UsageError for values that no result file could hold, before any study runs."""
     version = about.version
     if isinstance(version, bool) or not isinstance(version, int):
         raise UsageError(f"{who}: version is a whole number from 1, not {version!r}.")

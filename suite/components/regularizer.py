@@ -33,7 +33,7 @@ class TaskInfo:
     generator: torch.Generator
 
 
-#: hooks whose return value is used, and what it is
+#: hooks whose return value is used, and its meaning
 _ANSWERS = {
     "criterion": "the loss",
     "penalty": "the term, 0 for none",

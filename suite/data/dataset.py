@@ -49,7 +49,7 @@ class Dataset(ABC):
 
     @abstractmethod
     def fetch(self, folder: Path) -> None:
-        """Download what is missing and make it ready to load.
+        """Download missing files and make them ready to load.
 
         Raises MissingData. An interrupted transfer is resumed.
         """

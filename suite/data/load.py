@@ -33,7 +33,7 @@ def load_images(name: str, folder: Path, *, train: int = 1, test: int = 1) -> Im
 
 
 def prepare_images(name: str, folder: Path) -> None:
-    """Make `load_images` work: download what is missing, decode what is new.
+    """Make `load_images` work: download missing data, decode new data.
 
     Safe when several processes start at once: one downloads, the others wait. Raises MissingData
     if the download fails, or if it is so large that only `suite data fetch` downloads it.

@@ -233,7 +233,7 @@ class TokenSet(Dataset):
                 content = self._encode(texts, tokenizer, separator, index.tokens)
                 digest.update(content)
                 write_all(file, content, part.parent)
-                os.fsync(file.fileno())  # the index may only name what is on the disk
+                os.fsync(file.fileno())  # the index may only name tokens that are on the disk
                 tokens = index.tokens + len(content) // _BYTES
                 complete = tokens == self.limit
                 index = replace(

@@ -292,7 +292,7 @@ def _may_go_on(request: Request, last: Message | None) -> bool:
 
 
 def _limit(request: Request) -> float:
-    """Seconds that a request may take: an audit is short, whatever a trial of the task is."""
+    """Seconds that a request may take: an audit may take longer than a short trial."""
     return max(request.time_limit, AUDIT_SECONDS) if request.audit_only else request.time_limit
 
 

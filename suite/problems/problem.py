@@ -50,7 +50,7 @@ class Data:
     source: str = "generated"
 
     def __post_init__(self) -> None:
-        """Refuse what no result file could hold."""
+        """Refuse values that no result file could hold."""
         if not isinstance(self.fingerprint, str) or not _FINGERPRINT.fullmatch(self.fingerprint):
             raise SuiteError(
                 f"Data(fingerprint={self.fingerprint!r}), which the task's data(...) returned: a "

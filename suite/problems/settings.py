@@ -11,7 +11,7 @@ class NotPlain(Exception):
 
 
 def plain(value: object, where: str) -> Any:
-    """A value as JSON can hold it; raises NotPlain, naming `where`, for what it cannot.
+    """A value in a form that JSON can hold; otherwise raises NotPlain, naming `where`.
 
     Plain are None, bool, int, float, str, and tuples, lists, dicts with texts as keys, and frozen
     dataclasses of these. A function, a tensor or any other object is refused: its text contains an

@@ -185,7 +185,7 @@ def family_of(path: Path) -> str:
 
 
 def _check(task: Task) -> None:
-    """Raise UsageError for what no trial could run and no result file could hold.
+    """Raise UsageError for values that no trial could use or no result file could hold.
 
     At once, and not after the first study.
     """

@@ -43,7 +43,7 @@ class Study:
         self._ready: deque[Job] = deque()
         self._open = 0
         self.resumed = self.done
-        #: what was damaged and had to be moved away, in words
+        #: which lines were damaged and moved away, in words
         self.damage = storage.damage
         self._advance()
 

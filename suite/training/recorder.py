@@ -74,7 +74,7 @@ class Recorder:
                 values.append(values[-1])
 
     def _check_names(self, metrics: dict[str, dict[str, float]]) -> None:
-        """Raise ValueError for what the schema of results would refuse at the end."""
+        """Raise ValueError for values that the schema of results would refuse at the end."""
         for split, found in metrics.items():
             known = self._metrics[split]
             wrong = [name for name in found if not re.fullmatch(NAME_PATTERN, str(name))]

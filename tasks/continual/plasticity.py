@@ -83,7 +83,7 @@ class ScoleDigits(DigitStream):
     """SCoLe: each of very many short tasks has two random classes, which occur again and again.
 
     Each task overwrites much of the others, but the accuracy on all classes rises (Lesort et
-    al. 2023): methods differ in how much of what they learn stays.
+    al. 2023): methods differ in how much they remember.
     """
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:

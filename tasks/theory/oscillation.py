@@ -20,7 +20,7 @@ class PatchNetwork(nn.Module):
     """Patches (N, P, d) to outputs (N,): squared ReLUs, summed over patches.
 
     Half of the 2 x `width` neurons vote for +1 and half for -1, each with the weight 1 / `width`:
-    what is trained are their directions only.
+    only their directions are trained.
     """
 
     def __init__(self, features: int, width: int, start: float) -> None:
