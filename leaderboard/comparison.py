@@ -22,7 +22,7 @@ from suite.results.frames import curves_frame, read_folder
 
 @dataclass(frozen=True)
 class Difference:
-    """How far a method's mean test score lies from the baseline's."""
+    """The difference between a method's mean test score and the baseline's."""
 
     method: str
     baseline: str
@@ -34,9 +34,9 @@ class Difference:
 def choose_standing(
     results: Path, task: str, methods: Sequence[str], protocol: str | None
 ) -> tuple[TaskStanding, int]:
-    """The standing of these methods alone, in the protocol with most trials that all have.
+    """The ranking of these methods alone, in the protocol with most trials that all have.
 
-    Also says how many files were refused. Raises UsageError naming what is missing.
+    Also returns the number of refused files. Raises UsageError naming what is missing.
     """
     on_task, invalid = read_folder(results, [task])
     known = {item.result.method.name for item in on_task}
@@ -62,17 +62,17 @@ def choose_standing(
 
 
 def differences(standing: TaskStanding, methods: Sequence[str]) -> list[Difference]:
-    """Mean test score of each further method minus that of the first, with bootstrap intervals.
+    """Mean test score of each other method minus that of the first, with bootstrap intervals.
 
     Runs with the same seed share data split, initial weights and batch order, so their difference
-    is taken seed by seed; without common seeds the two means are resampled apart.
+    is computed per seed; without common seeds the two means are resampled separately.
     """
     baseline, *others = _entries(standing, methods)
     return [_difference(entry, baseline) for entry in others]
 
 
 def _entries(standing: TaskStanding, methods: Sequence[str]) -> list[Entry]:
-    """The entry of each method; of one with several result seeds the one that is ranked."""
+    """The entry of each method; for one with several result seeds, the ranked one."""
     found: dict[str, Entry] = {}
     for entry in standing.entries:
         found.setdefault(entry.method, entry)
@@ -100,9 +100,9 @@ def _scores(entry: Entry) -> dict[int, float]:
 
 
 def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> None:
-    """Write the learning curves on test data to a file, one line a seed.
+    """Write the learning curves on test data to a file, one line per seed.
 
-    Raises UsageError if the file's ending names no format.
+    Raises UsageError if no format has the file's ending.
     """
     import seaborn as sns
     from matplotlib.figure import Figure
@@ -132,7 +132,7 @@ def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> N
     axes.axhline(task.target, color="gray", linestyle=":", label="target")
     axes.legend()
     axes.set(
-        title=f"{task.name}, protocol {standing.protocol.name}: one line a seed",
+        title=f"{task.name}, protocol {standing.protocol.name}: one line per seed",
         xlabel="gradient evaluations",
         ylabel=f"test {task.metric}",
     )

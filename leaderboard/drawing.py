@@ -1,6 +1,6 @@
-"""How figures are drawn: small, in the page's colours, as SVG text that goes into a page.
+"""How figures are drawn: small, in the page's colours, as SVG text inside a page.
 
-Text stays text, ids and bytes repeat from build to build, and every colour is a CSS variable of
+Text remains text, ids and bytes are equal in every build, and every colour is a CSS variable of
 the page, so that one drawing serves the dark and the light theme. The legend is HTML: it wraps on
 a phone and links to the methods. Figures are drawn small, because a phone shows them at that size.
 """
@@ -23,7 +23,7 @@ from matplotlib.figure import Figure as Canvas
 from leaderboard.statistics import Floats
 
 HIGHLIGHTED = 8
-#: stand-ins that matplotlib draws with, replaced by the page's variables
+#: placeholder colours for matplotlib, replaced by the page's variables
 INK, MUTED, GRID = "#010101", "#020202", "#030303"
 SERIES = tuple(f"#0401{i:02d}" for i in range(HIGHLIGHTED))
 _VARIABLES = {INK: "currentColor", MUTED: "var(--muted)", GRID: "var(--line)"} | {
@@ -75,7 +75,7 @@ def make_canvas(height: float = 3.1, left: float = 0.62) -> tuple[Canvas, Axes]:
 
 
 def draw_line(axes: Axes, at: Floats, values: Floats, series: int, **style: Any) -> None:
-    """One highlighted method's line: colour and dashes say which."""
+    """One highlighted method's line, identified by colour and dashes."""
     axes.plot(
         at, values, color=SERIES[series], linestyle=_DASHES[series],
         linewidth=1.7, zorder=20 - series, **style,
@@ -83,7 +83,7 @@ def draw_line(axes: Axes, at: Floats, values: Floats, series: int, **style: Any)
 
 
 def focus(axes: Axes, curves: Sequence[Floats], trim: float = 1) -> None:
-    """Limit the view to what the highlighted methods do, without `trim` percent on each side."""
+    """Limit the view to the highlighted methods, without `trim` percent on each side."""
     if not curves:
         return
     values = np.concatenate([curve[~np.isnan(curve)].ravel() for curve in curves])

@@ -1,4 +1,4 @@
-"""Figures of the site: what each of them shows."""
+"""The figures of the site."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def track_intervals(track: TrackStanding, most: int = 25) -> Drawing | None:
 def time_profile(track: TrackStanding) -> Drawing | None:
     """Performance profile of time-to-target over the tasks that every complete method ran.
 
-    Streams, which have no such time, are left out. None if no run reached a target.
+    Streams have no such time and are left out. None if no run reached a target.
     """
     tasks = [standing for standing in (*track.tasks, *track.raw) if not standing.stream]
     by_task = [{entry.method: entry for entry in standing.ranked} for standing in tasks]
@@ -210,7 +210,7 @@ def _best_of(entry: Entry, higher_is_better: bool) -> Floats:
 
 
 def _shortfall(entries: Iterable[Entry]) -> str:
-    """Whose lines end over fewer runs than there are: a run that fails is missing from there on."""
+    """Methods with lines that end over fewer runs than exist: a failed run is missing from then."""
     short = [entry for entry in entries if entry.metric_runs < entry.runs]
     if not short:
         return ""

@@ -1,4 +1,4 @@
-"""How values from result files become words, figures and addresses on a page."""
+"""Formatting of values from result files as words, numbers and addresses on a page."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class Bar(NamedTuple):
     at: float
     #: the side on which the interval goes beyond the scale: left, right, both; or empty
     cut: str = ""
-    #: the estimate itself lies beyond the scale
+    #: the estimate itself is beyond the scale
     off: bool = False
 
 
 def slug(name: str) -> str:
-    """A file name without an ending: one to one for method names, harmless for any text.
+    """A file name without an ending: unique for each method name, safe for any text.
 
     `+` becomes `-` and `@` becomes `--`; names themselves hold no hyphen.
     """
@@ -71,12 +71,12 @@ def value(item: Any) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """A text's beginning, with an ellipsis if something is left out."""
+    """A text's beginning, with an ellipsis if the text is longer."""
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def web_address(url: str) -> str | None:
-    """The URL if it is one that a page may link to: absolute, http or https."""
+    """The URL if a page may link to it: absolute, http or https."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -87,7 +87,7 @@ def web_address(url: str) -> str | None:
 
 
 def breakable(name: str) -> Markup:
-    """A method's name that may be broken where its parts meet."""
+    """A method's name that may be broken between its parts."""
     return Markup(re.sub(r"(_|(?=[+@]))", r"\1<wbr>", str(escape(name))))
 
 
@@ -97,7 +97,7 @@ def minute(time: str) -> str:
 
 
 def words(name: str) -> str:
-    """A name as a reader says it."""
+    """A name with spaces instead of underscores."""
     return name.replace("_", " ")
 
 
@@ -109,7 +109,7 @@ def space_words(space: DistributionRecord) -> str:
 
 
 def score_words(task: TaskRecord) -> str:
-    """What a task's score is."""
+    """What a task's score measures."""
     if task.score == "time_to_target":
         return f"gradient evaluations until {task.metric} {task.target:g}, lower is better"
     better = "higher" if task.higher_is_better else "lower"
@@ -130,7 +130,7 @@ def tally(counts: Counter[str]) -> str:
 def task_scale(standing: TaskStanding) -> Scale:
     """The scale of a task's interval bars: from the worst to the best of those not failed."""
     shown = [entry for entry in standing.ranked if not entry.failed]
-    # Scaled scores are higher if better, whatever the task's own are.
+    # Higher scaled scores are better, whatever the direction of the task's own scores.
     higher_is_better = standing.reference is not None or standing.task.higher_is_better
     return _scale([entry.scaled or entry.raw for entry in shown], higher_is_better)
 
@@ -149,13 +149,13 @@ def _scale(intervals: list[Interval], higher_is_better: bool = True) -> Scale:
         return Scale(-mirrored.high, -mirrored.low)
     lows = sorted(interval.low for interval in intervals)
     highs = sorted(interval.high for interval in intervals)
-    middle = (len(lows) - 1) // 2  # of two, the worse one: it is no outlier
+    middle = (len(lows) - 1) // 2  # of two, the worse one: it is not an outlier
     low = max(lows[0], highs[middle] - 3 * (highs[-1] - lows[middle]))
     return Scale(low, max(highs[-1], low + 1e-12))
 
 
 def on_scale(interval: Interval, scale: Scale) -> Bar:
-    """Where an interval lies on a scale, and on which sides it is cut off there."""
+    """Where an interval is on a scale, and on which sides it is cut off."""
     width = scale.high - scale.low
     low, high, at = (
         round(max(0.0, min(100.0, (number - scale.low) / width * 100)), 1)
@@ -172,7 +172,7 @@ def leaders(standing: TaskStanding, most: int = 3) -> list[Entry]:
 
 
 def tied(standing: TaskStanding) -> int:
-    """How many share rank 1 and did not fail."""
+    """The number of methods that share rank 1 and did not fail."""
     return len(_unbeaten(standing))
 
 
@@ -201,7 +201,7 @@ def capitalize_first(text: str) -> str:
 
 
 def first_items(items: Iterable[Any], most: int) -> list[Any]:
-    """At most so many items."""
+    """At most that many items."""
     return list(islice(items, most))
 
 

@@ -1,7 +1,7 @@
-"""Putting a new site in place of an older one, and of nothing that somebody else made.
+"""Replacing an older site by a new one, without deleting files that no build made.
 
-A site is replaced as a whole, so that no page of an older build stays behind. A marker in it lists
-the files that the build wrote; with any other file beside them (a CNAME, the .git of a worktree) it
+A site is replaced as a whole, so that no page of an older build remains. A marker in it lists the
+files that the build wrote; if there is any other file (a CNAME, the .git of a worktree), the site
 is not replaced.
 """
 
@@ -17,7 +17,7 @@ from suite.errors import UsageError
 MARKER = ".suite-leaderboard"
 _TITLE = "made by: suite leaderboard build"
 _NAMED = 5
-#: what was ever written by builds whose marker has no list yet
+#: all files ever written by builds whose marker has no list yet
 _UNLISTED = re.compile(
     r"(index|protocol)\.html|results\.csv|assets/leaderboard\.(css|js)|(tasks|methods)/[^/]+\.html"
 )
@@ -28,18 +28,18 @@ def check_replaceable(output: Path) -> None:
     if not output.exists():
         return
     if not output.is_dir():
-        raise UsageError(f"{output}: is a file; name a folder for the site")
+        raise UsageError(f"{output} is a file; name a folder for the site")
     if not (output / MARKER).is_file():
         if any(output.iterdir()):
             raise UsageError(
-                f"{output}: holds files that are no leaderboard; name an empty or a new folder"
+                f"{output} holds files that are not a leaderboard's; name an empty or a new folder"
             )
         return
     foreign = _foreign_files(output)
     if foreign:
         more = f" and {len(foreign) - _NAMED} more" if len(foreign) > _NAMED else ""
         raise UsageError(
-            f"{output}: is replaced as a whole, but holds files that no build of the leaderboard "
+            f"{output} is replaced as a whole, but holds files that no build of the leaderboard "
             f"wrote: {', '.join(foreign[:_NAMED])}{more}. Move them elsewhere, or build into a new "
             "folder and copy the site from there"
         )
@@ -51,7 +51,7 @@ def _foreign_files(site: Path) -> list[str]:
     found = []
     for path in site.rglob("*"):
         name = path.relative_to(site).as_posix()
-        if path.is_symlink():  # no build makes links, also where it makes files
+        if path.is_symlink():  # a build makes files and never links
             found.append(name)
         elif not path.is_dir() and name != MARKER:
             known = name in listed if listed else _UNLISTED.fullmatch(name)
@@ -67,7 +67,7 @@ def write_marker(site: Path) -> None:
 
 
 def swap(made: Path, output: Path, old: Path) -> None:
-    """Put the new site in place of the old one; if that fails, the old one stays."""
+    """Put the new site in place of the old one; if that fails, the old one remains."""
     replaced = output.exists()
     if replaced:
         os.replace(output, old)

@@ -1,8 +1,9 @@
-"""Frozen references: what 0 and 1 mean on each task, and what its scores are worth.
+"""Frozen references: the meaning of 0 and 1 on each task, and how well its scores distinguish.
 
 0 is the mean test score of SGD with torch's own defaults, 1 that of tuned AdamW. They are measured
-once a task version, by `scripts/calibrate.py`, and kept in `references.json`, so that a newcomer
-never changes another's score. The same script measures how far seeds and methods lie apart.
+once per task version, by `scripts/calibrate.py`, and kept in `references.json`, so that a new
+method never changes another's score. The same script measures the differences between seeds and
+between methods.
 """
 
 from __future__ import annotations
@@ -32,17 +33,17 @@ class ReferenceRuns(_Record):
 
     method: MethodName
     hyperparameters: dict[Name, dict[Name, Value]]
-    #: raw test scores, one a seed
+    #: raw test scores, one per seed
     scores: Annotated[list[Number], Field(min_length=1)]
 
     @property
     def mean(self) -> float:
-        """The raw score that this end stands for."""
+        """The raw score that this end represents."""
         return statistics.fmean(self.scores)
 
 
 class Contrast(_Record):
-    """Two methods that the task tells apart, both tuned; raw test scores, one a seed."""
+    """Two methods that the task distinguishes, both tuned; raw test scores, one per seed."""
 
     better: MethodName
     worse: MethodName
@@ -56,9 +57,9 @@ class Contrast(_Record):
 
 
 class Calibration(_Record):
-    """What the scores of a task are worth."""
+    """What calibration measured about the scores of a task."""
 
-    #: raw test scores of tuned AdamW, one a seed
+    #: raw test scores of tuned AdamW, one per seed
     scores: Annotated[list[Number], Field(min_length=8)]
     #: the task's target, and how many of those runs reached it
     target: Number
@@ -85,7 +86,7 @@ class Reference(_Record):
     canonical: bool
     untuned: ReferenceRuns
     tuned: ReferenceRuns
-    #: what AdamW was tuned under
+    #: the protocol that AdamW was tuned under
     protocol: Name
     #: the command that measured it
     command: Text
@@ -99,7 +100,7 @@ class Reference(_Record):
     @model_validator(mode="after")
     def _ends_differ(self) -> Reference:
         if self.untuned.mean == self.tuned.mean:
-            raise ValueError("untuned and tuned have the same mean score: that is no scale")
+            raise ValueError("untuned and tuned have the same mean score: they define no scale")
         return self
 
 
@@ -114,7 +115,7 @@ def scaled(reference: Reference, raw: float) -> float:
 
 
 def errors_apart(one: Sequence[float], other: Sequence[float]) -> float:
-    """How far the mean of `one` lies above that of `other`, in standard errors of the difference.
+    """The mean of `one` minus that of `other`, in standard errors of the difference.
 
     Infinite if neither varies and they differ.
     """
@@ -131,7 +132,7 @@ def load(path: Path = PATH) -> References:
         raise SuiteError(f"{path}: not readable: {error}") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
         raise SuiteError(f"{path}: {where}: {first['msg']}") from None
 
 

@@ -2,10 +2,10 @@
 
 For a task, a protocol, a method and a result seed one file is shown: the newest task version, then
 the newest protocol version, then the last finished. The others are superseded and only listed. Of
-those that are shown, a rank goes to those that answer the same question: the declared result seed,
-the newest task version with the same record of the task, the same protocol version, the same data.
-A frozen reference decides which data that is, unless it was measured on other than the task's
-canonical data: then canonical data counts where there is any.
+the shown files, those get a rank that are comparable: the declared result seed, the newest task
+version with the same record of the task, the same protocol version, the same data. A frozen
+reference determines the data, unless it was measured on other than the task's canonical data: then
+canonical data counts if there is any.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from leaderboard.references import References
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, TaskRecord
 
-#: the result seed whose studies are ranked: the luckiest of many seeds says nothing
+#: the result seed whose studies are ranked: the luckiest of many seeds would be no evidence
 RANKED_SEED = 0
 #: clocks of two machines may differ
 _CLOCKS = timedelta(hours=1)
@@ -69,7 +69,7 @@ def _age(item: Stored) -> tuple[int, int, datetime, str]:
 
 
 def finished(result: Result) -> datetime:
-    """When the study ended; a text that is no time, or one to come, counts as the oldest."""
+    """When the study ended; a text that is no time, or a time in the future, counts as oldest."""
     oldest = datetime.min.replace(tzinfo=UTC)
     try:
         time = datetime.fromisoformat(result.environment.finished)
@@ -126,7 +126,7 @@ def _is_of_others(result: Result, record: str | None, data: str | None) -> str |
 
 
 def _record(task: TaskRecord) -> str:
-    """All that a result says of its task, but for `core`, which may change without a version."""
+    """All that a result says about its task, except `core`, which may change without a version."""
     return json.dumps(task.model_dump(exclude={"core"}), sort_keys=True)
 
 
@@ -136,7 +136,7 @@ def _different_fields(mine: str, theirs: str | None) -> str:
 
 
 def _usually_core(items: list[Stored]) -> bool | None:
-    """What most results say of whether the task counts for its track: no single one decides."""
+    """What most results say about whether the task counts for its track: no single one decides."""
     said = Counter(item.result.task.core for item in items)
     return said[True] > said[False] if said[True] or said[False] else None
 
@@ -150,9 +150,9 @@ def _usual(
     read: Callable[[Result], str | None],
     before_others: str | None = None,
 ) -> str | None:
-    """The most common value, canonical data first; ties go to the first by name.
+    """The most common value, canonical data first; of equals, the first by name.
 
-    What comes `before_others` is preferred among canonical data, and among the rest.
+    Values in `before_others` are preferred among canonical data, and among the rest.
     """
     counts: Counter[str] = Counter()
     canonical: dict[str, bool] = {}

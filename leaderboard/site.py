@@ -1,4 +1,4 @@
-"""The static site: standings and figures as pages that open from disk, without a network."""
+"""The static site: rankings and figures as pages that open from disk, without a network."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _COST_WORDS = {
     "hvp": "Hessian-vector product, with the loss and the gradient that it differentiates",
     "unused batch": "a batch that is drawn and not passed through the model",
 }
-#: what a spreadsheet takes for the beginning of a formula
+#: characters that a spreadsheet reads as the beginning of a formula
 _FORMULA = ("=", "+", "-", "@")
 #: control characters, line and paragraph separators, halves of a surrogate pair
 _BREAKS = ("Cc", "Zl", "Zp", "Cs")
@@ -48,14 +48,14 @@ class BuildReport:
     """What a build wrote and what it left out."""
 
     pages: list[Path]
-    #: files that are left out, with the reasons: not valid, or not to be drawn
+    #: files that are left out, with the reasons: not valid, or impossible to draw
     skipped: list[Invalid]
     warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Site:
-    """Everything that the pages say, computed once."""
+    """All content of the pages, computed once."""
 
     stored: list[Stored]
     #: files that are left out, with the reasons
@@ -91,11 +91,11 @@ def build(
 ) -> BuildReport:
     """Render every valid result file below `results` into a site at `output`.
 
-    The site is made in a folder beside and then put in place. Raises UsageError if `results` is
-    missing, or if `output` holds something that this function did not make.
+    The site is made in a folder next to it and then moved into place. Raises UsageError if
+    `results` is missing, or if `output` holds files that this function did not make.
     """
     output = Path(output).absolute()
-    place = output.resolve()  # a link to a folder stays, what it leads to is replaced
+    place = output.resolve()  # a link to a folder is kept, and its target is replaced
     check_replaceable(place)
     results = Path(results)
     stored, invalid = read_folder(results)
@@ -106,14 +106,14 @@ def build(
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         made = Path(temporary) / "site"
         pages = [path.relative_to(made) for path in _write(site, made)]
-        check_replaceable(place)  # again: something may have been put there meanwhile
+        check_replaceable(place)  # again: files may have been added meanwhile
         swap(made, place, Path(temporary) / "old")
     return BuildReport([output / page for page in pages], site.left_out, site.notices)
 
 
 @dataclass(frozen=True)
 class _TaskPart:
-    """What the results on one task make."""
+    """Ranking and figures of one task."""
 
     standings: list[TaskStanding]
     superseded: list[Superseded]
@@ -128,9 +128,9 @@ def _task_part(stored: Iterable[Stored], references: References) -> _TaskPart:
 
 
 def _drawable(stored: list[Stored], references: References) -> tuple[_TaskPart, list[Invalid]]:
-    """What can be made of the results on one task, and the files that had to be left out.
+    """The pages' content for one task, and the files that had to be left out.
 
-    One unforeseen file must not keep all others from being published.
+    One unexpected file must not prevent the publication of all others.
     """
     try:
         return _task_part(stored, references), []
@@ -152,7 +152,7 @@ def _drawable(stored: list[Stored], references: References) -> tuple[_TaskPart, 
 
 
 def gather(stored: list[Stored], invalid: list[Invalid], references: References) -> Site:
-    """Compute the standings and what is to be said about what is left out."""
+    """Compute the rankings and the notices about files that are left out."""
     on_task: dict[str, list[Stored]] = {}
     for item in stored:
         on_task.setdefault(item.result.task.name, []).append(item)
@@ -285,7 +285,7 @@ def _method_context(
 
 
 def _failures(found: list[tuple[TaskStanding, Entry]]) -> Iterator[dict[str, Any]]:
-    """Failed runs of a method; runs of one result that failed alike are told once."""
+    """Failed runs of a method; equal failures within one result are shown once."""
     for standing, entry in found:
         kinds: dict[tuple[str, str, str], list[str]] = {}
         for purpose in ("tuning", "evaluation"):
@@ -306,16 +306,16 @@ def _failures(found: list[tuple[TaskStanding, Entry]]) -> Iterator[dict[str, Any
 
 
 def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front, in any column.
+    """Text that a spreadsheet would read as a formula gets an apostrophe in front, in any column.
 
-    Besides free text there are choices of hyperparameters, in columns that may hold numbers, too.
+    Choices of hyperparameters are text, too, in columns that may also hold numbers.
     """
     texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
     return frame.assign(**{name: [_plain_cell(cell) for cell in frame[name]] for name in texts})
 
 
 def _plain_cell(cell: Any) -> Any:
-    """A cell that is one line and no formula, whatever a spreadsheet skips before the sign.
+    """A cell of one line that is not a formula, whatever a spreadsheet skips before the sign.
 
     A lone carriage return would end the row: the csv module of Python 3.12 does not quote it.
     """

@@ -1,9 +1,9 @@
-"""Standings on a task: every method's place, with its uncertainty and its cost.
+"""Rankings on a task: every method's rank, with its uncertainty and its cost.
 
-A method's rank is 1 + the number of methods whose bootstrap interval of the mean test score lies
-wholly on the better side of its own. Overlap is not transitive: two methods whose intervals overlap
-have different ranks if a third is wholly better than only one of them. A method whose every
-evaluation run failed ranks after all that have one that did not.
+A method's rank is 1 + the number of methods whose bootstrap interval of the mean test score is
+completely better than its own. Overlap is not transitive: two methods whose intervals overlap
+have different ranks if a third is completely better than only one of them. A method whose
+evaluation runs all failed ranks after all methods with a run that did not fail.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Entry:
     #: mean of the metric at the last evaluation on test data, over completed runs, and their number
     metric: float | None
     metric_runs: int
-    #: gradient evaluations, one a run; infinite where the target was missed; not shown of a stream
+    #: gradient evaluations, one per run; infinite where the target was missed; not for streams
     times_to_target: list[float]
-    #: medians over completed runs, None without one: what ended early seems fast
+    #: medians over completed runs, None without one: a run that ended early would look fast
     gradient_evaluations: float | None
     seconds: float | None
     #: completed runs that ended no better than they were before training
@@ -111,7 +111,7 @@ class TaskStanding:
 
     @property
     def stream(self) -> bool:
-        """Whether the task is a stream, whose first, easy part alone would meet the target."""
+        """Whether the task is a stream: its first, easy part alone would reach the target."""
         return self.task.stream is True
 
     @property
@@ -141,7 +141,7 @@ def _reference(group: Group, references: References) -> tuple[Reference | None, 
     task = group.task
     reference = references.get(task.name)
     if reference is None:
-        return None, "no reference is frozen for this task: raw scores only"
+        return None, "there is no frozen reference for this task: raw scores only"
     if reference.task_version != task.version:
         return None, (
             f"the frozen reference is of task version {reference.task_version}, these results "
@@ -200,14 +200,14 @@ def _rank(entry: Entry, entries: list[Entry], sign: int) -> int:
 
 
 def wholly_better(mine: Interval, theirs: Interval, sign: int = 1) -> bool:
-    """Whether my interval lies wholly on the better side; `sign` is -1 if lower is better."""
+    """Whether `mine` is completely better; `sign` is -1 if lower is better."""
     return mine.low > theirs.high if sign > 0 else mine.high < theirs.low
 
 
 def task_standings(
     stored: Iterable[Stored], references: References | None = None
 ) -> list[TaskStanding]:
-    """The standings of every task and protocol in some results."""
+    """The rankings of every task and protocol in some results."""
     references = frozen.load() if references is None else references
     groups, _ = select(stored, references)
     return [task_standing(group, references) for group in groups]

@@ -1,7 +1,7 @@
-"""The statistics behind the standings, vectorised and repeatable.
+"""The statistics behind the rankings, vectorised and repeatable.
 
-What draws random numbers takes a `numpy.random.Generator`; `generator(...)` derives one from what
-it is for, so that the same results always give the same intervals, whoever else is ranked.
+Functions with random draws take a `numpy.random.Generator`; `generator(...)` derives one from its
+purpose, so that the same results always give the same intervals, independent of other methods.
 
 Sources: Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical
 Precipice" (interquartile mean, stratified bootstrap, probability of improvement); Dolan and Moré
@@ -20,10 +20,10 @@ from numpy.typing import ArrayLike, NDArray
 from suite.training.seeds import derive
 
 REPETITIONS = 2000
-#: where the ends of an interval lie among the resampled estimates
+#: the percentiles of the resampled estimates at which an interval ends
 PERCENTILES = (2.5, 97.5)
 #: Seeds to the share of intervals of the mean that hold the true mean, if scores are normal. It is
-#: below 95%: a few seeds, resampled, spread less than what they were drawn from.
+#: below 95%: a few resampled seeds vary less than the distribution that they come from.
 COVERAGE = {3: 0.75, 5: 0.84}
 
 Floats = NDArray[np.float64]
@@ -65,7 +65,7 @@ def mean_interval(
 
 
 def interquartile_mean(scores: ArrayLike) -> Floats:
-    """Mean of the middle half along the last axis: a quarter, rounded down, goes on each side."""
+    """Mean of the middle half along the last axis; each side loses a quarter, rounded down."""
     ordered = np.sort(np.asarray(scores, float), axis=-1)
     n = ordered.shape[-1]
     cut = n // 4
@@ -77,8 +77,8 @@ def iqm_interval(
 ) -> Interval:
     """Interquartile mean over all runs of a track, with its stratified bootstrap interval.
 
-    `tasks` holds one array of scores over seeds a task; seeds are resampled within each task, so
-    that the interval speaks of repeating the runs on these tasks, not of other tasks.
+    `tasks` holds one array of scores over seeds per task; seeds are resampled within each task, so
+    that the interval is about repeating the runs on these tasks, not about other tasks.
     """
     resampled = np.concatenate([bootstrap(scores, rng, repetitions) for scores in tasks], axis=1)
     together = np.concatenate([np.asarray(scores, float) for scores in tasks])
@@ -120,15 +120,15 @@ def performance_profile(times: Sequence[Sequence[ArrayLike]], ratios: ArrayLike)
     """Share of runs that reach the target within a ratio of the fastest method's time.
 
     `times[t][i]` holds method i's times over seeds on task t, infinite where the target was
-    missed; the fastest method on a task is the one with the smallest median. Every task weighs
-    the same. Shape (methods, ratios).
+    missed; the fastest method on a task is the one with the smallest median. Every task has the
+    same weight. Shape (methods, ratios).
     """
     allowed = np.asarray(ratios, float)
     share = np.zeros((len(times[0]), len(allowed)))
     for methods in times:
         fastest = min(float(np.median(np.asarray(scores, float))) for scores in methods)
         if not np.isfinite(fastest):
-            continue  # nobody reached it: the task counts as missed for all
+            continue  # no method reached it: the task counts as missed for all
         for i, scores in enumerate(methods):
             ratio = np.asarray(scores, float)[:, None] / fastest
             share[i] += (ratio <= allowed[None, :]).mean(axis=0)

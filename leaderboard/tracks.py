@@ -1,4 +1,4 @@
-"""Standings over a track: the interquartile mean of scaled scores over its core tasks.
+"""Rankings over a track: the interquartile mean of scaled scores over its core tasks.
 
 Core tasks are few, one or two of each family, so that a submission takes minutes and every method
 can be complete. The record of the task says whether it is one.
@@ -25,7 +25,7 @@ class TrackEntry:
     iqm: Interval
     #: None if it has not run all tasks
     rank: int | None = None
-    #: chance that its run beats another complete method's, mean over those and over tasks
+    #: chance that its run beats another complete method's, mean over these methods and over tasks
     win_probability: float | None = None
     mean_rank: float | None = None
 
@@ -45,7 +45,7 @@ class TrackStanding:
     counted: list[str]
     #: those of them that were run under this one
     tasks: list[TaskStanding]
-    #: tasks that do not count, for want of a reference
+    #: tasks that do not count, because they have no reference
     raw: list[TaskStanding]
     #: all tasks run, best first
     complete: list[TrackEntry]
@@ -54,7 +54,7 @@ class TrackStanding:
 
 
 def track_standings(standings: Iterable[TaskStanding]) -> list[TrackStanding]:
-    """A standing for every track and ranked protocol; the most complete protocol comes first."""
+    """A ranking for every track and ranked protocol; the most complete protocol comes first."""
     standings = list(standings)
     groups: dict[tuple[str, str], list[TaskStanding]] = {}
     for standing in standings:

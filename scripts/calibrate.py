@@ -1,21 +1,21 @@
-"""Calibrate tasks: measure the ends of each scale, the spread over seeds, and a contrast.
+"""Calibrate tasks: measure both ends of each scale, the deviation over seeds, and a contrast.
 
     python scripts/calibrate.py digits lm_markov --protocol quick
 
 For each task it runs
 
 - AdamW, tuned under the protocol: the 1 of the scale; its result file stays in the results folder;
-- SGD with torch's own defaults, untuned (`untuned_sgd.py` beside this file): the 0. Untuned AdamW
-  would be no 0: on a task whose best rate is near its default the two ends would lie closer
+- SGD with torch's own defaults, untuned (`untuned_sgd.py` in this folder): the 0. Untuned AdamW
+  would not be a usable 0: on a task whose best rate is near its default, both ends would be closer
   together than two seeds, and the scale would be noise;
 - the two methods that the task declares as its contrast, `task(..., contrast=(better, worse))`,
   tuned under the protocol, too.
 
-AdamW and SGD get 8 seeds, the contrast's methods 5. All of it goes into
-`leaderboard/references.json`. Ends of a scale that are frozen already stay as they are, and only
-the rest of the record is measured again, with the same hyperparameters on the same data, or it is
-refused; --replace replaces the ends, too, which changes every published score of the task.
-Calibrate on canonical data where that can be had.
+AdamW and SGD get 8 seeds, the contrast's methods 5. The results go into
+`leaderboard/references.json`. Ends of a scale that are frozen already are kept, and only the rest
+of the record is measured again, with the same hyperparameters on the same data; otherwise the
+script refuses. --replace replaces the ends, too, which changes every published score of the task.
+Calibrate on canonical data if it is available.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from suite.studies.run_studies import default_jobs, run_studies, worker_log
 TUNED = "adamw"
 UNTUNED = Path(__file__).with_name("untuned_sgd.py")
 REFERENCE_SEEDS, CONTRAST_SEEDS = 8, 5
-#: both pairs of means must differ by so many standard errors
+#: both pairs of means must differ by this number of standard errors
 APART = 4.0
 
 
@@ -80,7 +80,7 @@ def calibrate(
     jobs: int | None,
     replacing: bool,
 ) -> None:
-    """Measure what the scores of TASKS mean, and write it down."""
+    """Measure what the scores of TASKS mean, and record it."""
     failed = []
     for name in tasks:
         task, rules = find_task(name), get_protocol(protocol)
@@ -178,23 +178,23 @@ def _check_same(known: Reference, tuned: Result) -> None:
     if chosen != known.tuned.hyperparameters:
         raise SuiteError(
             f"{name}: its 1 is frozen with {known.tuned.hyperparameters}, and "
-            f"{tuned.protocol.name} chose {chosen}: spread and target would be another AdamW's. "
+            f"{tuned.protocol.name} chose {chosen}: deviation and target would be another AdamW's. "
             f"Give the protocol of '{known.command}'. {again}"
         )
 
 
 def contrast_of(task: Task) -> tuple[str, str]:
-    """The better and the worse method that the task tells apart."""
+    """The better and the worse method that the task distinguishes."""
     if task.contrast is None:
         raise SuiteError(
-            f"{task.path}: task {task.name!r} declares no contrast. Name two methods that it tells "
-            "apart, the better one first: task(..., contrast=(better, worse))."
+            f"{task.path}: task {task.name!r} declares no contrast. Name two methods that it "
+            "distinguishes, the better one first: task(..., contrast=(better, worse))."
         )
     return task.contrast
 
 
 def _more_seeds(plan: Plan, result: Result, seeds: int, executor: Executor) -> list[Run]:
-    """Evaluation runs beyond those of the protocol, with the chosen hyperparameters."""
+    """Evaluation runs in addition to those of the protocol, with the chosen hyperparameters."""
     chosen = result.tuning[result.chosen].hyperparameters
     numbers = range(len(result.evaluation), seeds)
     for number in numbers:
@@ -218,8 +218,8 @@ def _new_reference(tuned: Result, untuned: Result, adamw: list[Run]) -> Referenc
     if apart <= APART:
         raise SuiteError(
             f"{task.name}: tuned AdamW is better than untuned SGD by {apart:.1f} standard errors "
-            f"({fmean(_scores(adamw)):g} against {fmean(zero):g}): that is no scale. The task must "
-            "be changed."
+            f"({fmean(_scores(adamw)):g} against {fmean(zero):g}): too close for a scale. Change "
+            "the task."
         )
     return Reference(
         task_version=task.version,
@@ -250,7 +250,7 @@ def _seconds(runs: Sequence[Run]) -> float:
 
 
 def _command() -> str:
-    """The command line without the folders of this machine."""
+    """The command line without this machine's folders."""
     said = shlex.join(["python", "scripts/calibrate.py", *sys.argv[1:]])
     return re.sub(r" --data-dir[= ]\S+", "", said)
 

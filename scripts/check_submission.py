@@ -6,14 +6,14 @@
 SUBMISSION is a checkout of the proposed change, BASE the commit it is proposed for. The script and
 the suite that it imports are those of BASE: it never imports a file of the submission.
 
-`results` takes the submission as data. Every changed result file is validated, what is new in it is
-compared with the files that declare it, and the site is built. `methods` runs the submission's own
-suite: every changed component at the smoke protocol on the mini tasks that need no download, every
-mini task of a changed file with the first optimizer; a full task is only loaded and shown, as it
-may need data and a GPU. A run is believed by the result files that it wrote and by nothing else:
-one for each task asked for, all runs completed.
+`results` treats the submission as data. Every changed result file is validated, new entries are
+compared with the files that declare them, and the site is built. `methods` runs the submission's
+own suite: every changed component at the smoke protocol on the mini tasks that need no download,
+every mini task of a changed file with the first optimizer; a full task is only loaded and shown,
+since it may need data and a GPU. A run is judged only by the result files that it wrote: one for
+each requested task, all runs completed.
 
-Exit code 1 if anything fails. Whatever else was changed or deleted is listed for review.
+Exit code 1 if anything fails. All other changed or deleted files are listed for review.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from suite.results.files import check_place, file_name, read
 from suite.results.model import ComponentRecord, Result, printable
 from suite.results.verification import check_consistency, registered
 
-#: of the output of one command the first and the last so many characters are shown
+#: of the output of one command, this number of first and of last characters is shown
 SHOWN = 6_000
-#: a report longer than this says verdicts only: a job's summary holds one MiB
+#: a longer report shows verdicts only: a job's summary holds one MiB
 REPORT = 600_000
 #: seconds after which a command counts as hanging
 LIMIT = 1_800.0
@@ -50,11 +50,11 @@ KINDS = {"optimizers": "optimizer", "regularizers": "regularizer", "schedules": 
 
 
 class Check(NamedTuple):
-    """One run of the submission's `suite` on what a file holds."""
+    """One run of the submission's `suite` for the components or tasks of a file."""
 
     title: str
     arguments: list[str]
-    #: the method and the tasks of which it must write a result; no tasks: something is shown
+    #: the method and the tasks for which it must write a result; without tasks, `suite show` is run
     method: str = ""
     tasks: tuple[str, ...] = ()
     #: what must be shown; empty: anything
@@ -62,7 +62,7 @@ class Check(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What came of a check."""
+    """The outcome of a check."""
 
     title: str
     problem: str
@@ -97,7 +97,7 @@ def main(arguments: Sequence[str]) -> int:
 def differing(folder: Path, base: str, kinds: str) -> list[str]:
     """Files that differ from the common ancestor with `base`, by git's letters for the kind.
 
-    A capital letter asks for a kind, a small one for all others: "D" deleted, "d" not deleted.
+    A capital letter selects a kind, a small one all others: "D" deleted, "d" not deleted.
     """
     command = ["git", "-C", str(folder), "diff", "-z", "--name-only", "--no-renames"]
     command += ["--no-ext-diff", "--no-textconv", f"--diff-filter={kinds}", f"{base}...HEAD"]
@@ -109,7 +109,7 @@ def differing(folder: Path, base: str, kinds: str) -> list[str]:
 
 
 def report(title: str, verdicts: Iterator[Verdict], listed: list[str]) -> int:
-    """Print each verdict when it is known, and files for review; 1 if one of them is bad."""
+    """Print each verdict when it is known, and files for review; 1 if one verdict is bad."""
     print(f"# {title}", flush=True)
     failed, length, count = False, 0, 0
     for verdict in verdicts:
@@ -141,7 +141,7 @@ def as_block(text: str) -> str:
 
 
 def cut(text: str, most: int = 2 * SHOWN) -> str:
-    """A text's beginning and end, with a word on what is left out between them."""
+    """A text's beginning and end, with a note on what is left out between them."""
     if len(text) <= most:
         return text
     left_out = len(text) - 2 * (most // 2)
@@ -155,7 +155,7 @@ def others(files: Sequence[str], deleted: Sequence[str]) -> list[str]:
 
 
 def is_result(file: str) -> bool:
-    """Whether a changed file lies where results do."""
+    """Whether a changed file is where results are."""
     parts = file.split("/")
     return parts[0] == "results" and len(parts) == 3 and file.endswith(".json")
 
@@ -185,10 +185,10 @@ def check_results(folder: Path, files: Sequence[str]) -> Iterator[Verdict]:
 
 
 def check_result(folder: Path, path: Path) -> list[str]:
-    """Raise InvalidResult if a result is wrong; notes on what the other job looks at.
+    """Raise InvalidResult if a result is wrong; return notes on what the other job checks.
 
-    What is not registered in the base must be declared by a file of the submission, from which the
-    source hash follows; its settings are compared once the submission's own suite may run.
+    What is not registered in the base must be declared by a file of the submission, which gives the
+    source hash; its settings are compared later, when the submission's own suite may run.
     """
     result = read(path)
     check_place(result, path)
@@ -294,7 +294,7 @@ def check_methods(folder: Path, files: Sequence[str], written: Path) -> Iterator
 
 
 def judge(check: Check, code: int, output: str, results: Path) -> Verdict:
-    """The verdict on a run: its exit code alone says nothing, as the code that ran could end it."""
+    """The verdict on a run: its exit code alone proves nothing, since the code could set it."""
     shown = " ".join(["suite", *check.arguments])
     transcript = f"$ {shown}\n{output}"
     problems = [] if code == 0 else [f"exit code {code}"]
@@ -313,7 +313,7 @@ def judge(check: Check, code: int, output: str, results: Path) -> Verdict:
 
 
 def names_in(output: str) -> list[str]:
-    """What `suite show` showed: the second word of each line that begins an entry."""
+    """The names that `suite show` showed: the second word of each line that begins an entry."""
     heads = [line.split() for line in output.splitlines() if line and not line.startswith(" ")]
     return [words[1] for words in heads if len(words) > 1 and words[0] in registry.KINDS]
 
@@ -348,7 +348,7 @@ def component_checks(
 ) -> Iterator[Check]:
     """A run of every component that a file declares, on all mini tasks that need no download."""
     components = [entry for entry in found if entry.kind in KINDS.values()]
-    if not components:  # showing it says why it cannot be used
+    if not components:  # `suite show` reports why it cannot be used
         yield Check(file, ["show", str(folder / file)])
     on_tasks = [part for name in tasks for part in ("--task", name)]
     for kind, name, _ in components:
@@ -364,7 +364,7 @@ def task_checks(
 ) -> Iterator[Check]:
     """A run of every mini task that a file declares; a full one is shown."""
     names = {entry.name: entry.track for entry in found if entry.kind == "task"}
-    if not names:  # showing it says why it cannot be used
+    if not names:  # `suite show` reports why it cannot be used
         yield Check(file, ["show", str(folder / file)])
     for name, track in names.items():
         title = f"{file}: {name}"
@@ -397,7 +397,7 @@ def run_suite(folder: Path, arguments: list[str], limit: float = LIMIT) -> tuple
         code = process.wait(limit)
     except subprocess.TimeoutExpired:
         code = 124
-    # What it started may still hold the pipe, or write into the next run.
+    # Processes that it started may still hold the pipe, or write into the next run.
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -421,7 +421,7 @@ class _Kept:
 
     @property
     def text(self) -> str:
-        """What was kept."""
+        """The kept output."""
         left_out = self._length - len(self._head) - len(self._tail)
         between = f"\n... {left_out} bytes ...\n" if left_out else ""
         head, tail = (part.decode("utf-8", errors="replace") for part in (self._head, self._tail))

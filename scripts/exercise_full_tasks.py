@@ -1,13 +1,13 @@
-"""Exercise the full tasks end to end with a reduced budget, and write docs/full-tasks.md.
+"""Test the full tasks end to end with a reduced budget, and write docs/full-tasks.md.
 
     python scripts/exercise_full_tasks.py --data-dir DIR
 
 Each task is trained by AdamW with its defaults for a few steps, with its own network, loss, stream
 and metrics. Batches and held-out sets are smaller where the data comes from files, so that a CPU
-gets through in minutes. That shows that a task works with the data that is there and learns
-something, and what a step costs; it does not show that its budget or its target is right, which
-takes a study and a GPU. Every task runs in a process of its own: one that needs more memory than
-there is does not end the others. With names of tasks, only their rows of the page are made anew.
+finishes in minutes. That shows that a task works with the available data and learns something, and
+how long a step takes; it does not show that its budget or its target is right, which needs a study
+and a GPU. Every task runs in a separate process: if one needs more memory than there is, the others
+still run. With names of tasks, only their rows of the page are written again.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from suite.training.trial import Outcome, Trial
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "full-tasks.md"
 METHOD = "adamw"
-#: tokens for training and held out, where a text would ask for more than a sample holds
+#: tokens for training and held out, where a text would need more than a sample holds
 TRAIN_TOKENS, HELD_OUT_TOKENS = 100_000, 4096
-_HEAD = """# The full tasks, exercised
+_HEAD = """# Smoke tests of the full tasks
 
 <!-- Written by scripts/exercise_full_tasks.py: run it again on other data or another machine. -->
 
@@ -61,7 +61,7 @@ core of an {machine}. Other work may have run at the same time; an idle core tak
 
 @dataclass(frozen=True)
 class Reduction:
-    """How much smaller a task is made: none of these grows."""
+    """How much smaller a task is made: values are only reduced."""
 
     steps: int
     batch_size: int
@@ -71,12 +71,12 @@ class Reduction:
 
 @dataclass(frozen=True)
 class Exercised:
-    """What came of a reduced task."""
+    """The outcome of a reduced task."""
 
     outcome: Outcome
     metric: str
     batch_size: int
-    #: what the data is, of a text with its size, as it may be a sample of what the task asks for
+    #: the data, and for a text its size, as it may be a sample of what the task needs
     data: str
 
 
@@ -110,7 +110,7 @@ def exercise(
 
 
 def _write(rows: Mapping[str, str], page: Path) -> None:
-    """Write the page: after every task, so that a run that is cut off loses one."""
+    """Write the page after every task, so that an interrupted run loses one task at most."""
     head = _HEAD.format(
         day=datetime.now(UTC).date().isoformat(),
         machine=cpu_name(),
@@ -120,7 +120,7 @@ def _write(rows: Mapping[str, str], page: Path) -> None:
 
 
 def _rows(page: Path) -> dict[str, str]:
-    """The rows of a page that was written before, by the task's name."""
+    """The rows of an earlier page, by the task's name."""
     lines = page.read_text(encoding="utf-8").splitlines()
     table = [line for line in lines if line.startswith("| ")][1:]
     return {line.split()[1]: line for line in table}
@@ -132,7 +132,7 @@ def _row_of(name: str, folder: Path, reduction: Reduction) -> str:
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:
             found = pool.submit(_train, name, folder, reduction).result()
     except MissingData:
-        return _row([name, "not at hand"])
+        return _row([name, "not available"])
     except BrokenProcessPool:
         return _row([name, "more memory than this machine has"])
     run = found.outcome.run
@@ -154,7 +154,7 @@ def _row_of(name: str, folder: Path, reduction: Reduction) -> str:
 
 
 def _train(name: str, folder: Path, reduction: Reduction) -> Exercised:
-    """Reduce a task and train it; in a process of its own."""
+    """Reduce a task and train it, in a separate process."""
     task: Task = registry.get("task", name)
     size, problem = task.batch_size, copy.copy(task.problem)
     corpus = catalog.get(problem.dataset) if problem.dataset else None
@@ -167,7 +167,7 @@ def _train(name: str, folder: Path, reduction: Reduction) -> Exercised:
         for attribute, value in vars(problem).items():
             if attribute in most and value is not None:
                 setattr(problem, attribute, min(value, most[attribute]))
-    # Gradients that are still under way at the end would show nothing.
+    # Gradients that are still delayed at the end would show nothing.
     steps = (10 if task.batch_size == 1 else 1) * reduction.steps + 2 * problem.gradient_delay
     reduced = dataclasses.replace(
         task,

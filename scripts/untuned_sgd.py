@@ -1,4 +1,4 @@
-"""The 0 of every task's scale: SGD as torch hands it out, nothing chosen by anybody."""
+"""The 0 of every task's scale: SGD with torch's defaults, nothing tuned."""
 
 from torch.optim import SGD
 

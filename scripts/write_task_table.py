@@ -20,20 +20,20 @@ _HEAD = """# The tasks
 
 <!-- Written by scripts/write_task_table.py: change or calibrate the tasks, then run it again. -->
 
-`suite show NAME` says all about one. *Untuned* and *tuned* are the ends of its scale: the mean test
-score of SGD with torch's own defaults, and of tuned AdamW. *Spread* is the standard deviation of
-tuned AdamW's score from seed to seed; *reached* says how many of these runs reached the task's
-target (streams meet it in their first part, so there it would say nothing); *seconds* is one trial
-with its evaluations on the machine that measured it, two slow cores that other work shared at
-times, so that an idle one takes less. The *contrast* is a pair of tuned methods that the task tells
-apart, and by how many standard errors at five seeds. Tasks in bold are core: they count for their
-track's standing. A task without figures has not been calibrated since its present version; [a few
-steps of every full task](full-tasks.md) say which of them have met real data. A dagger marks
-figures that were measured on other than the task's canonical data.
+`suite show NAME` describes a task. *Untuned* and *tuned* are the ends of its scale: the mean test
+score of SGD with torch's own defaults, and of tuned AdamW. *Deviation* is the standard deviation of
+tuned AdamW's score over seeds; *reached* says how many of these runs reached the task's target
+(streams reach it in their first part, so it is not shown for them); *seconds* is one trial with its
+evaluations on the machine that measured it, two slow cores that other work shared at times; an idle
+one takes less. The *contrast* is a pair of tuned methods that the task distinguishes, and by how
+many standard errors at five seeds. Tasks in bold are core: they count for their track's ranking. A
+task without figures has not been calibrated since its present version; [a few steps of every full
+task](full-tasks.md) show which of them have run on real data. A dagger marks figures that were
+measured on other than the task's canonical data.
 """
 _COLUMNS = [
     *("family", "task", "what", "score", "untuned", "tuned"),
-    *("spread", "reached", "seconds", "contrast"),
+    *("deviation", "reached", "seconds", "contrast"),
 ]
 _TRACKS = {
     "mini": "seconds on one core of a laptop, nothing to download",

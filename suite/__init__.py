@@ -1,7 +1,7 @@
 """A benchmark suite and leaderboard harness for optimizers and regularizers.
 
-What a submission imports, and what a notebook uses, stands here. Names are loaded when they are
-first used, so that `import suite` is quick.
+The names here are those that a submission imports and a notebook uses. Names are loaded when they
+are first used, so that `import suite` is quick.
 """
 
 from __future__ import annotations

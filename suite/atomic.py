@@ -1,4 +1,4 @@
-"""Files that are written atomically: at every moment the old file or the whole new one is there.
+"""Files that are written atomically: there is always the old file or the whole new one.
 
 A process that is killed while it writes leaves a temporary file behind; the next write in the
 folder removes it.

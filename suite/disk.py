@@ -1,4 +1,4 @@
-"""Full disks: told apart from other errors, and described in the same words everywhere."""
+"""Full disks: distinguished from other errors, and described in the same words everywhere."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def no_space(folder: Path, needed: int | None = None) -> str:
 
 
 def no_space_error(error: OSError, folders: Iterable[Path]) -> SuiteError:
-    """An error for a full disk: it names the file that was written or, unknown, the fullest folder.
+    """An error for a full disk: names the written file or, if that is unknown, the fullest folder.
 
-    Only for what the same command goes on with.
+    Only for work that the same command can resume.
     """
     if error.filename is not None:
         place = Path(str(error.filename)).parent
@@ -52,7 +52,7 @@ def no_space_error(error: OSError, folders: Iterable[Path]) -> SuiteError:
 
 @contextmanager
 def naming_full(*folders: Path) -> Iterator[None]:
-    """Inside, files are written below these folders: a full disk is called a full disk.
+    """Inside, files are written below these folders: a full disk is reported as a full disk.
 
     Raises SuiteError with the folder.
     """

@@ -1,4 +1,4 @@
-"""The errors that a person can mend: what was wrong, where, and what to do.
+"""Errors that a user can fix: what was wrong, where, and what to do.
 
 The command line prints their text without a traceback; a program catches them by class.
 """
@@ -22,13 +22,13 @@ class UsageError(SuiteError):
 
 
 class MissingData(SuiteError):
-    """A task's data is not there and was not downloaded (exit code 2)."""
+    """A task's data is missing and was not downloaded (exit code 2)."""
 
     exit_code = 2
 
 
 class DamagedData(MissingData):
-    """Data is there but cannot be used as it is: broken, incomplete, or of another shape."""
+    """Data exists but cannot be used: broken, incomplete, or of another shape."""
 
 
 class InvalidResult(SuiteError):
@@ -40,7 +40,7 @@ class NotApplicable(SuiteError):
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """An error for a name nobody knows, naming its nearest neighbours."""
+    """An error for an unknown name, with similar names."""
     known = sorted(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

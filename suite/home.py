@@ -1,4 +1,4 @@
-"""Where the suite keeps what it makes: study storage, caches and data.
+"""Where the suite keeps the files that it makes: study storage, caches and data.
 
 `SUITE_HOME` names the folder; without it the platform's cache folder is used. `SUITE_DATA_DIR`
 names a folder with data that is already there.
@@ -28,7 +28,7 @@ def home() -> Path:
 
 
 def make_home() -> Path:
-    """The suite's own folder, made if it is not there.
+    """The suite's own folder; it is made if it is missing.
 
     Raises UsageError if nothing can be written to it.
     """

@@ -28,7 +28,7 @@ def test_tasks_with_and_without_their_data(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     rows = cells(page.read_text(encoding="utf-8"))
-    assert rows["cifar10_resnet18"][1] == "not at hand"
+    assert rows["cifar10_resnet18"][1] == "not available"
     name, data, batch, steps, loss, metric, *_ = rows["modular_addition"]
     task = registry.get("task", name)
     assert (data, int(batch), int(steps)) == ("generated", task.batch_size, 4)

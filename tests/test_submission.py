@@ -164,7 +164,7 @@ def test_a_link_a_wrong_place_and_a_broken_file_fail(data) -> None:
     (here.parent / "adamw.quick.json").symlink_to("/dev/zero")
     files = [f"results/{TASK}/{name}.quick.json" for name in ("lion", "muon", "adamw")]
     lion, muon, adamw, site = submission.check_results(data, files)
-    assert "its content belongs into" in lion.problem
+    assert "its content belongs in" in lion.problem
     assert "not valid JSON" in muon.problem
     assert "it is a link" in adamw.problem
     assert site.problem.count("quick.json: ") == 3

@@ -13,7 +13,7 @@ class MeZO(Optimizer):
     """Malladi et al. 2023, Algorithm 1: simultaneous perturbation, regenerated from a seed.
 
     The direction z is never stored: it is drawn three times from the same seed. Because the seed
-    is set before both losses, layers with random numbers of their own draw the same ones in both.
+    is set before both losses, layers with random numbers draw the same ones in both.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class MeZO(Optimizer):
         return (plus + minus) / 2
 
     def _move(self, seed: int, distances: list[float]) -> None:
-        """Add to each group's parameters its distance times z, with z standard normal."""
+        """Add the given distance times z to each group's parameters, with z standard normal."""
         torch.manual_seed(seed)
         for group, distance in zip(self.param_groups, distances, strict=True):
             for p in group["params"]:

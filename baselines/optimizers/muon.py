@@ -48,7 +48,7 @@ class FlatteningMuon(Muon):
 
 
 def is_orthogonalized(parameter: nn.Parameter) -> bool:
-    """Whether Muon trains a parameter; embeddings and the head are matrices too, but are not."""
+    """Whether Muon trains a parameter; embeddings and the head are matrices too, but AdamW's."""
     return parameter.role == "conv" or (parameter.role == "hidden" and parameter.ndim == 2)
 
 

@@ -11,7 +11,7 @@ _ACTIVATIONS = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh)
 
 
 class EarlyDropout(Regularizer):
-    """Dropout after every activation until `until` of the budget, none from then on.
+    """Dropout after every activation until `until` of the budget, none after that.
 
     In the paper's default the rate falls linearly to zero (`shape` "linear"), over 50 of 300
     epochs; "constant" is its ablation.
@@ -31,7 +31,7 @@ class EarlyDropout(Regularizer):
 
     @property
     def current_rate(self) -> float:
-        """The probability of dropping an activation now."""
+        """The present probability of dropping an activation."""
         if self.progress >= self.until:
             return 0.0
         return self.rate * (1 - self.progress / self.until if self.shape == "linear" else 1.0)

@@ -14,8 +14,9 @@ class IterateEMA(Regularizer):
     """The average is a <- decay a + (1 - decay) w after every step, for evaluation only.
 
     It is divided by 1 - decay^t, the sum of its factors (Kingma and Ba 2015, section 3),
-    so that early evaluations do not see the initial weights. Running statistics (floating-point
-    buffers) are averaged like weights: those of the current weights do not fit the average.
+    so that early evaluations do not depend on the initial weights. Running statistics (buffers of
+    floating-point numbers) are averaged like weights: those of the current weights do not fit the
+    average.
     """
 
     def __init__(self, decay: float) -> None:
@@ -25,7 +26,7 @@ class IterateEMA(Regularizer):
 
     def after_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
         self._steps += 1
-        # The recursion of the corrected average; its first factor is 1, which takes the weights.
+        # The recursion of the corrected average; its first factor is 1, which copies the weights.
         factor = (1 - self.decay) / (1 - self.decay**self._steps)
         for name, tensor in _tensors(model).items():
             if self._steps == 1:

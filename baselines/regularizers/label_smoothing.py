@@ -1,4 +1,4 @@
-"""Label smoothing: a share of every label is spread evenly over the classes."""
+"""Label smoothing: a share of every label is distributed evenly over the classes."""
 
 from collections.abc import Callable
 

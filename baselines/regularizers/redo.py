@@ -1,4 +1,4 @@
-"""ReDo: units that have gone dormant are recycled."""
+"""ReDo: dormant units are reset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 _ACTIVATIONS = (nn.ReLU, nn.LeakyReLU, nn.GELU, nn.SiLU, nn.ELU)
 _BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
 _Pooling = nn.MaxPool2d | nn.AvgPool2d | nn.AdaptiveMaxPool2d | nn.AdaptiveAvgPool2d
-#: they may stand between two layers: a unit stays the same unit
+#: modules that may be between two layers: a unit stays the same unit
 _UNIT_WISE = (nn.Dropout, nn.Identity, nn.Flatten, _Pooling, _BatchNorm)
 
 
@@ -24,7 +24,7 @@ class ReDo(Regularizer):
     A unit's score is E|h_i| / mean_k E|h_k| over its layer, on the training batch (eq. 1). Its
     incoming weights and bias are drawn from the values that its layer was initialized with, its
     outgoing weights become zero, and so does the optimizer's state of all these entries. A batch
-    norm before the activation, which the paper's networks lack, is reset for the unit too.
+    norm before the activation, which the paper's networks do not have, is reset for the unit too.
     """
 
     def __init__(self, tau: float, period: int) -> None:
@@ -51,7 +51,7 @@ class ReDo(Regularizer):
                 )
             if self._steps % self.period == 0:
                 self._recycle(layers, optimizer)
-        # The second step is traced as well, to say at once if the model has no such layers.
+        # The second step is traced as well, to report at once if the model has no such layers.
         if self._steps == 1 or (self._steps + 1) % self.period == 0:
             self._trace = _Trace(model)
 
@@ -109,7 +109,7 @@ class _Trace:
     def __init__(self, model: nn.Module) -> None:
         self._holds: dict[int, _Units] = {}
         self._active: dict[nn.Module, _Units] = {}
-        self._alive: list[Tensor] = []  # memory that is still in use is not given out again
+        self._alive: list[Tensor] = []  # memory in use is not allocated again
         watched = (_Layer, *_ACTIVATIONS, *_UNIT_WISE)
         modules = [m for m in model.modules() if isinstance(m, watched)]
         self._hooks = [m.register_forward_hook(self._follow) for m in modules]

@@ -1,4 +1,4 @@
-"""SAM: the gradient is taken where the loss is worst nearby."""
+"""SAM: the gradient is computed at the nearby point with the highest loss."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from suite import Regularizer, regularizer, search
 
 
 class SAM(Regularizer):
-    """Sharpness-aware minimization, algorithm 1 with p = 2; two gradient evaluations a step.
+    """Sharpness-aware minimization, algorithm 1 with p = 2; two gradient evaluations per step.
 
     The ascent is e = rho g / ||g||, with the norm over all parameters (eq. 2), and the gradient at
     w + e is used at w. The loss returned is the one at w.
@@ -21,7 +21,7 @@ class SAM(Regularizer):
     def evaluate(self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]) -> Tensor:
         loss = evaluate()
         gradients = {p: p.grad for p in parameters if p.grad is not None}
-        # Kept, as adding and subtracting the ascent would not give the same bits back.
+        # Kept, since adding and subtracting the ascent would not give the same bits back.
         weights = {p: p.detach().clone() for p in gradients}
         with torch.no_grad():
             scale = self.rho / (torch.nn.utils.get_total_norm(gradients.values()) + 1e-12)

@@ -15,8 +15,8 @@ class WeightNorm(Regularizer):
     """Eq. 2: each unit's weight vector is w = g v / ||v||; the outputs stay the same.
 
     All linear and convolutional layers, the output layer too. Embeddings stay as they are: a row
-    is looked up, not multiplied with inputs, so it is no unit's weight vector. So do matrices that
-    two modules share, and those with a row of zeros, which has no direction.
+    is looked up, not multiplied with inputs, so it is not a unit's weight vector. So do matrices
+    that two modules share, and those with a row of zeros, which has no direction.
     """
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:

@@ -4,7 +4,7 @@ from suite import schedule
 
 
 def constant(progress: float) -> float:
-    """The factor 1 at any time, to tell tuned schedules from none."""
+    """The factor 1 at any time, to compare tuned schedules with none."""
     return 1.0
 
 

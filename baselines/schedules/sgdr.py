@@ -8,8 +8,8 @@ from suite import schedule, search
 def sgdr(progress: float, cycles: int, t_mult: int) -> float:
     """Eq. 5 with eta_min = 0: each cycle is `t_mult` times as long as the one before.
 
-    The lengths are shares of the budget, so that the last cycle ends with it: cycles that were cut
-    off would be evaluated at a high learning rate.
+    The lengths are shares of the budget, so that the last cycle ends with it: interrupted cycles
+    would be evaluated at a high learning rate.
     """
     lengths = [t_mult**cycle for cycle in range(cycles)]
     since_restart = progress * sum(lengths)

@@ -1,4 +1,4 @@
-// Theme toggle, sorting and filtering. The pages read well without any of it.
+// Theme toggle, sorting and filtering. The pages also work without scripts.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -34,7 +34,7 @@
     return cell.classList.contains("number") ? "" : cell.textContent.trim();
   };
 
-  // Numbers as numbers if the whole column is; what is missing comes last either way.
+  // Sorts as numbers if the whole column is numeric; missing values come last in both directions.
   function sortBy(table, column, direction) {
     const body = table.tBodies[0];
     const rows = [...body.rows].map((row) => [row, valueOf(row, column)]);

@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, context: click.Context, arguments: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, but an unknown name is answered with its neighbours."""
+        """As click does it, but an error about an unknown name lists similar names."""
         from suite.errors import unknown_name
 
         if arguments and arguments[0] not in COMMANDS and not arguments[0].startswith("-"):
@@ -87,8 +87,8 @@ def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> 
 def cli() -> None:
     """Find out whether a new optimizer or regularizer really works.
 
-    Everything is measured the same way: fixed budgets, tuned rivals, every gradient evaluation
-    charged, uncertainty shown. Start with:
+    Everything is measured in the same way: fixed budgets, tuned baselines, every gradient
+    evaluation charged, uncertainty shown. Start with:
 
         suite run --optimizer lion --task modular_addition
     """
@@ -119,10 +119,10 @@ def _exit_code(arguments: list[str] | None) -> int:
     except click.ClickException as error:
         error.show()
         return 2
-    except BrokenPipeError:  # the reader of our output went away, as `| head` does
+    except BrokenPipeError:  # the reader of our output has ended, as `| head` does
         sys.stderr.close()
         return 0
-    except OSError as error:  # a folder that is not there, a full disk: nothing of ours is wrong
+    except OSError as error:  # a missing folder or a full disk: not an error of the suite
         click.echo(f"suite: {_what_and_where(error)}", err=True)
         return 1
     return code if isinstance(code, int) else 0

@@ -1,4 +1,4 @@
-"""`suite list`, `suite show` and `suite new`: what there is, what it is, and how to add to it."""
+"""`suite list`, `suite show` and `suite new`: list what exists, describe it, and add to it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _TEMPLATES = ROOT / "suite" / "components" / "templates"
 @click.command("list", no_args_is_help=True)
 @click.argument("kind", type=click.Choice(list(_PLURALS)))
 def list_(kind: str) -> int:
-    """List everything of a kind with a line on what it is; tasks are sorted by family.
+    """List everything of a kind with a one-line description; tasks are sorted by family.
 
-    A file that cannot be used is reported with its path and reason (exit code 1); the rest is
+    A file that cannot be used is reported with its path and reason (exit code 1); all others are
     still listed.
     """
     entries, broken = registry.load_all(_PLURALS[kind])
@@ -51,7 +51,7 @@ def _task_row(task: Task) -> list[str]:
 
 
 class _AnyName(click.ParamType):
-    """A name of any kind, completed; it is looked up by the command."""
+    """A name of any kind, with completion; the command looks it up."""
 
     name = "name"
 
@@ -67,7 +67,7 @@ class _AnyName(click.ParamType):
 def show(name: str) -> None:
     """Show a task, optimizer, regularizer or schedule, or what a file registers.
 
-    A name that is used in several kinds shows them all.
+    If a name is used in several kinds, all of them are shown.
     """
     for i, entry in enumerate(_find(name)):
         if i:
@@ -116,7 +116,7 @@ def _show_task(task: Task) -> None:
     weights = sum(parameter.numel() for parameter in task.problem.model().parameters())
     score = task.score
     better = "higher is better" if score.higher_is_better else "lower is better"
-    # A time to a target counts evaluations, lower being better, of a metric that must rise.
+    # A time to a target counts evaluations, and fewer are better, of a metric that must rise.
     falls = score.kind != "time_to_target" and not score.higher_is_better
     direction = "at most" if falls else "at least"
     held = f", held for {score.hold} evaluations" if score.hold > 1 else ""
@@ -125,7 +125,7 @@ def _show_task(task: Task) -> None:
         task.summary,
         {
             "family": task.family,
-            "track": task.track + (", core: it counts for the track's standing" * task.core),
+            "track": task.track + (", core: it counts for the track's ranking" * task.core),
             "stream": "yes: tasks that follow one another" if task.stream else "no",
             "version": str(task.version),
             "model": f"{weights:,} weights",
@@ -136,7 +136,7 @@ def _show_task(task: Task) -> None:
             "score": f"{score.kind} of {score.metric}, in {score.unit}; {better}",
             "target": f"{score.metric} {direction} {task.target:g}{held}",
             "contrast": " over ".join(task.contrast) if task.contrast else "none declared",
-            "time limit": f"{task.time_limit:g} s a trial",
+            "time limit": f"{task.time_limit:g} s per trial",
             "data needed": task.problem.needs or "none: generated or installed with the suite",
             "source": task.source,
             "fingerprint": task.fingerprint,
@@ -169,7 +169,7 @@ def new(kind: str, name: str, directory: Path) -> None:
     """
     registry.check_name(name)
     if name in registry.names(kind):
-        raise UsageError(f"there is a {kind} '{name}' already: `suite show {name}` shows it.")
+        raise UsageError(f"there is already a {kind} '{name}': `suite show {name}` shows it.")
     template = Template((_TEMPLATES / f"{kind}.py.txt").read_text(encoding="utf-8"))
     class_name = "".join(word.capitalize() for word in name.split("_"))
     path = directory / f"{name}.py"
@@ -178,13 +178,13 @@ def new(kind: str, name: str, directory: Path) -> None:
         with path.open("x", encoding="utf-8") as file:
             file.write(template.substitute(name=name, class_name=class_name))
     except FileExistsError:
-        raise UsageError(f"{path} is there already; choose another name or folder.") from None
-    click.echo(f"Wrote {path}. It works as it is; try it, then make it yours:")
+        raise UsageError(f"{path} exists already; choose another name or folder.") from None
+    click.echo(f"Wrote {path}. It works as it is; try it, then change it:")
     click.echo(f"  {_first_command(kind, path)}")
 
 
 def _first_command(kind: str, path: Path) -> str:
-    """A command that tries the new file on what needs no download."""
+    """A command that tries the new file on a task that needs no download."""
     optimizer, task = (registry.names(kind)[0] for kind in ("optimizer", "task"))
     if kind != "task":
         tasks, _ = registry.load_all("task")

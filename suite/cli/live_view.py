@@ -1,4 +1,4 @@
-"""What a person sees while studies run: a live view on a terminal, plain lines elsewhere."""
+"""What the user sees while studies run: a live view on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def sparkline(values: list[float], width: int = 24) -> str:
 
 @dataclass
 class _Watched:
-    """What is known of a study that runs. Read by the thread that renews the live view, too."""
+    """The state of a running study. The thread that redraws the live view reads it, too."""
 
     study: Study
-    #: what one of its trials should take, in whatever unit all studies of a view share
+    #: what one of its trials should take, in the unit that all studies of a view share
     trial_cost: float
     progress: dict[tuple[str, str, int], float] = field(default_factory=dict)
     curves: dict[tuple[str, str, int], list[float]] = field(default_factory=dict)
@@ -55,17 +55,17 @@ class _Watched:
 
     @property
     def trials_done(self) -> float:
-        """Trials that ended plus the parts of those that run."""
+        """Trials that have ended plus the finished parts of those that run."""
         return self.study.done + sum(list(self.progress.values()))
 
     @property
     def trials_made(self) -> float:
-        """Those of them that ran since the view began."""
+        """The same for what ran since the view began."""
         return self.trials_done - self.study.resumed
 
 
 class _View(AbstractContextManager["_View"]):
-    """Keeps count; how it is shown is up to the two below."""
+    """Counts studies and trials; the two classes below show them."""
 
     def __init__(self, plans: Sequence[Plan], seconds: Mapping[str, float]) -> None:
         self._studies = len(plans)
@@ -79,14 +79,14 @@ class _View(AbstractContextManager["_View"]):
         }
         #: trials made in studies that are closed, and what they should have taken
         self._closed_trials = self._closed_cost = 0.0
-        #: what the studies should take that are not opened yet
+        #: what the studies that are not opened yet should take
         self._waiting_cost = sum(plan.trials * self._trial_costs[plan.identity] for plan in plans)
 
     def __exit__(self, *error: object) -> None:
-        """Nothing to put away."""
+        """Nothing to clean up."""
 
     def opened(self, study: Study) -> None:
-        """A study begins or goes on."""
+        """A study begins or resumes."""
         watched = _Watched(study, self._trial_costs[study.plan.identity])
         self._waiting_cost -= study.trials * watched.trial_cost
         self._watched[study.plan.identity] = watched
@@ -94,7 +94,7 @@ class _View(AbstractContextManager["_View"]):
             self._say(f"{study.plan.name}: {study.damage}")
         if study.resumed:
             self._say(
-                f"{study.plan.name}: goes on, {study.resumed} of {study.trials} trials are kept"
+                f"{study.plan.name}: resumes, {study.resumed} of {study.trials} trials are kept"
             )
 
     def event(self, study: Study, event: Event) -> None:
@@ -120,9 +120,9 @@ class _View(AbstractContextManager["_View"]):
         self._say(f"{study.plan.name}: wrote {study.path}")
 
     def time_left(self) -> float | None:
-        """Seconds until all studies end, from how long what is done of them took so far.
+        """Seconds until all studies end, computed from the time that the finished part took.
 
-        None until there is something to go by.
+        None until a part is finished.
         """
         watched = list(self._watched.values())
         if self._closed_trials + sum(w.trials_made for w in watched) < 0.2:
@@ -135,18 +135,18 @@ class _View(AbstractContextManager["_View"]):
 
     @abstractmethod
     def _say(self, line: str) -> None:
-        """Show one line that stays."""
+        """Show one line permanently."""
 
 
 class PlainView(_View):
-    """A line an event, for logs and pipes."""
+    """One line per event, for logs and pipes."""
 
     def _say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
 class LiveView(_View):
-    """A table that renews itself: trial i of n, best so far, curves, time left."""
+    """A table that redraws itself: trial i of n, best so far, curves, time left."""
 
     def __init__(self, plans: Sequence[Plan], seconds: Mapping[str, float]) -> None:
         super().__init__(plans, seconds)
@@ -190,6 +190,6 @@ def make_view(plans: Sequence[Plan], seconds: Mapping[str, float] = MappingProxy
     """The live view on a terminal, plain lines otherwise.
 
     `plans` are the studies that will run; `seconds` is the estimate for each by its identity, which
-    tells long studies from short ones in the time left.
+    distinguishes long studies from short ones in the time left.
     """
     return LiveView(plans, seconds) if sys.stderr.isatty() else PlainView(plans, seconds)

@@ -1,4 +1,4 @@
-"""`suite validate` and `suite compare`: what result files say, and whether they may be believed."""
+"""`suite validate` and `suite compare`: check result files, and compare methods by them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.cli.options import NameType
 from suite.cli.tables import show_table
 from suite.errors import InvalidResult, UsageError
 
-#: lies beside the results and is none
+#: is in the same folder as the results and is not a result
 SCHEMA_FILE = "schema.json"
 
 if TYPE_CHECKING:
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 def validate(paths: tuple[Path, ...]) -> int:
     """Check result files, or all below a folder: one line each, exit code 1 if one is refused.
 
-    Checked are the schema, the digest, that the file lies where its content belongs, and all that
-    can be computed again: scores, seeds, the sampler's proposals, the records of task and method.
-    What could not be checked is noted. In the results of this checkout, task and method must be
-    registered here; a file of your own elsewhere may be of others.
+    The schema, the digest and the file's place are checked, and everything that can be computed
+    again: scores, seeds, the sampler's proposals, the records of task and method. What could not be
+    checked is noted. For results in this checkout, task and method must be registered here; a file
+    elsewhere may be about others.
     """
     from suite.home import ROOT
     from suite.results.files import check_place, read
@@ -43,7 +43,7 @@ def validate(paths: tuple[Path, ...]) -> int:
 
     files = [file for path in paths for file in _files(path)]
     if not files:
-        raise UsageError("no result files (*.json) there: " + ", ".join(map(str, paths)))
+        raise UsageError("no result files (*.json) found: " + ", ".join(map(str, paths)))
     refused = 0
     for file in files:
         name = printable(str(file))
@@ -97,7 +97,7 @@ def compare(
     """Compare two or more methods on a task by their results.
 
     Methods are written as in the results: lion, adamw+grokfast_ema, sgd+sam@sgdr. Differences are
-    to the first one, seed by seed, with a bootstrap interval.
+    from the first one, seed by seed, with a bootstrap interval.
     """
     if len(set(methods)) < 2:
         raise UsageError("compare takes two or more different methods.")
@@ -147,8 +147,8 @@ def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None
 def _sentence(difference: Difference, standing: TaskStanding) -> str:
     value, low, high = difference.interval
     better = value > 0 if standing.task.higher_is_better else value < 0
-    apart = "better" if better else "worse"
-    verdict = "cannot be told apart" if low <= 0 <= high else apart
+    direction = "better" if better else "worse"
+    verdict = "no clear difference" if low <= 0 <= high else direction
     return (
         f"{difference.method} - {difference.baseline}: {value:+.4g} ({low:+.4g} to {high:+.4g}, "
         f"{difference.how}): {verdict}"

@@ -27,41 +27,43 @@ if TYPE_CHECKING:
     type=NameType("optimizer"),
     multiple=True,
     required=True,
-    help="Name or path to a file; give it again for several.",
+    help="Name or path to a file; repeat the option for several.",
 )
 @click.option(
     "--task",
     "tasks",
     type=NameType("task"),
     multiple=True,
-    help="Name or path to a file; likewise.",
+    help="Name or path to a file; repeat the option for several.",
 )
 @click.option("--track", type=click.Choice(["mini", "full"]), help="All tasks of a track.")
 @click.option(
-    "--core", is_flag=True, help="Of the track, only the core tasks, which its standing counts."
+    "--core", is_flag=True, help="Of the track, only the core tasks, which its ranking counts."
 )
 @click.option(
     "--regularizer",
     "regularizers",
     type=NameType("regularizer", also=("none",)),
     multiple=True,
-    help="Given again: one method each. Joined by commas: together in one method. Or 'none'.",
+    help="Repeated: one method each. Joined by commas: together in one method. Or 'none'.",
 )
 @click.option(
     "--schedule",
     "schedules",
     type=NameType("schedule", also=("none",)),
     multiple=True,
-    help="Likewise, one a method.",
+    help="Repeated: one method each.",
 )
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="quick", show_default=True)
-@click.option("--jobs", type=click.IntRange(1), help="Trials at a time.  [default: the cores]")
+@click.option(
+    "--jobs", type=click.IntRange(1), help="Trials at a time.  [default: number of CPU cores]"
+)
 @click.option(
     "--threads",
     type=click.IntRange(1),
     default=1,
     show_default=True,
-    help="Threads a trial: part of the result, unlike --jobs.",
+    help="Threads per trial: part of the result, unlike --jobs.",
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
@@ -86,7 +88,7 @@ if TYPE_CHECKING:
     "--trial-timeout",
     type=click.FloatRange(min=1),
     help="Seconds after which a trial is stopped, instead of the task's limit. The result then has "
-    "a file name of its own.",
+    "another file name.",
 )
 @click.option("--force", is_flag=True, help="Run again what is done; restart unfinished studies.")
 @click.option("--dry-run", is_flag=True, help="Show plan, cost and time, and run nothing.")
@@ -104,7 +106,7 @@ def run(
 ) -> int:
     """Tune and evaluate methods on tasks; write one result file each.
 
-    Several values run the product. What is done already is skipped, what was interrupted goes on.
+    Several values run all combinations. Finished studies are skipped, interrupted ones are resumed.
 
     \b
         suite run --optimizer lion --task modular_addition
@@ -113,7 +115,7 @@ def run(
     """
     if not tasks and not track:
         raise UsageError(
-            "which task? Give --task NAME or --track mini; `suite list tasks` has all."
+            "which task? Give --task NAME or --track mini; `suite list tasks` shows all."
         )
     if core and not track:
         raise UsageError("--core chooses among the tasks of a track: give --track, too.")
@@ -180,11 +182,11 @@ def _make_plans(
         for task in tasks
         for method in products(optimizers, regularizers, schedules)
     ]
-    return list({plan.name: plan for plan in plans}.values())  # what was asked twice runs once
+    return list({plan.name: plan for plan in plans}.values())  # a repeated request runs once
 
 
 def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
-    """The plans whose data is there, fetching it where that is possible; messages for the rest.
+    """The plans whose data is available, fetched where possible; messages for the others.
 
     Tasks that need the same data share one attempt and one message.
     """
@@ -205,7 +207,7 @@ def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
 
 
 def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
-    """Each study's trials, cost, time and place. Fetches no data: what lacks it has no time."""
+    """Each study's trials, cost, time and place. Fetches no data: without data no time is shown."""
     from suite.studies.estimate import study_seconds
     from suite.words import duration
 
@@ -263,7 +265,7 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
     except KeyboardInterrupt:
         without = " without --force" if force else ""
         click.echo(
-            f"\nInterrupted. Every finished trial is kept; the same command{without} goes on where "
+            f"\nInterrupted. Every finished trial is kept; the same command{without} resumes where "
             "it stopped.",
             err=True,
         )
@@ -306,7 +308,7 @@ def _print_result(plan: Plan, path: Path, result: Result) -> None:
 
 
 def _print_standings(plans: list[Plan]) -> None:
-    """How the methods stand against what the results folder holds: a table a task."""
+    """The methods compared with those in the results folder: one table per task."""
     from leaderboard.standings import task_standings
     from suite.cli.results import print_standing
     from suite.results.frames import read_folder

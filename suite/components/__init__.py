@@ -1,1 +1,1 @@
-"""Components: what a person submits, how it is declared, found and put together."""
+"""Components: what a user submits; how it is declared, found and combined."""

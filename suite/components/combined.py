@@ -37,11 +37,11 @@ class Combined(torch.optim.Optimizer):
         return loss
 
     def train(self) -> None:
-        """Switch to the weights to train with, in the parts that know two kinds."""
+        """Switch to the weights to train with, in the parts that have two kinds."""
         self._switch("train")
 
     def eval(self) -> None:
-        """Switch to the weights to evaluate with, in the parts that know two kinds."""
+        """Switch to the weights to evaluate with, in the parts that have two kinds."""
         self._switch("eval")
 
     def _switch(self, mode: str) -> None:

@@ -1,7 +1,7 @@
 """Discovery: where components and tasks are declared, and how their files are imported.
 
 The first argument of `optimizer(...)` and the like is a literal string, so that parsing a file
-tells its names; it is imported only when one of them is asked for.
+gives its names; the file is imported only when one of them is requested.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines
 
 _INTERACTIVE = "<interactive>"
 
-#: the file that is being imported for what it declares
+#: the file that is being imported for its declarations
 _loading: ContextVar[Path | None] = ContextVar("loading", default=None)
 
 
@@ -43,7 +43,7 @@ def looks_like_file(name: str) -> bool:
 def loading_file(kind: str, name: str) -> Path | None:
     """The file that declares a name, among the one being imported and those it imports.
 
-    None if none is: the declaration is made in a notebook, an interactive session or a script.
+    None if there is none: the declaration is in a notebook, an interactive session or a script.
     """
     start = _loading.get()
     if start is None:
@@ -52,13 +52,13 @@ def loading_file(kind: str, name: str) -> Path | None:
         with suppress(SyntaxError, ValueError):  # not Python text: a compiled helper
             if (kind, name) in _declared(path):
                 return path
-    return start  # the name is no literal string
+    return start  # the name is not a literal string
 
 
 def declaring_file(kind: str, name: str, code: Any) -> Path:
-    """The file that declares a name, whatever way it is run; `code` is the declared thing.
+    """The file that declares a name, however it is run; `code` is the declared object.
 
-    A path that is no file, "<interactive>", in a notebook or an interactive session.
+    In a notebook or an interactive session, a path that is not a file, such as "<interactive>".
     """
     found = loading_file(kind, name)
     if found is not None:
@@ -82,7 +82,7 @@ def loading(path: Path | None) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class BrokenFile:
-    """A file that could not be used, and why: reported, while everything else goes on."""
+    """A file that could not be used, and the reason: it is reported, and the others are used."""
 
     path: str
     reason: str
@@ -131,7 +131,7 @@ def _declarations_of(call: ast.Call) -> list[tuple[str, str]]:
 
 
 def file_of(place: Path | EntryPoint) -> Path | None:
-    """The file of a place in the index; None for an entry point whose module is not there."""
+    """The file of an entry of the index; None for an entry point whose module is missing."""
     if isinstance(place, Path):
         return place
     try:
@@ -142,10 +142,10 @@ def file_of(place: Path | EntryPoint) -> Path | None:
 
 
 def import_file(path: Path) -> None:
-    """Import a file under a name of its own; raises whatever importing it raises."""
+    """Import a file under a unique name; raises what importing it raises."""
     package = package_of(path)
     name = f"{package}.{path.stem}" if package else f"suite_file_{source_hash(path)}"
-    # A person's own file may have any ending, and is edited and run again within a second.
+    # A user's own file may have any ending, and is edited and run again within a second.
     loader = None if package else _FreshLoader(name, str(path))
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     assert spec is not None
@@ -163,8 +163,8 @@ def import_file(path: Path) -> None:
 class _FreshLoader(SourceFileLoader):
     """Compiles the text as it is now.
 
-    Python's cached bytecode is taken for every text of the same size and second: after a quick edit
-    the old code would run under the new source hash.
+    Python uses cached bytecode for every text of the same size and second: after a quick edit the
+    old code would run under the new source hash.
     """
 
     def path_stats(self, path: Any) -> Mapping[str, Any]:
@@ -173,10 +173,10 @@ class _FreshLoader(SourceFileLoader):
 
 
 def package_of(path: Path) -> str | None:
-    """The alias package of a repo folder; None for a file that lies elsewhere.
+    """The alias package of a repo folder; None for a file elsewhere.
 
-    The folders are loaded under names of their own (`suite_tasks`), so that a researcher's own
-    `tasks.py` is never taken for ours, while files in them can still import their neighbours.
+    The folders are loaded under other names (`suite_tasks`), so that a user's own `tasks.py` is
+    never mistaken for ours, while files in them can still import their neighbours.
     """
     for folder in FOLDERS:
         location = ROOT / folder
@@ -194,7 +194,7 @@ def package_of(path: Path) -> str | None:
 
 
 def line_in(error: BaseException, path: Path | EntryPoint) -> str:
-    """Where in a file an error arose, such as ", line 3"; empty if it did elsewhere."""
+    """Where in a file an error was raised, such as ", line 3"; empty if it was raised elsewhere."""
     line, trace = "", error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
@@ -204,10 +204,10 @@ def line_in(error: BaseException, path: Path | EntryPoint) -> str:
 
 
 def declared_at(error: BaseException, path: Path) -> str:
-    """Which component and hyperparameter a file declares where an error arose, in words.
+    """The component and hyperparameter that a file declares where an error was raised, in words.
 
-    A search space's distributions are made before the component: only the source tells whose they
-    are.
+    A search space's distributions are made before the component: only the source says which
+    component they belong to.
     """
     line, trace = 0, error.__traceback__
     while trace is not None:

@@ -30,7 +30,7 @@ LOOKING = (
 
 
 def source_hash(path: Path) -> str:
-    """A hash of what a file does, and all that it imports but for the suite and packages.
+    """A hash of what a file does, and of all that it imports except the suite and packages.
 
     Comments, docstrings and layout do not count, nor does the Python version.
     """
@@ -39,24 +39,24 @@ def source_hash(path: Path) -> str:
 
 
 def source_files(path: Path) -> list[Path]:
-    """A file and the files that it imports, but for those of the suite and of packages."""
+    """A file and the files that it imports, except those of the suite and of packages."""
     return list(imported(path).files)
 
 
-def hash_of_code(thing: Any) -> str:
-    """A hash of a class or function that lies in no file, such as a notebook's."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
+def hash_of_code(code: Any) -> str:
+    """A hash of a class or function that is in no file, such as a notebook's."""
+    while isinstance(code, functools.partial):
+        code = code.func
     try:
-        text = inspect.getsource(thing)
+        text = inspect.getsource(code)
     except (OSError, TypeError):
-        text = f"{getattr(thing, '__module__', '')}.{getattr(thing, '__qualname__', thing)}"
+        text = f"{getattr(code, '__module__', '')}.{getattr(code, '__qualname__', code)}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @functools.cache
 def suite_hash() -> str:
-    """A hash of what the suite's own code does, as far as it may decide a number of a result.
+    """A hash of what the suite's own code does, where it can change a number of a result.
 
     Read once: the files may change on disk later.
     """
@@ -65,21 +65,21 @@ def suite_hash() -> str:
 
 
 def suite_files() -> dict[str, Path]:
-    """The suite's files that may decide a number of a result, by their path below `suite`."""
+    """The suite's files that can change a number of a result, by their path below `suite`."""
     folder = ROOT / "suite"
     names = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*.py")}
     return {name: names[name] for name in sorted(names) if not name.startswith(LOOKING)}
 
 
 def versions(packages: Iterable[str] = ()) -> dict[str, str]:
-    """Versions of the packages that results depend on, and of further ones."""
+    """Versions of the packages that results depend on, and of additional ones."""
     found = {name: _version(name) for name in sorted({*PACKAGES, *packages})}
     return {name: version for name, version in found.items() if version is not None}
 
 
 @functools.cache
 def _version(package: str) -> str | None:
-    """Read once: another version may be installed later, and is not what was imported."""
+    """Read once: another version may be installed later, which is not the imported one."""
     from importlib.metadata import PackageNotFoundError, version
 
     try:
@@ -106,7 +106,7 @@ def sources(task: Task, components: Iterable[Component]) -> Sources:
 
 
 def changed_part(planned: Sources, found: Sources) -> str | None:
-    """The first part of the code that is another than planned, in words; None if all are equal."""
+    """The first part of the code that differs from the plan, in words; None if all are equal."""
     now = dict(found)
     for part, was in planned:
         if now.get(part) != was:

@@ -1,8 +1,8 @@
-"""What a source file imports: the files that are followed, and the packages known by version.
+"""What a source file imports: files, which are followed, and packages, known by version.
 
 Imports are read from the syntax tree and resolved without importing anything. A package that was
 installed from an index is known by its name and version, the standard library by Python's, the
-suite by a hash of its own. All else is followed file by file: neighbours, folders in PYTHONPATH,
+suite by its own hash. All else is followed file by file: neighbours, folders in PYTHONPATH,
 editable and local installations, and the distribution that the file itself belongs to.
 """
 
@@ -52,7 +52,7 @@ def imported(path: Path) -> Imported:
 
 
 def read_source(path: Path) -> Source:
-    """A file's source; what is not Python text, such as a compiled module, counts by its bytes."""
+    """A file's source; for a file that is not Python text, such as a compiled module, its bytes."""
     return _parsed(path.read_bytes())
 
 
@@ -63,7 +63,7 @@ class _Follower:
         self.files: set[Path] = set()
         self.packages: set[str] = set()
         self._waiting = [start]
-        #: the distributions that the file belongs to are followed, though they are installed
+        #: the distributions that the file belongs to are followed, although they are installed
         self._own_top = _installed_as(start) or _package(start)
         self._own = set(_distributions(self._own_top) if self._own_top else ())
 
@@ -105,7 +105,7 @@ class _Follower:
             self._waiting += _files(list(locations), parts[1:], names)
 
     def _is_package(self, top: str, spec: ModuleSpec) -> bool:
-        """Whether a module's name and version say which code it is."""
+        """Whether a module's name and version identify its code."""
         if top == self._own_top:
             return False
         origins = [spec.origin] if spec.origin else list(spec.submodule_search_locations or ())
@@ -120,7 +120,7 @@ class _Follower:
 
 
 def _files(locations: list[str], parts: Sequence[str], names: Sequence[str]) -> Iterator[Path]:
-    """The files of a module below a package, its packages on the way and its submodules."""
+    """The files of a module below a package, the packages above it and its submodules."""
     for part in parts:
         spec = PathFinder.find_spec(part, locations)
         if spec is None:
@@ -156,7 +156,7 @@ def _site_folders() -> tuple[Path, ...]:
 
 
 def _package(path: Path) -> str:
-    """The top-level package that a file lies in; empty if it lies in none."""
+    """The top-level package that a file is in; empty if it is in none."""
     top = ""
     for folder in path.parents:
         if not (folder / "__init__.py").is_file():
@@ -191,7 +191,7 @@ def _distributions(top: str) -> tuple[str, ...]:
 
 @functools.cache
 def _namesake(top: str) -> tuple[str, ...]:
-    """The distribution of a module's name: found at once, where asking all takes 0.2 s."""
+    """The distribution of a module's name: a direct look-up, since listing all takes 0.2 s."""
     # Imported here: it takes a third of the time of `suite --help`.
     from importlib.metadata import PackageNotFoundError, distribution
 
@@ -202,13 +202,13 @@ def _namesake(top: str) -> tuple[str, ...]:
 
 
 def _plain(name: str) -> str:
-    """A distribution's name as it is published: one spelling, whatever its metadata say."""
+    """A distribution's name as it is published, in one spelling for all spellings in metadata."""
     return name.lower().replace("_", "-").replace(".", "-")
 
 
 @functools.cache
 def _is_local(name: str) -> bool:
-    """Whether a distribution was installed from a folder: its version says little then."""
+    """Whether a distribution was installed from a folder: its version then says little."""
     from importlib.metadata import distribution
 
     origin = distribution(name).read_text("direct_url.json")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from suite.components.regularizer import Regularizer, TaskInfo
     from suite.components.schedule import LearningRateSchedule
 
-#: what a result holds of a method
+#: what a result records of a method
 MAX_COMPONENTS = 20
 MAX_NAME = 200
 
@@ -75,7 +75,7 @@ def method_name(components: Sequence[tuple[str, str]]) -> str:
 def make_method(
     optimizer: str, regularizers: Sequence[str] = (), schedule: str | None = None
 ) -> Method:
-    """A method from names or paths to files; raises UsageError with near names."""
+    """A method from names or paths to files; raises UsageError with similar names."""
     wanted = [("optimizer", optimizer), *(("regularizer", r) for r in regularizers)]
     if schedule is not None:
         wanted.append(("schedule", schedule))

@@ -1,4 +1,4 @@
-"""Parameter roles: what a parameter does in the network, told by its module, not by its name.
+"""Parameter roles: what a parameter does in the network, read from its module, not its name.
 
 Optimizers that treat matrices, embeddings and vectors differently (Muon, layer-wise methods) read
 `parameter.role`; others ignore it.
@@ -21,7 +21,7 @@ _NORMS = (
     nn.modules.instancenorm._InstanceNorm,
 )
 _CONVS = nn.modules.conv._ConvNd
-# torch declares neither attribute; as names they can be set without arguing with the type checker.
+# torch declares neither attribute; set by name, they need no exception for the type checker.
 _HEAD = "is_head"
 _ROLE = "role"
 

@@ -3,7 +3,7 @@
 A component is one file that calls `optimizer(...)`, `regularizer(...)` or `schedule(...)`; a task
 file calls `task(...)`. The first argument is the name, written as a literal string. That lets
 `names()` list everything by parsing the files, without importing torch, so that help, completion
-and "did you mean" answer at once; `get()` then imports just the one file that is asked for.
+and "did you mean" answer at once; `get()` then imports only the file that is requested.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _NAME_RULE = (
     "lower-case letters, digits and single underscores, starting with a letter, at most 60 "
     "characters"
 )
-#: what a result holds of a component
+#: what a result records of a component
 MAX_TEXT = 2_000
 MAX_AUTHORS = 200
 MAX_HYPERPARAMETERS = 200
@@ -59,7 +59,7 @@ MAX_VERSION = 10_000
 
 @dataclass(frozen=True)
 class Component:
-    """A registered optimizer, regularizer or schedule and what a reader must know of it."""
+    """A registered optimizer, regularizer or schedule and what a reader must know about it."""
 
     kind: ComponentKind
     name: str
@@ -72,7 +72,7 @@ class Component:
     path: Path
     source_hash: str
     authors: tuple[str, ...] = ()
-    #: why a gradient evaluation takes more operations than a plain one; empty: it does not
+    #: why a gradient evaluation takes more operations than a plain one; empty if it does not
     extra_work: str = ""
     #: the distributions that its files import
     packages: tuple[str, ...] = ()
@@ -164,7 +164,7 @@ def schedule(
 
 @dataclass(frozen=True)
 class _About:
-    """What a declaration says of a component, apart from its search space."""
+    """What a declaration says about a component, apart from its search space."""
 
     paper: str
     url: str
@@ -206,7 +206,7 @@ def _register(
 
 
 def _check_number_and_texts(who: str, about: _About) -> None:
-    """Raise UsageError for what no result file could hold: at once, not after the first study."""
+    """Raise UsageError for values that no result file could hold, before any study runs."""
     version = about.version
     if isinstance(version, bool) or not isinstance(version, int):
         raise UsageError(f"{who}: version is a whole number from 1, not {version!r}.")
@@ -255,11 +255,11 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _first_line(thing: Any) -> str:
+def _first_line(function: Any) -> str:
     """The first line of a docstring; of the function that a `functools.partial` calls."""
-    while isinstance(thing, functools.partial):
-        thing = thing.func
-    return ((getattr(thing, "__doc__", None) or "").strip().splitlines() or [""])[0]
+    while isinstance(function, functools.partial):
+        function = function.func
+    return ((getattr(function, "__doc__", None) or "").strip().splitlines() or [""])[0]
 
 
 def add(entry: Any) -> None:
@@ -273,7 +273,7 @@ def add(entry: Any) -> None:
 
 @contextmanager
 def replaced(entry: Any) -> Iterator[None]:
-    """Inside, a component or task takes the place of the one of its name, or is added: for tests.
+    """Inside, a component or task replaces the one of its name, or is added: for tests.
 
     Worker processes do not see it.
     """
@@ -290,7 +290,7 @@ def replaced(entry: Any) -> Iterator[None]:
 
 @contextmanager
 def separate() -> Iterator[None]:
-    """Inside, the registry is empty, and what is declared there is gone afterwards: for tests."""
+    """Inside, the registry is empty; what is declared there is removed afterwards: for tests."""
     kept = vars(_registry).copy()
     vars(_registry).update(vars(_Registry()))
     declarations.cache_clear()
@@ -327,9 +327,9 @@ def names(kind: str) -> list[str]:
 
 
 def get(kind: str, name: str) -> Any:
-    """The component or task of that name, importing its file if need be.
+    """The component or task of that name; imports its file if necessary.
 
-    Raises UsageError with the nearest names if there is none, SuiteError if its file is broken.
+    Raises UsageError with similar names if there is none, SuiteError if its file is broken.
     """
     with _registry.lock:
         entry = _registry.found.get((kind, name))
@@ -453,7 +453,7 @@ def _load_path(path: Path) -> None:
 
 
 def _forget_helpers(path: Path) -> None:
-    """Remove the modules that a file imports: one of them was edited, and is imported again."""
+    """Remove the modules that a file imports: one of them was edited and must be imported again."""
     helpers = {str(helper) for helper in source_files(path)[1:]}
     for name, module in list(sys.modules.items()):
         if getattr(module, "__file__", None) in helpers:

@@ -1,8 +1,8 @@
 """Regularizers: hooks around the step, all optional.
 
-A regularizer is anything that changes training and is not the update rule. Override the hooks you
-need; state lives in the instance, and one instance serves one trial. Several compose in the order
-of the command line.
+A regularizer is anything that changes training and is not the update rule. Override the hooks that
+you need; state is kept in the instance, and one instance serves one trial. Several regularizers
+compose in the order of the command line.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from suite.errors import UsageError
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """What a method may know of the task before it starts."""
+    """What a method may know about the task before it starts."""
 
     batch_size: int
-    #: plain steps that the budget pays for (one gradient evaluation a step)
+    #: plain steps that the budget allows (one gradient evaluation per step)
     steps: int
     #: number of classes the model scores, None if there are none
     classes: int | None
@@ -33,7 +33,7 @@ class TaskInfo:
     generator: torch.Generator
 
 
-#: hooks whose caller needs an answer, and what it is
+#: hooks whose return value is used, and its meaning
 _ANSWERS = {
     "criterion": "the loss",
     "penalty": "the term, 0 for none",
@@ -52,9 +52,9 @@ class Regularizer:
     progress: float = 0.0
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:
-        """Look at the model or change it, before the optimizer is built.
+        """Inspect the model or change it, before the optimizer is built.
 
-        Raise `NotApplicable` with the reason if the model lacks what the method needs.
+        Raise `NotApplicable` with the reason if the method cannot work on the model.
         """
 
     def criterion(
@@ -71,14 +71,14 @@ class Regularizer:
         """Build one gradient evaluation out of several, as SAM does; each `evaluate()` is charged.
 
         Gradients are on; leave the result in `.grad` and return the loss. With an optimizer that
-        never calls the objective, as zeroth-order ones, a trial fails as not applicable.
+        never calls the objective, such as a zeroth-order one, a trial fails as not applicable.
         """
         return evaluate()
 
     def gradients(self, parameters: list[nn.Parameter]) -> None:
         """Change `.grad` in place, after every gradient evaluation and without a graph.
 
-        An optimizer that never calls the objective is no match for it, as for `evaluate`.
+        It cannot be used with an optimizer that never calls the objective, as for `evaluate`.
         """
 
     def after_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
@@ -89,7 +89,7 @@ class Regularizer:
         return model
 
     def on_task_change(self, model: nn.Module) -> None:
-        """A stream whose boundaries are known went on to its next task."""
+        """A stream with known boundaries has changed to its next task."""
 
     def overrides(self, hook: str) -> bool:
         """Whether this regularizer implements a hook."""
@@ -117,17 +117,17 @@ HOOKS = frozenset(
 
 
 def _refuse_misspelt_hook(regularizer: str, name: str) -> None:
-    """Raise UsageError for a method that would never be called, and changes nothing silently."""
+    """Raise UsageError for a method that would never be called, and so change nothing."""
     near = difflib.get_close_matches(name, HOOKS, n=1, cutoff=0.8)
     if near:
         raise UsageError(
-            f"{regularizer}.{name} is no hook of a regularizer. Did you mean {near[0]!r}? If it is "
-            f"a method of your own, call it _{name}."
+            f"{regularizer}.{name} is not a hook of a regularizer. Did you mean {near[0]!r}? If it "
+            f"is your own method, call it _{name}."
         )
 
 
 def _answering(regularizer: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A hook that says so if it returns nothing."""
+    """A hook that raises an error if it returns nothing."""
 
     @functools.wraps(function)
     def checked(*arguments: Any, **keywords: Any) -> Any:

@@ -17,8 +17,8 @@ from suite.errors import NotApplicable
 class LearningRateSchedule:
     """Applies a schedule function to an optimizer's groups before every step.
 
-    Groups are looked up each time, because a method may replace them. A rate that a method sets
-    itself is taken for the rate at that moment, the schedule's factor included.
+    Groups are looked up each time, because a method may replace them. If a method sets a rate
+    itself, that rate counts as the rate at that moment, the schedule's factor included.
     """
 
     def __init__(self, factor: Callable[[float], float], optimizer: torch.optim.Optimizer) -> None:
@@ -29,7 +29,7 @@ class LearningRateSchedule:
         self._groups: dict[int, tuple[dict[str, Any], Any, Any]] = {}
         if not any("lr" in group for group in optimizer.param_groups):
             raise NotApplicable(
-                "the schedule has nothing to act on: no parameter group of the optimizer has 'lr'"
+                "the schedule cannot work: no parameter group of the optimizer has 'lr'"
             )
 
     def apply(self, progress: float) -> None:

@@ -1,4 +1,4 @@
-"""Search spaces: the distributions that a component's hyperparameters are tuned over.
+"""Search spaces: the distributions from which a component's hyperparameters are tuned.
 
 Each distribution carries the default that trial 0 of every study uses. A space is a plain dict
 from hyperparameter name to distribution, and is written into every result as JSON.
@@ -46,7 +46,7 @@ def check_text(text: str, longest: int) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """A NumPy or torch number as Python's own; anything else as it is."""
+    """A NumPy or torch number as Python's own; anything else unchanged."""
     convert = getattr(value, "item", None)
     return convert() if callable(convert) and getattr(value, "ndim", None) == 0 else value
 
@@ -76,7 +76,7 @@ class Distribution:
         for bound in (self.low, self.high):
             check_number(bound)
         if not self.low <= float(self.default) <= self.high:
-            raise ValueError(f"default {self.default} lies outside [{self.low}, {self.high}]")
+            raise ValueError(f"default {self.default} is outside [{self.low}, {self.high}]")
 
     def _check_choices(self) -> None:
         choices = self.choices or ()
@@ -127,12 +127,12 @@ SearchSpace = Mapping[str, Distribution]
 
 
 def uniform(low: float, high: float, *, default: float) -> Distribution:
-    """Any number between low and high, each as likely."""
+    """Any number between low and high, all equally likely."""
     return Distribution("uniform", float(default), float(low), float(high))
 
 
 def log_uniform(low: float, high: float, *, default: float) -> Distribution:
-    """Any number between low and high, each order of magnitude as likely."""
+    """Any number between low and high, all orders of magnitude equally likely."""
     return Distribution("log_uniform", float(default), float(low), float(high))
 
 

@@ -20,7 +20,7 @@ def datasets() -> dict[str, Dataset]:
 
 
 def get(name: str) -> Dataset:
-    """The data set of that name; raises UsageError with the nearest names if there is none."""
+    """The data set of that name; raises UsageError with similar names if there is none."""
     if name not in datasets():
         raise unknown_name("data set", name, datasets())
     return datasets()[name]

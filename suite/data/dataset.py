@@ -1,4 +1,4 @@
-"""What a data set is: its description, its place in a data folder, and fetching it.
+"""What a data set is: its description, its place in a data folder, and how it is fetched.
 
 Importing this needs no torch.
 """
@@ -45,11 +45,11 @@ class Dataset(ABC):
 
     @abstractmethod
     def is_there(self, folder: Path) -> bool:
-        """Whether the folder holds it, by the names of its files; nothing is read."""
+        """Whether the folder holds it, judged by the names of its files; nothing is read."""
 
     @abstractmethod
     def fetch(self, folder: Path) -> None:
-        """Download what is missing and make it ready to load.
+        """Download missing files and make them ready to load.
 
         Raises MissingData. An interrupted transfer is resumed.
         """
@@ -62,7 +62,7 @@ class Dataset(ABC):
         """
 
     def seen(self, folder: Path) -> Check | None:
-        """What an earlier reading found; None if there was none."""
+        """What an earlier check found; None if there was none."""
         return None
 
     @property
@@ -72,12 +72,12 @@ class Dataset(ABC):
 
     @property
     def needs(self) -> str:
-        """For lists of tasks: its title, and how large its download is."""
+        """For lists of tasks: its title, and the size of its download."""
         how = "downloaded once" if self.automatic else f"`suite data fetch {self.name}`"
         return f"{self.title} ({human_size(self.bytes)}, {how})"
 
     def prepare(self, folder: Path) -> None:
-        """Make it ready before any trial starts: fetch it if it is small, else refuse.
+        """Make it ready before any trial starts: fetch it if it is small, else raise an error.
 
         Raises MissingData with the command that fetches it.
         """
@@ -104,7 +104,7 @@ class Dataset(ABC):
             ) from error
 
     def missing(self, folder: Path) -> MissingData:
-        """The error for a folder that lacks it."""
+        """The error for a folder in which it is missing."""
         return MissingData(f"{self.title} was not found in {folder}. {self.help(folder)}")
 
     def help(self, folder: Path) -> str:

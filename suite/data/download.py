@@ -1,7 +1,7 @@
-"""Downloading one file over HTTP: resumed where it stopped, and checked.
+"""Downloading one file over HTTP: resumed after an interruption, and checked.
 
 The file has the name `<name>.part` until it is complete and its checksum is right. The standard
-library's client is used: it honours the usual proxy variables and adds no dependency.
+library's client is used: it respects the usual proxy variables and adds no dependency.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from suite.data.transfer_view import make_transfer_view
 from suite.errors import MissingData
 from suite.words import duration
 
-#: a server that sends nothing for so long counts as stalled
+#: a server that sends nothing for this time counts as stalled
 STALLED_SECONDS = 60.0
-#: before the next attempt after a transfer that broke off; doubled for each time in a row that the
-#: server was busy
+#: pause before the next attempt after a transfer that broke off; doubled for each time in a row
+#: that the server was busy
 PAUSE_SECONDS = 1.0
 #: attempts at a server that is busy, and the longest pause that it may ask for
 BUSY_ATTEMPTS = 3
@@ -51,7 +51,7 @@ class Remote:
     urls: tuple[str, ...]
     checksum: str
     size: int | None = None
-    #: where the size is not known: larger than this it is another file
+    #: where the size is not known: a file larger than this is not the expected one
     most: int = 1_000_000_000
 
 
@@ -74,7 +74,7 @@ class _BrokeOff(Exception):
 def download(remote: Remote, target: Path) -> None:
     """Download the file to `target`, unless it is already there with this checksum.
 
-    When several processes ask for it, one transfers it and the others wait. Raises DownloadFailed.
+    If several processes ask for it, one transfers it and the others wait. Raises DownloadFailed.
     """
     with locked(target):
         if target.is_file() and checksum_of(target, remote.checksum) == remote.checksum:
@@ -99,7 +99,7 @@ def checksum_of(path: Path, like: str) -> str:
 
 
 def _transfer(url: str, remote: Remote, part: Path) -> None:
-    """Download the whole file into `part`; attempts go on as long as each brings something new."""
+    """Download the whole file into `part`; tries again while each attempt adds something."""
     from_earlier = _size(part)
     refused = 0
     while True:
@@ -125,7 +125,7 @@ def _transfer(url: str, remote: Remote, part: Path) -> None:
                 f"its checksum is {found}, not {remote.checksum}: the file there has changed, or "
                 "a proxy replaces it"
             )
-        from_earlier = 0  # the part may be of another version: once more, from the start
+        from_earlier = 0  # the part may be of another version: one more try, from the start
 
 
 def _wait(busy: _Busy, refused: int) -> None:
@@ -138,7 +138,7 @@ def _wait(busy: _Busy, refused: int) -> None:
 
 
 def _attempt(url: str, remote: Remote, part: Path) -> None:
-    """One request for what is missing; returns when the file's end was reached."""
+    """One request for the missing bytes; returns when the file's end is reached."""
     start = _size(part)
     headers = {"User-Agent": "optimizer-suite", "Accept-Encoding": "identity"}
     if start:
@@ -180,7 +180,7 @@ def _attempt(url: str, remote: Remote, part: Path) -> None:
 def _settle_range(
     error: urllib.error.HTTPError, url: str, remote: Remote, part: Path, start: int
 ) -> None:
-    """The server has nothing after `start`: the part is complete, or it is of another file."""
+    """The server has nothing after `start`: the part is complete, or belongs to another file."""
     error.close()
     if error.headers.get("Content-Range", "") != f"bytes */{start}":
         part.unlink()
@@ -201,7 +201,7 @@ class _HttpRedirects(urllib.request.HTTPRedirectHandler):
     ) -> urllib.request.Request | None:
         """The next request."""
         if urlsplit(newurl).scheme not in _SCHEMES:
-            raise _Failed(f"the server redirects to {newurl}, which is no HTTP address")
+            raise _Failed(f"the server redirects to {newurl}, which is not an HTTP address")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -218,14 +218,14 @@ def _pause_asked_for(headers: Message) -> float:
 
 
 def _number(text: str | None) -> int | None:
-    """The whole number in a header; None if there is none, or an absurd one."""
+    """The whole number in a header; None if there is none, or an impossible one."""
     if text is None or not (text.isascii() and text.isdecimal()) or len(text) > 18:
         return None
     return int(text)
 
 
 def _too_much(remote: Remote, part: Path) -> _Failed:
-    """The error for an answer that is not the file; nothing of it is kept."""
+    """The error for an answer that is not the file; none of it is kept."""
     part.unlink(missing_ok=True)
     return _Failed(f"the server sends more than {remote.size or remote.most:,} bytes: another file")
 

@@ -62,7 +62,7 @@ def _read(
         return [_read_folders(source.classes, split, advice) for split in splits], False
     try:
         if found.layout == "files":
-            # torchvision checks the MD5 sums of CIFAR's files, but of no unpacked MNIST files.
+            # torchvision checks the MD5 sums of CIFAR's files, but not of unpacked MNIST files.
             depth = len(Path(source.place).parts)
             checked = isinstance(source, CifarSource)
             return _read_files(source, found.path.parents[depth - 1]), checked
@@ -77,7 +77,7 @@ def _read(
 
 
 def _read_archives(source: IdxSource, archives: Path, scratch: Path) -> list[_Arrays]:
-    """Archives, unpacked elsewhere: torchvision would unpack them in the data folder."""
+    """Unpacked archives, in another folder: torchvision would unpack them in the data folder."""
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch) as unpacked:
         place = Path(unpacked) / source.place

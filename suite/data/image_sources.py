@@ -103,7 +103,7 @@ class CifarSource(ImageSource):
                 archive.unlink()
 
     def _unpack(self, archive: Path, folder: Path) -> None:
-        """Unpack beside the place, then move: what is in place is complete."""
+        """Unpack next to the final place, then move: what is in the final place is complete."""
         beside = folder / f".{self.place}.unpacking"
         shutil.rmtree(beside, ignore_errors=True)  # left by a killed process
         try:

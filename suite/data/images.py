@@ -1,4 +1,4 @@
-"""The image data sets: what they are, and their images, decoded once and cached.
+"""The image data sets: their descriptions, and their images, decoded once and cached.
 
 Importing this needs no torch.
 """
@@ -30,7 +30,7 @@ from suite.home import home
 if TYPE_CHECKING:
     from suite.data.split import Split
 
-#: in the names of cached files: with another number all data is decoded again
+#: part of the names of cached files: a new number decodes all data again
 _CACHE_FORMAT = 2
 
 
@@ -95,7 +95,7 @@ class ImageSet(Dataset):
             with locked(cached):
                 if not cached.is_file():
                     self._cache(self._decode(found, folder), cached)
-        # Mapped, not read: processes share the pages, and only what is used is loaded.
+        # Memory-mapped: processes share the pages, and only what is used is loaded.
         values = torch.load(cached, mmap=True, weights_only=True)
         for split, needed in (("train", train), ("test", test)):
             count = len(values[f"{split}_labels"])
@@ -198,7 +198,7 @@ DATASETS: tuple[ImageSet, ...] = (
         licence="CC BY-SA 3.0",
         url="http://yann.lecun.com/exdb/mnist/",
         # Of files with the known MD5 sums (6bbc9ace... for the training images). torchvision states
-        # sums only for the archives, and often only the unpacked files are there.
+        # sums only for the archives, and often there are only the unpacked files.
         canonical="b26a95d81e3ca4c4",
         layout=f"'MNIST/raw' {_TORCHVISION}",
         source=IdxSource(reader="MNIST", place="MNIST/raw"),

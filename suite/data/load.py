@@ -26,17 +26,17 @@ _Kind = TypeVar("_Kind", bound=Dataset)
 def load_images(name: str, folder: Path, *, train: int = 1, test: int = 1) -> Images:
     """A data set of images from a data folder, from the cache if it was decoded before.
 
-    Raises MissingData if it is not there, if files are damaged, or if there are fewer than `train`
+    Raises MissingData if it is missing, if files are damaged, or if there are fewer than `train`
     training or `test` test images.
     """
     return _images(name).load(folder, train=train, test=test)
 
 
 def prepare_images(name: str, folder: Path) -> None:
-    """Make `load_images` work: download what is missing, decode what is new.
+    """Make `load_images` work: download missing data, decode new data.
 
     Safe when several processes start at once: one downloads, the others wait. Raises MissingData
-    if the download fails, or if it is so large that it must be asked for.
+    if the download fails, or if it is so large that only `suite data fetch` downloads it.
     """
     _images(name).prepare(folder)
 

@@ -1,4 +1,4 @@
-"""Files that several processes may make at once: one process makes each."""
+"""Files that several processes may want to make at once: one process makes each."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A full disk while data is fetched or decoded: one error, in the same words everywhere.
 
-Without this a full disk is taken for damaged data, because reading, unpacking and writing raise the
+Without this a full disk looks like damaged data, because reading, unpacking and writing raise the
 same errors.
 """
 
@@ -45,9 +45,9 @@ def full_disk_named(
 
 
 def write_all(file: FileIO, content: bytes, folder: Path, needed: int | None = None) -> None:
-    """Write to a file without a buffer, which takes as much as there is space for at a time.
+    """Write to a file without a buffer; writes as much at a time as there is space for.
 
-    A buffer would report a full disk only when the file is closed, outside of any such block.
+    A buffer would report a full disk only when the file is closed, outside of such a block.
     """
     with full_disk_named(folder, needed):
         rest = memoryview(content)
@@ -56,6 +56,6 @@ def write_all(file: FileIO, content: bytes, folder: Path, needed: int | None = N
 
 
 def require(folder: Path, needed: int) -> None:
-    """Raise NoSpace if so many bytes are not free in a folder."""
+    """Raise NoSpace if that many bytes are not free in a folder."""
     if shutil.disk_usage(folder).free < needed:
         raise NoSpace(folder, needed, "SUITE_HOME or --data-dir")

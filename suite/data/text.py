@@ -13,7 +13,7 @@ from suite.errors import DamagedData
 
 @dataclass(frozen=True)
 class Text:
-    """A text, and what distinguishes it: `fingerprint` is the beginning of its SHA-256."""
+    """A text and its `fingerprint`, the beginning of its SHA-256."""
 
     text: str
     fingerprint: str

@@ -49,7 +49,7 @@ class Index:
     limit: int | None
     documents: int = 0
     tokens: int = 0
-    #: of the corpus, by the hub's name: a stream is resumed in the revision that it started with
+    #: revision of the corpus on the hub: a stream is resumed in the revision that it started with
     revision: str = ""
     #: of the file up to here
     sha256: str = hashlib.sha256().hexdigest()
@@ -77,7 +77,7 @@ class Index:
 
 @dataclass(frozen=True)
 class TokenFile:
-    """Tokens on disk, and what distinguishes them; parts are mapped into memory."""
+    """Tokens on disk and their fingerprint; parts are mapped into memory."""
 
     path: Path
     count: int
@@ -86,7 +86,7 @@ class TokenFile:
     source: str
 
     def part(self, start: int, stop: int) -> Tensor:
-        """Tokens from `start` to before `stop`, int16 to be read without a sign.
+        """Tokens from `start` to before `stop`, int16 that holds unsigned numbers.
 
         Each part is a separate mapping: processes share the pages, and no part gives access to the
         others.
@@ -99,7 +99,7 @@ class TokenFile:
                 f"{self.path} has {self.count:,} tokens; the task needs those from {start:,} to "
                 f"{stop:,}. Delete {self.path.parent} and fetch it again."
             )
-        # "c" keeps what is written in memory: torch has no read-only tensors.
+        # "c" keeps writes in memory only: torch has no read-only tensors.
         shape = (stop - start,)
         mapped = np.memmap(self.path, dtype="<i2", mode="c", offset=start * _BYTES, shape=shape)
         return torch.from_numpy(mapped)
@@ -118,7 +118,7 @@ class TokenSet(Dataset):
     limit: int | None = None
     sha256: str | None = None
     tokenizer_name: str = "openai-community/gpt2"
-    #: the index is written after so many documents
+    #: the index is written after this number of documents
     stride: int = 1000
 
     def newest_revision(self) -> str:
@@ -148,7 +148,7 @@ class TokenSet(Dataset):
 
     def fetch(self, folder: Path) -> None:
         if self.is_there(folder):
-            return  # without the lock: the folder may be one that can only be read
+            return  # without the lock: the folder may be read-only
         target = folder / self.name / _TOKENS
         with locked(target):
             if self.is_there(folder):
@@ -233,7 +233,7 @@ class TokenSet(Dataset):
                 content = self._encode(texts, tokenizer, separator, index.tokens)
                 digest.update(content)
                 write_all(file, content, part.parent)
-                os.fsync(file.fileno())  # the index may only name what is on the disk
+                os.fsync(file.fileno())  # the index may only name tokens that are on the disk
                 tokens = index.tokens + len(content) // _BYTES
                 complete = tokens == self.limit
                 index = replace(

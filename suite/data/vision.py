@@ -1,10 +1,10 @@
-"""torchvision, imported here and nowhere else, with the cure for one known break.
+"""torchvision, imported only here, with a workaround for one known error.
 
-A torchvision built for another torch (a CUDA wheel beside a CPU torch) cannot load its compiled
+A torchvision built for another torch (a CUDA wheel with a CPU torch) cannot load its compiled
 operators, and importing it fails with "operator torchvision::nms does not exist": it attaches a
-Python kernel to an operator that nobody has declared. Data sets, transforms and models need none
-of these operators. So on exactly this error the two operators are declared, and it is imported
-again. Declaring them first is no way out: a matching build then aborts the process.
+Python kernel to an operator that is not declared. Data sets, transforms and models do not need
+these operators. So on exactly this error the two operators are declared, and it is imported
+again. Declaring them first is not possible: a matching build then aborts the process.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 _BREAK = "operator torchvision::nms does not exist"
 _SCHEMA = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-_declared: list[torch.library.Library] = []  # a declaration lives as long as its object
+_declared: list[torch.library.Library] = []  # a declaration lasts as long as its object
 
 
 def torchvision_module(name: str) -> ModuleType:

@@ -1,1 +1,1 @@
-"""Execution: trials in processes of their own."""
+"""Execution: each trial in its own process."""

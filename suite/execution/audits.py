@@ -1,4 +1,4 @@
-"""Kept audits: a method is audited once for each version of its code, task and hyperparameters."""
+"""Cached audits: one audit of a method for each version of its code, task and hyperparameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from suite.training.trial import Trial
 
 
 def kept_audit(trial: Trial) -> AuditRecord | None:
-    """The audit of the trial's method that was measured before, if there is one."""
+    """The cached audit of the trial's method, if there is one."""
     try:
         return AuditRecord.model_validate_json(_place(trial).read_bytes())
     except (OSError, ValidationError):
@@ -26,7 +26,7 @@ def kept_audit(trial: Trial) -> AuditRecord | None:
 
 
 def keep_audit(trial: Trial, record: AuditRecord) -> None:
-    """Keep an audit for later trials; without a place for it each of them is audited."""
+    """Cache an audit for later trials; without a cache folder each trial is audited."""
     if not trial.sources:  # it is not known which code was measured
         return
     place = _place(trial)

@@ -1,8 +1,8 @@
-"""The process that runs a trial, or on a GPU the trials of a study, one after another.
+"""The process that runs a trial or, on a GPU, the trials of a study, one after another.
 
 Forked by a worker, or started as `python -P -m suite.execution.child REQUESTS ANSWERS` with the
-numbers of two file descriptors. What the method prints goes to standard output, which is not where
-the answers go.
+numbers of two file descriptors. The method's output goes to standard output; answers go to a
+separate pipe.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from suite.training.reasons import reason_of, trace_of
 if TYPE_CHECKING:
     from suite.results.model import AuditRecord
 
-#: what tasks and methods import that takes long and runs no code of theirs: worth importing once,
-#: before processes are forked
+#: slow imports of tasks and methods that run no code of theirs: worth importing once, before
+#: processes are forked
 WORTH_IMPORTING = ("sklearn.datasets", "sklearn.svm", "pytorch_optimizer", "scipy.stats", "pandas")
 
 
@@ -43,7 +43,7 @@ def serve(requests: int, answers: int) -> None:
     """Answer requests until there are no more, and end the process, whatever happens."""
     code = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the starting process's to handle
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starting process handles Ctrl-C
         die_with_parent()
         _show_each_line()
         _Child(Inbox(requests), answers).serve()
@@ -53,7 +53,7 @@ def serve(requests: int, answers: int) -> None:
         with suppress(BaseException):
             os.write(2, trace_of(error).encode())
     finally:
-        os._exit(code)  # threads and exit handlers of the method have no say
+        os._exit(code)  # skips threads and exit handlers of the method
 
 
 class _Child:
@@ -104,7 +104,7 @@ class _Child:
 
     def _send(self, message: Message) -> None:
         if os.getpid() != self._process:
-            os._exit(0)  # a method forked and went on in both processes: one of them answers
+            os._exit(0)  # a method forked, and both processes continued: only one may answer
         send(self._answers, message)
 
 
@@ -114,7 +114,7 @@ def loaded_modules() -> tuple[str, ...]:
 
 
 def _show_each_line() -> None:
-    """Pass on what is printed line by line: the process may be killed before it ends."""
+    """Pass on output line by line: the process may be killed before it ends."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
 

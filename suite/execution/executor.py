@@ -1,4 +1,4 @@
-"""Executors: who runs trials. An executor has three methods: submit, next_event, close."""
+"""Executors run trials. An executor has three methods: submit, next_event, close."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from suite.training.trial import Outcome, Trial
 
 @dataclass(frozen=True)
 class Job:
-    """A trial that is to run, and the task it runs on."""
+    """A trial to run, and the task it runs on."""
 
-    #: the identity of the study: two studies of one method and task may run at a time
+    #: the identity of the study: two studies of one method and task may run at the same time
     study: str
     trial: Trial
     task: Task
@@ -24,7 +24,7 @@ class Job:
 
     @property
     def key(self) -> tuple[str, str, int]:
-        """Names the trial among all that run at a time."""
+        """Identifies the trial among all that run at the same time."""
         return self.study, self.trial.purpose, self.trial.number
 
 
@@ -47,7 +47,7 @@ class Reported:
 
 @dataclass(frozen=True)
 class Ended:
-    """A job is done, however it went."""
+    """A job is done, with whatever outcome."""
 
     job: Job
     outcome: Outcome
@@ -55,7 +55,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Refused:
-    """A job could not be run, for a reason that the user can mend."""
+    """A job could not be run, for a reason that the user can fix."""
 
     job: Job
     error: SuiteError
@@ -65,7 +65,7 @@ Event = Started | Reported | Ended | Refused
 
 
 class Executor(Protocol):
-    """Who runs trials: this machine's processes, a cluster."""
+    """Runs trials: this machine's processes, or a cluster."""
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -74,7 +74,7 @@ class Executor(Protocol):
         """Wait up to `timeout` seconds for something to happen."""
 
     def close(self) -> None:
-        """Stop at once, whatever still runs."""
+        """Stop at once, even if trials still run."""
 
 
 def lost(
@@ -86,7 +86,7 @@ def lost(
     seconds: float,
     traceback: str | None = None,
 ) -> Outcome:
-    """The record of a trial that left none: it cost what it had reported, and the time it took."""
+    """The record of a trial that left none: its cost is the last reported cost and its run time."""
     trial, task = job.trial, job.task
     examples = round(progress * task.budget_under(trial.budget_fraction), 3)
     worst = _worst(job)
@@ -117,7 +117,7 @@ def lost(
 
 
 def without_audit(job: Job, outcome: Outcome, reason: str) -> Outcome:
-    """The outcome of a trial whose method could not be audited: what it costs is not known."""
+    """The outcome of a trial whose method could not be audited: its cost is not known."""
     if outcome.run.status != "completed":
         return outcome
     changed = {

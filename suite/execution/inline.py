@@ -1,7 +1,7 @@
 """Trials in this process, one after another: to debug a method with pdb, and for quick tests.
 
-No trial has a process of its own here: what a method changes in the process, later trials find.
-Time limits do not hold. Results for others come from `suite.execution.local`.
+Trials have no separate process here: what a method changes in the process affects later trials.
+Time limits do not hold. For results to publish use `suite.execution.local`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from suite.training.trial import Outcome
 
 
 class InlineExecutor:
-    """Runs each job when its events are asked for."""
+    """Runs a job when the next event is requested."""
 
     def __init__(self) -> None:
         self._waiting: deque[Job] = deque()
@@ -44,7 +44,7 @@ class InlineExecutor:
         return self._events.popleft() if self._events else None
 
     def close(self) -> None:
-        """Forget what has not been run."""
+        """Forget the jobs that have not run."""
         self._waiting.clear()
 
     def _run(self, job: Job) -> None:

@@ -1,7 +1,7 @@
-"""Trials in processes on this machine, each of them in one of its own.
+"""Trials on this machine, each in its own process.
 
-A process that dies costs its trial one retry, not the study; a trial that hangs is killed, with all
-processes that it started.
+If a process dies, its trial is tried again once, and the study continues; a trial that hangs is
+killed, with all processes that it started.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from suite.home import ROOT
 from suite.results.model import Status
 from suite.training.trial import Outcome
 
-#: how long after a trial's limit its worker may take to say how it ended
+#: how long after a trial's limit its worker may take to report how it ended
 GRACE_SECONDS = 30.0
-#: how long what a worker said, and is not read yet, may still count
+#: how long a worker's message that is not read yet may still count
 LISTENING_SECONDS = 1.0
 
 
 class LocalExecutor:
-    """Worker processes on this machine, each having one trial at a time run."""
+    """Worker processes on this machine, each running one trial at a time."""
 
     def __init__(self, jobs: int, threads: int, log: Path) -> None:
         self._threads = threads
@@ -52,7 +52,7 @@ class LocalExecutor:
         self._messages: queue.SimpleQueue[tuple[_Worker, Message | None]] = queue.SimpleQueue()
         self._slots: list[_Worker | None] = [None] * jobs
         self._events: deque[Event] = deque()
-        #: what trials import that takes long, as far as it is known
+        #: slow imports of trials, as far as they are known
         self._modules: set[str] = set()
 
     def submit(self, job: Job) -> None:
@@ -74,7 +74,7 @@ class LocalExecutor:
         return self._events.popleft()
 
     def close(self) -> None:
-        """Kill the workers; what they were running is run again when the study goes on."""
+        """Kill the workers; the trials that were running run again when the study is resumed."""
         self._waiting.clear()
         for worker in filter(None, self._slots):
             worker.kill()
@@ -155,10 +155,10 @@ class LocalExecutor:
                 self._events.append(Started(job))
 
     def _stop_hanging(self) -> None:
-        """Kill the workers that say nothing long after their trial's limit, which they keep.
+        """Kill the workers that send nothing long after their trial's limit, which they enforce.
 
         They get a moment after they were first seen late: this process may have been stopped
-        (Ctrl-Z) or blocked, and an answer that came in time may still lie in the pipe.
+        (Ctrl-Z) or blocked, and an answer that came in time may still be in the pipe.
         """
         now = time.monotonic()
         for worker in filter(None, self._slots):
@@ -233,7 +233,7 @@ class _Worker:
             time_limit=job.time_limit,
             modules=modules,
         )
-        # If it died meanwhile, the listener says so, and the trial is tried again.
+        # If it died meanwhile, the listener reports that, and the trial is tried again.
         with suppress(BrokenPipeError):
             send(self._process.stdin.fileno(), request)
 
@@ -245,7 +245,7 @@ class _Worker:
     def lost(
         self, job: Job, status: Status, reason: str, seconds: float, trace: str | None = None
     ) -> Outcome:
-        """The record of its trial, which left none."""
+        """The record of its trial, if the trial left none."""
         return lost(job, status, reason, progress=self.progress, seconds=seconds, traceback=trace)
 
     def give_up(self, reason: str) -> None:
@@ -283,7 +283,7 @@ class _Worker:
     def _announce_death(self) -> None:
         """Wait for the process rather than for the end of its pipe, which its children may hold.
 
-        Its death comes last: what the worker said before is heard first.
+        Its death comes last: what the worker sent before is handled first.
         """
         self._process.wait()
         self._kill_groups()
@@ -307,7 +307,7 @@ def _environment(threads: int) -> dict[str, str]:
     root = str(ROOT)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    # Every process goes through a set of names in the same order.
+    # Every process iterates over a set of names in the same order.
     fixed["PYTHONHASHSEED"] = "0"
     # cuBLAS repeats its results only with a fixed workspace.
     return {**os.environ, **fixed, "PYTHONPATH": path, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

@@ -1,8 +1,8 @@
-"""What the processes of an executor tell each other: plain records in frames, read by a schema.
+"""Messages between the processes of an executor: plain records in frames, read by a schema.
 
 A frame is four fixed bytes, the length of what follows, and one message as JSON. Every message
-names its trial and attempt. Nothing that arrives can run code here, and nothing else passes for a
-message.
+names its trial and attempt. Nothing that arrives can run code here, and anything that is not a
+valid message is rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from suite import errors
 from suite.results.model import AuditRecord
 from suite.training.trial import Outcome, Trial
 
-#: study identity, purpose, number: names a trial among all that run at a time
+#: study identity, purpose, number: identifies a trial among all that run at the same time
 Key = tuple[str, str, int]
 
 _MARK = b"suit"
@@ -29,7 +29,7 @@ _CHUNK = 1 << 16
 
 
 class WrongMessage(Exception):
-    """What arrived is no message of this suite."""
+    """What arrived is not a message of this suite."""
 
 
 class _Message(BaseModel):
@@ -75,9 +75,9 @@ class Finished(_Message):
 
     kind: Literal["finished"] = "finished"
     outcome: Outcome
-    #: of the modules that are worth importing once, those that the trial's process holds
+    #: of the slow imports, those that the trial's process holds
     modules: tuple[str, ...] = ()
-    #: why there is no audit, where one was asked for and failed
+    #: why there is no audit, if one was requested and failed
     not_audited: str | None = None
 
 
@@ -89,14 +89,14 @@ class Audited(_Message):
 
 
 class Refused(_Message):
-    """An error that the user can mend, raised before the method's turn: ends the command."""
+    """An error that the user can fix, raised before the method's code runs: ends the command."""
 
     kind: Literal["refused"] = "refused"
     name: str
     text: str
 
     def error(self) -> errors.SuiteError:
-        """The error, made anew from its class's name and its text."""
+        """The error, made again from its class's name and its text."""
         found = getattr(errors, self.name, None)
         if isinstance(found, type) and issubclass(found, errors.SuiteError):
             return found(self.text)
@@ -112,7 +112,7 @@ class Broke(_Message):
 
 
 class Lost(_Message):
-    """The trial's process is gone, and said nothing."""
+    """The trial's process ended and sent nothing."""
 
     kind: Literal["lost"] = "lost"
     timed_out: bool
@@ -137,17 +137,17 @@ def send(file: int, message: Message) -> None:
 
 
 class Inbox:
-    """The messages that arrive by a file descriptor."""
+    """The messages that arrive through a file descriptor."""
 
     def __init__(self, file: int) -> None:
         self.file = file
         self._unread = bytearray()
 
     def receive(self) -> Iterable[Message]:
-        """Wait for the next bytes, and return the messages that they complete, as they are asked.
+        """Wait for the next bytes, and return the messages that they complete, one at a time.
 
-        Raises EOFError at the end, and WrongMessage, after the messages before it, for anything
-        else.
+        Raises EOFError at the end, and WrongMessage for anything else, after the valid messages
+        before it.
         """
         part = os.read(self.file, _CHUNK)
         if not part:
@@ -159,7 +159,7 @@ class Inbox:
         while len(self._unread) >= _HEADER.size:
             mark, length = _HEADER.unpack_from(self._unread)
             if mark != _MARK or length > _LONGEST:
-                raise WrongMessage("bytes that are no message")
+                raise WrongMessage("bytes that are not a message")
             end = _HEADER.size + length
             if len(self._unread) < end:
                 return

@@ -1,8 +1,8 @@
 """Ending processes with all that they started.
 
 On Linux a worker adopts the orphans among its descendants, so that even processes that a method
-put into sessions of their own end with their trial. Elsewhere those are out of reach; all that
-stayed in the trial's process group ends everywhere.
+put into other sessions end with their trial. Elsewhere those cannot be found; all that stayed in
+the trial's process group are ended everywhere.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-#: how long processes that were killed may take to disappear
+#: how long killed processes may take to disappear
 _PATIENCE_SECONDS = 5.0
 
 
@@ -28,7 +28,7 @@ def adopt_orphans() -> None:
 
 
 def die_with_parent() -> None:
-    """Have this process killed when the process that started it ends, however it ends (Linux)."""
+    """Have this process killed when the process that started it ends, in whatever way (Linux)."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
@@ -41,9 +41,9 @@ def can_fork(device: str) -> bool:
 
 
 def kill_group(process: int) -> None:
-    """Kill a process and its process group, as far as they still run."""
+    """Kill a process and its process group, if they still run."""
     for kill in (os.kill, os.killpg):
-        # No process is left, or, as macOS says it, only dead ones.
+        # No process is left or, in macOS's words, only dead ones.
         with suppress(ProcessLookupError, PermissionError):
             kill(process, signal.SIGKILL)
 
@@ -68,7 +68,7 @@ def cause_of_death(status: int) -> str:
     if status >= 0:
         return f"exit code {status}"
     name = signal.Signals(-status).name
-    return name + (", perhaps for want of memory" if name == "SIGKILL" else "")
+    return name + (", perhaps because memory ran out" if name == "SIGKILL" else "")
 
 
 def _children() -> Iterator[int]:

@@ -1,11 +1,11 @@
-"""A worker: has each trial run in a process of its own, for the process that started it.
+"""A worker: runs each trial in a separate process, on request of the process that started it.
 
 Started as `python -P -m suite.execution.worker`. Requests come in by standard input, answers go out
 by standard output. The worker imports torch and the suite once and never a method or a task. On a
-CPU it forks a process for each trial, so that no trial finds anything that another one left. A
-process that uses a GPU cannot be forked: there each study has a process of its own, started afresh.
+CPU it forks a process for each trial, so that a trial is not affected by earlier ones. A process
+that uses a GPU cannot be forked: there each study has its own, newly started process.
 
-When the starting process dies, however it dies, standard input ends; the worker then kills the
+When the starting process ends for any reason, standard input ends; the worker then kills the
 trial and ends, too.
 """
 
@@ -44,11 +44,11 @@ from suite.results.model import AuditRecord
 
 #: what a trial's process may take to start on a busy machine, before the trial's own limit counts
 START_UP_SECONDS = 300.0
-#: how often a trial, or its audit, is tried whose process dies
+#: how often a trial, or its audit, is tried if its process dies
 ATTEMPTS = 2
-#: what an audit may take, where the trial's own limit is shorter
+#: seconds that an audit may take, if the trial's own limit is shorter
 AUDIT_SECONDS = 60.0
-#: how often it is looked whether a process that says nothing still lives
+#: how often the worker checks whether a process that sends nothing still lives
 _LOOK_SECONDS = 0.2
 #: what the methods of one trial may print into the log
 OUTPUT_BYTES = 1_000_000
@@ -56,7 +56,7 @@ OUTPUT_BYTES = 1_000_000
 
 def main() -> None:
     """Serve until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the starting process's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starting process handles Ctrl-C
     answers = os.dup(1)
     os.dup2(2, 1)
     adopt_orphans()
@@ -82,7 +82,7 @@ class _Worker:
                 self._end()
 
     def _handle(self, request: Request) -> None:
-        """Audit the trial's method where that is asked for, then run the trial."""
+        """Audit the trial's method if that is requested, then run the trial."""
         audit, problem = self._audit(request)
         last: Message | None = None
         for last in self._ask(request.model_copy(update={"audit": audit})):
@@ -93,7 +93,7 @@ class _Worker:
             self._stop_child()
 
     def _audit(self, request: Request) -> tuple[AuditRecord | None, str | None]:
-        """The audit of the trial's method, or why it failed; neither if none is asked for."""
+        """The audit of the trial's method, or why it failed; neither if none is requested."""
         if request.trial.audited is None:
             return None, None
         kept = kept_audit(request.trial)
@@ -121,7 +121,7 @@ class _Worker:
         return None, "it ended without a record"
 
     def _ask(self, request: Request) -> Iterator[Message]:
-        """Hand a request to a child process; what it says, to its answer or its end."""
+        """Send a request to a child process; return its answer, or how it ended."""
         if self._child is None or self._child.study != request.key[0]:
             self._stop_child()
             self._child = _Child(request)
@@ -159,16 +159,16 @@ class _Worker:
         )
 
     def _heard(self, child: _Child) -> Iterator[Message]:
-        """What a child says within a moment; raises EOFError once it has ended."""
+        """What a child sends within a moment; raises EOFError once it has ended."""
         files = [self._inbox.file, child.inbox.file, child.output.file]
         ready, _, _ = select.select([file for file in files if file >= 0], [], [], _LOOK_SECONDS)
         if child.output.file in ready:
             child.output.pass_on()
         if self._inbox.file in ready:
-            # Nothing is asked while a trial runs: this is the end of the starting process.
+            # No request comes while a trial runs: this is the end of the starting process.
             self._end()
         if child.inbox.file not in ready and child.ended():
-            # What it said just before its end counts.
+            # What it sent just before its end counts.
             ready, _, _ = select.select([child.inbox.file], [], [], 0)
             if not ready:
                 raise EOFError
@@ -202,7 +202,7 @@ class _Child:
             os.close(file)
 
     def give(self, request: Request) -> None:
-        """Hand over a request; if the process has died, that is seen when it is listened to."""
+        """Send a request; if the process has died, `listen` notices it."""
         self.output.title = request.title
         with suppress(BrokenPipeError):
             send(self._requests, request)
@@ -216,7 +216,7 @@ class _Child:
         return self._status is not None
 
     def end(self) -> str:
-        """Wait a moment for the process to end; how it did, in words."""
+        """Wait a moment for the process to end; return how it ended, in words."""
         for _ in range(50):
             if self.ended():
                 assert self._status is not None
@@ -255,12 +255,12 @@ class _Output:
         self._title, self._left, self._begun = title, OUTPUT_BYTES, False
 
     def pass_on(self) -> bool:
-        """Pass on what was printed meanwhile; whether there was anything."""
+        """Pass on what was printed meanwhile; return whether there was anything."""
         try:
             part = os.read(self.file, 1 << 16)
         except BlockingIOError:
             return False
-        if not part:  # nobody is left who could print
+        if not part:  # no process is left that could print
             os.close(self.file)
             self.file = -1
             return False
@@ -275,13 +275,13 @@ class _Output:
         return True
 
     def pass_on_rest(self) -> None:
-        """Pass on what is left, once all that could print have ended."""
+        """Pass on the rest, once all processes that could print have ended."""
         while self.file >= 0 and self.pass_on():
             pass
 
 
 def _write(text: bytes) -> None:
-    """Write to the log; a full disk costs the log, not the trial."""
+    """Write to the log; on a full disk the log is incomplete, but the trial continues."""
     with suppress(OSError):
         os.write(2, text)
 
@@ -294,7 +294,7 @@ def _may_go_on(request: Request, last: Message | None) -> bool:
 
 
 def _limit(request: Request) -> float:
-    """Seconds that a request may take: an audit is short, whatever a trial of the task is."""
+    """Seconds that a request may take: an audit may take longer than a short trial."""
     return max(request.time_limit, AUDIT_SECONDS) if request.audit_only else request.time_limit
 
 
@@ -320,7 +320,7 @@ def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -
         silence = os.open(os.devnull, os.O_RDONLY)
         for place, file in enumerate((silence, printed, printed)):
             os.dup2(file, place)
-        # Only its own ends of the pipes: neither the worker's answers nor those of others.
+        # Only its own ends of the pipes, not the worker's or those of others.
         requests, answers = _keep_only(requests, answers)
         serve(requests, answers)
     finally:
@@ -328,7 +328,7 @@ def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -
 
 
 def _keep_only(*files: int) -> list[int]:
-    """Close every file descriptor but the standard ones and these, which get other numbers."""
+    """Close every file descriptor except the standard ones and these, which get other numbers."""
     high = [os.dup(file) for file in files]
     first = 3
     for file in sorted(high):
@@ -339,7 +339,7 @@ def _keep_only(*files: int) -> list[int]:
 
 
 def _spawn(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
-    """Start a process afresh: one that uses a GPU cannot be forked."""
+    """Start a new process: one that uses a GPU cannot be forked."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "suite.execution.child", str(requests), str(answers)],
         stdin=subprocess.DEVNULL,
@@ -348,12 +348,12 @@ def _spawn(requests: int, answers: int, printed: int, modules: tuple[str, ...]) 
         pass_fds=(requests, answers),
         process_group=0,
     )
-    process.returncode = 0  # the worker waits for it, and subprocess need not
+    process.returncode = 0  # the worker waits for it, and subprocess must not
     return process.pid
 
 
 def _make_group(process: int) -> None:
-    with suppress(OSError):  # the other of the two was quicker, or the child is gone
+    with suppress(OSError):  # the other of the two was quicker, or the child has ended
         os.setpgid(process, process)
 
 
@@ -361,16 +361,16 @@ _prepared: set[str] = set()
 
 
 def _prepare(modules: tuple[str, ...]) -> None:
-    """Import what every trial needs, and what the starting process says that its trials need.
+    """Import what every trial needs, and what its trials need according to the starting process.
 
-    No thread may be started here: a forked process would lack it.
+    No thread may be started here: a forked process would lose it.
     """
     for name in ("suite.training.loop", "suite.training.audit", *modules):
         if name not in _prepared:
             _prepared.add(name)
             try:
                 importlib.import_module(name)
-            except Exception as error:  # a trial that needs it will say so
+            except Exception as error:  # a trial that needs it will report the error
                 _write(f"== importing {name} failed: {error}\n".encode())
     if "warm" not in _prepared:
         _prepared.add("warm")
@@ -379,9 +379,9 @@ def _prepare(modules: tuple[str, ...]) -> None:
         from suite.training.calibration import warm_up
 
         declarations()
-        suite_hash()  # read once: each forked process would read all files again
+        suite_hash()  # read once: otherwise each forked process would read all files again
         warm_up()
-    # Objects that never die: the children's garbage collector leaves their memory shared.
+    # Exclude these objects from garbage collection: the children then keep their memory shared.
     gc.collect()
     gc.freeze()
 

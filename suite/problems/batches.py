@@ -1,7 +1,7 @@
 """Batches: endless iterators over a training split.
 
 A batch shares no memory with the split or with other batches: a method that writes into it, or
-looks for the tensor that it is a view of, finds nothing else.
+looks for the tensor that it is a view of, finds only this batch.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from suite.data.split import Split
 class Shuffled:
     """Endless batches in a fresh random order every epoch; the last partial batch is dropped.
 
-    `augment(inputs, generator)` may change the images of a batch. One permutation is drawn an
+    `augment(inputs, generator)` may change the images of a batch. One permutation is drawn per
     epoch.
     """
 
@@ -44,7 +44,7 @@ class Shuffled:
             order = order[: len(order) // self._size * self._size].to(self._split.inputs.device)
             self._batches = iter(order.split(self._size))
             chosen = next(self._batches)
-        # Copies whole rows: ten times as fast as brackets for images of bytes.
+        # Copies whole rows: faster than indexing with brackets for images of bytes.
         inputs = self._split.inputs.index_select(0, chosen)
         targets = self._split.targets.index_select(0, chosen)
         if self._augment is not None:

@@ -17,7 +17,7 @@ def classification_metrics(
 ) -> dict[str, float]:
     """Mean loss and accuracy of class scores, in chunks that bound the memory.
 
-    Outputs of shape (..., classes) are read against targets of shape (...).
+    Outputs of shape (..., classes) are compared with targets of shape (...).
     """
     loss, correct, count = 0.0, 0, 0
     for inputs, targets in zip(split.inputs.split(chunk), split.targets.split(chunk), strict=True):

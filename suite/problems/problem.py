@@ -1,4 +1,4 @@
-"""Problems: what a task is about: data, model, loss, batches and evaluation."""
+"""Problems: what a task trains on: data, model, loss, batches and evaluation."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _FINGERPRINT = re.compile("[0-9a-f]{16,64}")
 
 @dataclass
 class Data:
-    """One run's data: what is trained on, tuned on and reported on.
+    """One run's data: for training, for tuning and for the reported score.
 
-    `fingerprint` names the raw data before any split, so that results on other data are told
-    apart: 16 to 64 hexadecimal digits. `canonical` is False if it is not the data that the task is
-    defined on. `validation` and `test` are None for online problems, whose every batch is measured
-    before it is trained on.
+    `fingerprint` identifies the raw data before any split, so that results on other data can be
+    distinguished: 16 to 64 hexadecimal digits. `canonical` is False if it is not the data that the
+    task is defined on. `validation` and `test` are None for online problems, where every batch is
+    measured before it is trained on.
 
     Examples of one finite set are split by `suite.split_once`, so that the test examples are the
     same in every run. Generated examples may be drawn from the run's generator, if their space is
@@ -50,7 +50,7 @@ class Data:
     source: str = "generated"
 
     def __post_init__(self) -> None:
-        """Refuse what no result file could hold."""
+        """Refuse values that no result file could hold."""
         if not isinstance(self.fingerprint, str) or not _FINGERPRINT.fullmatch(self.fingerprint):
             raise SuiteError(
                 f"Data(fingerprint={self.fingerprint!r}), which the task's data(...) returned: a "
@@ -71,9 +71,9 @@ class Point(NamedTuple):
 class Problem(ABC):
     """What a task family implements: data, model, batches, criterion and evaluation.
 
-    A method never sees the problem: the training loop hands it only the model and the batches.
+    A method never sees the problem: the training loop gives it only the model and the batches.
     Therefore `criterion` is a plain function, and what `batches` returns must not refer to the
-    problem or to held-out data (a test walks what every task hands out).
+    problem or to held-out data (a test checks all objects that every task gives to a method).
     """
 
     #: loss of (outputs, targets); a plain function, not a method
@@ -84,11 +84,11 @@ class Problem(ABC):
     online: bool = False
     #: streams: each batch is measured again after its step, which gives the metric "plasticity"
     measures_plasticity: bool = False
-    #: methods are told when a `TaskStream` goes on to its next task
+    #: methods are told when a `TaskStream` changes to its next task
     boundaries_known: bool = False
     #: measured after every step, for `summarize`; recorded only at the task's evaluations
     every_step: bool = False
-    #: gradients reach the optimizer so many evaluations late, as in a pipeline
+    #: gradients reach the optimizer this many evaluations late, as in a pipeline
     gradient_delay: int = 0
     #: name in the catalog of data sets (`suite data list`), if the task needs one
     dataset: str = ""
@@ -103,7 +103,7 @@ class Problem(ABC):
             if near and not inherited and not name.startswith("_"):
                 raise SuiteError(
                     f"{cls.__module__}.{cls.__qualname__}.{name}: a Problem has no '{name}'. Did "
-                    f"you mean '{near[0]}'? If not, give it a name that is less alike."
+                    f"you mean '{near[0]}'? If not, give it a name that is less similar."
                 )
 
     @property
@@ -114,7 +114,7 @@ class Problem(ABC):
     def prepare(self, folder: Path) -> None:
         """Fetch what is missing, once, before any trial starts; workers never download.
 
-        By default the data set: a small one is fetched, a large one must be there. Raises
+        By default the data set: a small one is fetched, a large one must be present. Raises
         MissingData with what is missing and the command that gets it.
         """
         if self.dataset:
@@ -125,7 +125,7 @@ class Problem(ABC):
         """Load or generate the data. May raise MissingData.
 
         Training and validation examples are drawn from `generator`, which follows the run's seed;
-        test examples must be none that another run trains or tunes on, see `suite.split_once`.
+        no other run may train or tune on a test example, see `suite.split_once`.
         """
 
     @abstractmethod

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 ScoreKind = Literal["final", "mean", "time_to_target"]
-#: where better scores lie, in Optuna's words
+#: the direction of better scores, in Optuna's words
 Direction = Literal["minimize", "maximize"]
 
 
@@ -24,9 +24,9 @@ class Score:
       "mean": the integral of the metric over the budget, over what was spent (streams);
       "time_to_target": gradient evaluations until the metric holds the target.
 
-    `worst` is what a run that diverged, failed or was cut off scores; nothing scores worse.
+    `worst` is the score of a run that diverged, failed or was cut off; no score is worse.
     For "time_to_target" it is two budgets: a run that misses scores budget * (2 - best metric),
-    between one and two budgets, so that a near miss is told from a failure (the penalised average
+    between one and two budgets, so that a near miss differs from a failure (the penalised average
     runtime of solver competitions), and `worst` is therefore set by the budget.
     """
 
@@ -64,7 +64,7 @@ class Score:
         return max(value, self.worst) if self.higher_is_better else min(value, self.worst)
 
     def worst_score(self, budget: float) -> float:
-        """What a run without a usable curve scores."""
+        """The score of a run without a usable curve."""
         if self.kind == "time_to_target":
             return 2.0 * budget
         assert self.worst is not None, "a final or mean score declares its worst value"
@@ -99,8 +99,9 @@ class Score:
 def mean_over_budget(at: Sequence[float], values: Sequence[float]) -> float:
     """The mean of a step function: each value holds from the point before to its own.
 
-    What one step passed over holds the value from before the step, so that the mean does not depend
-    on how training is divided into steps. The value at 0, before training, has no weight itself.
+    If one step passed over a part, that part has the value from before the step, so that the mean
+    does not depend on how training is divided into steps. The value at 0, before training, has no
+    weight itself.
     """
     if at[-1] <= 0:
         return values[-1]
@@ -112,7 +113,7 @@ def mean_over_budget(at: Sequence[float], values: Sequence[float]) -> float:
 def final(metric: str, *, higher_is_better: bool, worst: float) -> Score:
     """The metric at the last evaluation.
 
-    `worst` must lie beyond where training begins, so that slow and exploding runs are told apart.
+    `worst` must be worse than the score before training: slow and exploding runs must differ.
     """
     return Score("final", metric, higher_is_better, worst)
 
@@ -120,7 +121,7 @@ def final(metric: str, *, higher_is_better: bool, worst: float) -> Score:
 def mean(metric: str, *, higher_is_better: bool, worst: float) -> Score:
     """The integral of the metric over the budget, divided by what was spent.
 
-    `worst` must lie beyond where training begins, so that slow and exploding runs are told apart.
+    `worst` must be worse than the score before training: slow and exploding runs must differ.
     """
     return Score("mean", metric, higher_is_better, worst)
 

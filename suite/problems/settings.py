@@ -11,13 +11,13 @@ class NotPlain(Exception):
 
 
 def plain(value: object, where: str) -> Any:
-    """A value as JSON can hold it; raises NotPlain, naming `where`, for what it cannot.
+    """A value in a form that JSON can hold; otherwise raises NotPlain, naming `where`.
 
     Plain are None, bool, int, float, str, and tuples, lists, dicts with texts as keys, and frozen
-    dataclasses of these. A function, a tensor or any other object is refused: its text holds an
+    dataclasses of these. A function, a tensor or any other object is refused: its text contains an
     address, which differs between processes, or leaves numbers out.
     """
-    # By type and not by isinstance: a subclass, such as numpy's float64, has a text of its own.
+    # By type and not by isinstance: a subclass, such as numpy's float64, has another text.
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, (tuple, list)):

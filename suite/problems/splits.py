@@ -1,8 +1,9 @@
-"""Splits of one finite set: test rows are the task's, all others are drawn from the run's seed.
+"""Splits of one finite set: the task fixes the test rows; the run's seed draws all others.
 
 Tuning trials and evaluation runs have different seeds. If each drew all of its splits, a tuning
-trial would train and be chosen on rows that an evaluation run tests on. Therefore the test rows
-come from a constant of the task, its `key`, and training and validation rows from what is left.
+trial would train on rows, and be chosen by rows, that an evaluation run tests on. Therefore the
+test rows come from a constant of the task, its `key`, and training and validation rows from the
+other rows.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def split_rows(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Indices of the training, validation and test rows of a set of `count` rows.
 
-    Test rows follow from `key` alone, the others from `generator`. `test=None`: as many rows as
+    Test rows follow from `key` alone, the others from `generator`. `test=None`: all rows that
     training and validation leave.
     """
     tested = count - train - validation if test is None else test

@@ -13,9 +13,9 @@ Batches = Iterator[tuple[Tensor, Tensor]]
 class TaskStream:
     """Endless batches of one task after the other, each for an equal share of the budget.
 
-    The loop keeps `progress` up to date and the stream follows it, so that every method meets every
-    task, however many steps its budget pays for. `start(task, generator)` begins the batches of one
-    task; each task has a generator of its own, so that its batches do not depend on how many were
+    The loop keeps `progress` up to date and the stream follows it, so that every method trains on
+    every task, however many steps its budget allows. `start(task, generator)` begins the batches of
+    one task; each task has its own generator, so that its batches do not depend on how many were
     drawn of those before it.
     """
 
@@ -49,5 +49,5 @@ class TaskStream:
 
 def task_at(progress: float, tasks: int) -> int:
     """The number, counted from 0, of the task that a stream is in at a share of the budget."""
-    # Charges are sums of thirds: a share just below a boundary is one rounded down.
+    # Charges are sums of thirds: a share just below a boundary is one that was rounded down.
     return min(int(progress * tasks + 1e-9), tasks - 1)

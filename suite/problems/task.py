@@ -52,13 +52,13 @@ class Task:
     target: float
     time_limit: float
     path: Path
-    #: the folder below tasks/ that the file lies in; "other" for a file elsewhere
+    #: the folder below tasks/ that the file is in; "other" for a file elsewhere
     family: str = "other"
-    #: whether the task counts for its track's standing
+    #: whether the task counts for its track's ranking
     core: bool = False
     #: whether its batches come from tasks that follow one another (a `TaskStream`)
     stream: bool = False
-    #: two methods that the task tells apart: the better one first
+    #: two methods that the task distinguishes: the better one first
     contrast: tuple[str, str] | None = None
 
     @property
@@ -69,7 +69,7 @@ class Task:
     def budget_under(self, fraction: float) -> float:
         """The budget in examples for a trial that gets a fraction of it.
 
-        A stream keeps some batches for each of its tasks, so that a trial can meet all of them.
+        A stream keeps some batches for each of its tasks, so that a trial can train on all of them.
         """
         tasks = getattr(self.problem, "tasks", 0) if self.stream else 0
         least = min(self.budget, tasks * _BATCHES_A_TASK * self.batch_size)
@@ -79,7 +79,7 @@ class Task:
     def settings(self) -> dict[str, Any]:
         """Everything declared that decides what a result means, as plain values.
 
-        Read once: what a problem keeps for itself during a trial is no setting.
+        Read once: what a problem stores in itself during a trial is not a setting.
         """
         fields = [f.name for f in dataclasses.fields(self) if f.name not in _NOT_SETTINGS]
         values = {name: getattr(self, name) for name in fields}
@@ -149,9 +149,9 @@ def task(
     `target` is the value of the score's metric that counts as reached; `time_limit` is in seconds
     of one trial, after which it counts as hanging. `source` says where the definition comes from.
 
-    `core`: the task counts for its track's standing. `stream`: its batches come from tasks that
-    follow one another (`TaskStream`). `contrast`: a better and a worse method that the task tells
-    apart. `family`: by default the folder below tasks/ that the file lies in, or "other".
+    `core`: the task counts for its track's ranking. `stream`: its batches come from tasks that
+    follow one another (`TaskStream`). `contrast`: a better and a worse method that the task
+    distinguishes. `family`: by default the folder below tasks/ that the file is in, or "other".
     """
     path = declaring_file("task", name, type(problem))
     declared = Task(
@@ -178,14 +178,14 @@ def task(
 
 
 def family_of(path: Path) -> str:
-    """The folder below tasks/ that a file lies in; "other" for a file elsewhere."""
+    """The folder below tasks/ that a file is in; "other" for a file elsewhere."""
     folder = ROOT / "tasks"
     parts = path.relative_to(folder).parts if path.is_relative_to(folder) else ()
     return parts[0] if len(parts) > 1 else "other"
 
 
 def _check(task: Task) -> None:
-    """Raise UsageError for what no trial could run and no result file could hold.
+    """Raise UsageError for values that no trial could use or no result file could hold.
 
     At once, and not after the first study.
     """
@@ -215,7 +215,8 @@ def _complaints(task: Task) -> Iterable[str]:
     try:
         json.dumps(task.settings)
     except NotPlain as error:
-        yield f"a setting of its problem is no plain value: {type(task.problem).__name__}.{error}"
+        name = type(task.problem).__name__
+        yield f"a setting of its problem is not a plain value: {name}.{error}"
 
 
 def _complaints_of_score(task: Task) -> Iterable[str]:

@@ -1,1 +1,1 @@
-"""Results: what a study leaves behind, as a checked file."""
+"""Results: the outcome of a study, as a checked file."""

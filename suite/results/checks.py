@@ -2,7 +2,7 @@
 
 Each check is a pure function that yields what is wrong, with the field's place in the file. Results
 that were migrated from schema 1 were made under other rules of a trial: no evaluation before the
-first step, up to a tenth of the budget on top of it, and a mean over points.
+first step, up to a tenth of the budget in addition to it, and a mean over points.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from suite.training.seeds import derive
 _RELATIVE, _ABSOLUTE = 1e-5, 1e-9
 #: costs are kept with three decimals of a gradient evaluation
 _OF_A_BATCH = 0.002
-#: the cheapest use of a batch: it is drawn and at most passed forward
+#: the lowest cost of a batch: it is drawn and at most passed forward
 _CHEAPEST = 1.0 / 3.0
 #: clocks of two machines may differ
 _CLOCKS = timedelta(hours=1)
-#: counted operations over charged ones, from which on a reason must be declared
+#: operations counted per operation charged, above which a reason must be declared
 _UNDERCHARGED = 1.2
 
 Problems = Iterator[str]
@@ -77,9 +77,9 @@ def dates_are_possible(result: Result) -> Problems:
             return
         times[field] = time if time.tzinfo else time.replace(tzinfo=UTC)
     if times["started"] > times["finished"]:
-        yield "environment.finished: lies before the study started"
+        yield "environment.finished: is before the study started"
     if times["finished"] > datetime.now(UTC) + _CLOCKS:
-        yield f"environment.finished: {result.environment.finished} lies in the future"
+        yield f"environment.finished: {result.environment.finished} is in the future"
 
 
 def best_trial_is_chosen(result: Result) -> Problems:
@@ -104,7 +104,7 @@ def first_trial_is_the_defaults(result: Result) -> Problems:
 
 
 def hyperparameters_are_in_the_space(result: Result) -> Problems:
-    """Every run has every hyperparameter of the declared space, and a value that lies in it."""
+    """Every run has every hyperparameter of the declared space, and each value is inside it."""
     spaces = {component.name: component.search_space for component in result.method.components}
     for place, run in _runs(result):
         said = run.hyperparameters
@@ -119,7 +119,7 @@ def hyperparameters_are_in_the_space(result: Result) -> Problems:
                 continue
             for name, value in said[component].items():
                 if not space[name].holds(value):
-                    yield f"{where}.{name}: {value!r} lies outside the search space"
+                    yield f"{where}.{name}: {value!r} is outside the search space"
 
 
 def seeds_are_derived(result: Result) -> Problems:
@@ -144,7 +144,7 @@ def scores_follow_from_curves(result: Result) -> Problems:
 
 
 def curves_are_whole(result: Result) -> Problems:
-    """Curves begin before training, go on in time, and end where the budget does."""
+    """Curves begin before training, never go back in time, and end where the budget does."""
     for place, run in _runs(result):
         for problem in _curve_problems(result, run):
             yield f"{place}.curve.{problem}"
@@ -158,7 +158,7 @@ def costs_agree(result: Result) -> Problems:
 
 
 def extra_work_is_declared(result: Result) -> Problems:
-    """A method that works more than it is charged for says why, and its charges are multiplied."""
+    """A method that computes more than it is charged for says why, and its costs are multiplied."""
     declared = any(component.extra_work for component in result.method.components)
     for place, run in _runs(result):
         audit, factor = run.cost.audit, run.cost.cost_factor
@@ -198,7 +198,7 @@ def points_are_those_of_the_task(result: Result, evaluations: int) -> Problems:
 
 
 def score_of_schema_1(score: Score, at: Sequence[float], values: Sequence[float]) -> float:
-    """A mean score as schema 1 had it: over points, whatever was spent between them."""
+    """A mean score as schema 1 defined it: over points, without regard to the cost between them."""
     return score.clip(math.fsum(values) / len(values))
 
 
@@ -233,7 +233,7 @@ def _values(run: Run, split: str, task: TaskRecord) -> list[float]:
 
 
 def _recomputed(result: Result, run: Run) -> Iterator[tuple[str, float | None, float | None]]:
-    """Each score and time as the file says it, and as it follows from the curve."""
+    """Each score and time in the file, and the one that follows from the curve."""
     task, score, at = result.task, _score(result.task), run.curve.gradient_evaluations
     for split in _splits(run):
         said = run.validation_score if split == "validation" else run.test_score
@@ -295,9 +295,9 @@ def _curve_problems(result: Result, run: Run) -> Problems:
 
 
 def _room(run: Run) -> float:
-    """How far a curve may end before the budget: the last step may have had no room in it.
+    """How far before the budget a curve may end: the last step may not have fitted in.
 
-    What is left is filled with what was measured last, all but a part of the last interval.
+    The rest is filled with the last measurement, except a part of the last interval.
     """
     at, cost = run.curve.gradient_evaluations, run.cost
     longest = max((b - a for a, b in itertools.pairwise(at)), default=0.0)
@@ -333,11 +333,11 @@ def _cost_problems(result: Result, run: Run) -> Problems:
         yield f"steps: {cost.steps} cost more than the {charged:g} gradient evaluations charged"
     last = curve.gradient_evaluations[-1] if curve.gradient_evaluations else 0.0
     if not migrated and _goes_on(run, charged * (1 + _RELATIVE) + _OF_A_BATCH):
-        yield (f"gradient_evaluations: {charged:g} were charged, and the curve goes on after them")
+        yield f"gradient_evaluations: {charged:g} were charged, and the curve goes beyond them"
     if run.status != "completed":
         return
     if cost.steps == 0 and last > 0:
-        yield "steps: none, and yet a curve"
+        yield "steps: none, but there is a curve"
     if migrated:
         if task.score != "time_to_target" and charged < 0.5 * budget:
             yield f"gradient_evaluations: {charged:g} of {budget:g} were charged"

@@ -24,7 +24,7 @@ def now() -> str:
 
 
 def record(device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
-    """The environment of a study that begins now; `finished` is the beginning, too, until then."""
+    """The environment of a study that begins now; `finished` is the beginning until it ends."""
     commit, dirty = _commit()
     time = now()
     return EnvironmentRecord(
@@ -69,7 +69,7 @@ def _git(*arguments: str) -> str:
 
 @functools.cache
 def cpu_name() -> str:
-    """The processor, as the machine calls it."""
+    """The processor's name, as the operating system gives it."""
     info = Path("/proc/cpuinfo")
     if info.exists():
         for line in info.read_text().splitlines():

@@ -1,8 +1,8 @@
 """Result files: a result as one JSON file, written atomically and read strictly.
 
 A wrong digest, an unknown schema, a missing or unknown field, a number that is not finite or too
-large, duplicate keys or absurd nesting are refused with the field and the reason. Nothing is built
-from a number in a file before its bounds and the digest are checked. Files of older schemas are
+large, duplicate keys or too deep nesting are refused with the field and the reason. Numbers in a
+file are used only after its digest and their bounds are checked. Files of older schemas are
 migrated (`suite.results.migrations`).
 """
 
@@ -26,22 +26,22 @@ from suite.results.migrations import MIGRATIONS, migrate
 from suite.results.model import MAX_INTEGER, MAX_METRIC, SCHEMA_VERSION, Result
 
 MAX_BYTES = 5_000_000
-#: objects and lists inside each other; a result has nine
+#: depth of nested objects and lists; a result has nine
 _MAX_DEPTH = 20
 _MAX_KEY = 2_000
 
 
 def seal(content: dict[str, Any]) -> Result:
-    """A validated result from its fields, with its digest put in."""
+    """A validated result from its fields; the digest is added."""
     draft = Result.model_validate({"schema_version": SCHEMA_VERSION, **content, "digest": "0" * 64})
     return draft.model_copy(update={"digest": _digest(draft.model_dump(mode="json"))})
 
 
 def text_of(result: Result) -> str:
-    """The file's text: diffable, one line a scalar, one line a list of numbers.
+    """The file's text: diffable, one scalar per line, one list of numbers per line.
 
-    A migrated result has no such text: its runs follow the rules of their time, which a file of
-    this schema would be measured by today's.
+    A migrated result has no such text: its runs follow older rules, and a file of this schema would
+    be checked by the present rules.
     """
     if result.migrated_from is not None:
         raise ValueError("a result that was migrated from an older schema is not written again")
@@ -51,7 +51,7 @@ def text_of(result: Result) -> str:
 def write(result: Result, path: Path, *, replace: bool = True) -> None:
     """Write atomically: the file is either the old one or the whole new one.
 
-    Without `replace`, raises FileExistsError rather than take the place of a file.
+    Without `replace`, raises FileExistsError if there is a file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, text_of(result), replace=replace)
@@ -75,7 +75,7 @@ def make_folder(folder: Path) -> None:
 def read(path: Path) -> Result:
     """The result in a file; raises InvalidResult naming the field and the reason.
 
-    Only a regular file is read: a link may lead anywhere, as to a device without an end.
+    Only a regular file is read: a link may lead to anything, such as a device that never ends.
     """
     try:
         found = path.lstat()
@@ -114,7 +114,7 @@ def parse(text: str) -> Result:
 
 
 def _load(text: str) -> dict[str, Any]:
-    """The JSON object in a text, numbers as they lie there."""
+    """The JSON object in a text, numbers unchanged."""
     try:
         content = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except RecursionError:
@@ -154,13 +154,13 @@ def file_name(method: str, protocol: str, variant: str = "") -> str:
 
 
 def check_place(result: Result, path: Path) -> None:
-    """Raise InvalidResult unless the file lies where its content belongs."""
+    """Raise InvalidResult unless the file is where its content belongs."""
     stem = re.escape(file_name(result.method.name, result.protocol.name).removesuffix(".json"))
     if path.parent.name != result.task.name or not re.fullmatch(
         stem + r"(\.[0-9a-f]{8})?\.json", path.name
     ):
         expected = file_name(result.method.name, result.protocol.name)
-        raise InvalidResult(f"{path}: its content belongs into {result.task.name}/{expected}")
+        raise InvalidResult(f"{path}: its content belongs in {result.task.name}/{expected}")
 
 
 def find(folder: Path, tasks: Collection[str] | None = None) -> Iterator[Path]:
@@ -193,13 +193,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse_constant(text: str) -> None:
-    raise ValueError(f"{text} where a number is due")
+    raise ValueError(f"{text} where a number is expected")
 
 
 def _explain(error: ValidationError) -> str:
     problems = []
     for item in error.errors(include_url=False)[:5]:
-        where = _where(tuple(_as_in_file(item["loc"]))) or "the whole"
+        where = _where(tuple(_as_in_file(item["loc"]))) or "the whole file"
         problems.append(f"{where}: {item['msg']}")
     more = error.error_count() - len(problems)
     return "; ".join(problems) + (f" (and {more} more)" if more > 0 else "")

@@ -4,7 +4,7 @@
 >>> runs[runs.purpose == "evaluation"].groupby(["task", "method"]).test_score.mean()
 >>> curves.merge(runs[[*RUN_KEY, "status", "device"]], on=RUN_KEY)
 
-Two files may hold results of one method, as of two seeds: `path` tells them apart.
+Two files may hold results of one method, such as of two seeds: `path` distinguishes them.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class Invalid(NamedTuple):
 
 
 class Frames(NamedTuple):
-    """`runs` has a row a run, `curves` a row an evaluation point, split and metric.
+    """`runs` has one row per run, `curves` one row per evaluation point, split and metric.
 
-    `RUN_KEY` (path, purpose, number) names one run in both.
+    `RUN_KEY` (path, purpose, number) identifies one run in both.
     """
 
     runs: pd.DataFrame
@@ -49,14 +49,14 @@ class Frames(NamedTuple):
 def read_folder(
     folder: str | Path, tasks: Collection[str] | None = None
 ) -> tuple[list[Stored], list[Invalid]]:
-    """Every result file below a folder, valid ones apart from invalid ones.
+    """Every result file below a folder, valid ones separate from invalid ones.
 
-    With `tasks`, only the files on these tasks are read: they lie in the folders of these names.
+    With `tasks`, only the files on these tasks are read: they are in the folders of these names.
     Raises UsageError if there is no such folder.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UsageError(f"{folder}: there is no such folder of results")
+        raise UsageError(f"{folder}: there is no such results folder")
     stored, invalid = [], []
     for path in find(folder, tasks):
         try:
@@ -86,7 +86,7 @@ def load_results(folder: str | Path = "results", *, strict: bool = True) -> Fram
 
 
 def runs_frame(stored: Iterable[Stored]) -> pd.DataFrame:
-    """A row a run, of tuning and of evaluation; hyperparameters in columns like `hp.lion.lr`."""
+    """One row per run, tuning and evaluation; hyperparameters in columns like `hp.lion.lr`."""
     import pandas as pd
 
     rows = [
@@ -101,7 +101,7 @@ def runs_frame(stored: Iterable[Stored]) -> pd.DataFrame:
 
 
 def curves_frame(stored: Iterable[Stored]) -> pd.DataFrame:
-    """A row an evaluation point, split and metric, in the order they were measured."""
+    """One row per evaluation point, split and metric, in the order they were measured."""
     import pandas as pd
 
     parts: dict[str, list[Any]] = {name: [] for name in _CURVE_COLUMNS}
@@ -133,7 +133,7 @@ RUN_COLUMNS = (
     *("time_to_target", "seconds_to_target", *_COST_COLUMNS),
     *("canonical", "data_fingerprint", "finished", "path"),
 )
-#: the columns that name one run in both frames: what to join them on
+#: the columns that identify one run in both frames: join on them
 RUN_KEY = ["path", "purpose", "number"]
 _CURVE_COLUMNS = (
     "path",

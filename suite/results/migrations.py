@@ -1,9 +1,9 @@
-"""Migrations: what a file of an older schema says, in the fields of the next one.
+"""Migrations: the content of a file of an older schema, in the fields of the next schema.
 
 Each function takes the content of a file of its version and returns that of the next version; they
-are applied one after the other. A file's digest is checked before, on the content as it lies there.
-A migration moves and adds fields. It changes no number: the rules that numbers were made under
-stay those of their time, and `suite.results.verification` knows them.
+are applied one after the other. A file's digest is checked before, on the content of the file.
+A migration moves and adds fields. It changes no number: numbers keep the rules that they were made
+under, and `suite.results.verification` knows these rules.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The result: a finished study and its evaluation runs, field by field.
 
-One model checks whatever is written and read; `suite.results.files` makes a JSON file of it.
+One model checks everything that is written and read; `suite.results.files` makes a JSON file of it.
 `results/schema.json` is generated from it. Every number and every text has a bound here, so that
-whatever reads a result may calculate with it.
+code that reads a result can safely calculate with it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Status = Literal[
 ]
 #: floats stay below it: squares of them are still finite
 MAX_NUMBER = 1e100
-#: metrics that are not the score's stay below it: a perplexity may be large
+#: metrics other than the score's stay below it: a perplexity may be large
 MAX_METRIC = 1e300
 #: integers stay below it: as large as a column of a table can hold
 MAX_INTEGER = 2**63
@@ -56,9 +56,9 @@ def check_lines(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """A text as `check_lines` takes it: what is refused there is written as an escape.
+    """A text that `check_lines` accepts: characters that it refuses are written as escapes.
 
-    For texts that come from outside, as the message of an exception.
+    For texts from outside, such as the message of an exception.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(_escaped(c) if _refused(c) and c not in "\n\t" else c for c in text)
@@ -94,7 +94,7 @@ NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=MAX_NUMBER)]
 Positive = Annotated[float, Field(allow_inf_nan=False, gt=0, lt=MAX_NUMBER)]
 Integer = Annotated[int, Field(gt=-MAX_INTEGER, lt=MAX_INTEGER)]
 Count = Annotated[int, Field(ge=0, lt=MAX_INTEGER)]
-#: how many there are of something that a result lists, or which version of something it is
+#: numbers of items that a result lists, and versions of an item
 Few = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 #: one line
 Text = Annotated[str, Field(max_length=2_000), AfterValidator(check_line)]
@@ -160,7 +160,7 @@ class ComponentRecord(_Record):
     url: Text
     search_space: Annotated[dict[Name, DistributionRecord], Field(max_length=200)]
     authors: Annotated[list[Text], Field(max_length=200)] = []
-    #: why it does more work an example than is charged, if its author says so; empty otherwise
+    #: why it computes more per example than is charged, if its author says so; empty otherwise
     extra_work: Text = ""
 
 
@@ -202,7 +202,7 @@ class TaskRecord(_Record):
     target: Number
     #: evaluations in a row that must meet the target
     hold: Few
-    #: what a run without a usable curve scores
+    #: the score of a run without a usable curve
     worst: Number
     #: the folder of tasks it belongs to; like the next two None only in results of schema 1
     family: Name | None = None
@@ -213,7 +213,7 @@ class TaskRecord(_Record):
 
 
 class SamplerRecord(_Record):
-    """Who proposed the configurations."""
+    """The method that proposed the configurations."""
 
     name: Text
     arguments: Annotated[dict[Text, Value], Field(max_length=100)]
@@ -236,7 +236,7 @@ class ProtocolRecord(_Record):
 class Curve(_Record):
     """Evaluations of one run, in columns; all have the same length."""
 
-    #: what was spent at each evaluation, in gradient evaluations (examples / batch size)
+    #: cost so far at each evaluation, in gradient evaluations (examples / batch size)
     gradient_evaluations: Column
     #: training time at each evaluation, without evaluations and start-up
     seconds: Column
@@ -268,8 +268,8 @@ class Curve(_Record):
 class AuditRecord(_Record):
     """Counted operations against what was charged, over a few steps at two batch sizes."""
 
-    #: operations that an example charged stands for, in those of a plain gradient evaluation of one
-    #: example: 1 is work as charged
+    #: operations per example charged, in units of a plain gradient evaluation of one example: 1 is
+    #: work as charged
     slope: NotNegative | None
     #: operations that do not grow with the batch, of building the method and of all steps of the
     #: audit, in gradient evaluations of the task's batch
@@ -279,7 +279,7 @@ class AuditRecord(_Record):
 
 
 class Cost(_Record):
-    """What one run took."""
+    """What one run cost and used."""
 
     #: everything charged, in examples passed forward and backward
     examples: NotNegative
@@ -296,7 +296,7 @@ class Cost(_Record):
     cost_factor: Annotated[float, Field(allow_inf_nan=False, ge=1, lt=MAX_NUMBER)] = 1.0
     #: of the method with these hyperparameters (tuning: with its defaults); None if not audited
     audit: AuditRecord | None = None
-    #: floating-point operations, estimated as examples charged times operations an example
+    #: floating-point operations, estimated: examples charged times operations per example
     operations: NotNegative | None = None
     #: tensors in the optimizer's state when the run ended
     optimizer_state_bytes: Count | None = None
@@ -326,7 +326,7 @@ class Run(_Record):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the run came to its end, its own or that which the protocol gave it."""
+        """Whether the run ended regularly, by itself or by the protocol."""
         return self.status in ("completed", "pruned")
 
     def learned(self, task: TaskRecord) -> bool | None:
@@ -339,13 +339,13 @@ class Run(_Record):
         values = (curve.validation if self.test_score is None else curve.test).get(task.metric)
         if self.status != "completed" or not values or curve.gradient_evaluations[0] != 0:
             return None
-        # A time to target is the lower the better, its metric the higher.
+        # For a time to target, lower is better; for its metric, higher is better.
         higher = task.higher_is_better or task.score == "time_to_target"
         return values[-1] > values[0] if higher else values[-1] < values[0]
 
 
 class DataRecord(_Record):
-    """What data was really used."""
+    """The data that was used."""
 
     fingerprint: Digest
     canonical: bool
@@ -374,7 +374,7 @@ class EnvironmentRecord(_Record):
 
 
 class Replicate(_Record):
-    """One tuning from one seed, and the evaluation of what it chose."""
+    """One tuning from one seed, and the evaluation of the chosen configuration."""
 
     #: the result seed that every other seed is derived from
     seed: Count

@@ -1,9 +1,9 @@
-"""Whether a result may be believed: everything in it that can be computed again.
+"""Whether a result can be believed: everything in it that can be computed again is checked.
 
-A digest only shows that nobody edited a file; it is no secret, and a file can be sealed anew. What
-is checked here anybody can recompute without training: what follows from the file itself
-(`suite.results.checks`), the configurations that the sampler proposes for the recorded scores, and
-the records of the task and of the components, as they are registered here.
+A digest only shows that nobody edited a file; it is not a secret, and anyone can compute a new
+digest for an edited file. Anyone can repeat these checks without training. Checked are what follows
+from the file itself (`suite.results.checks`), the configurations that the sampler proposes for the
+recorded scores, and the records of the task and of the components, as they are registered here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from suite.studies.tuning import propose
 
 
 def check_consistency(result: Result, *, ours: bool = False) -> list[str]:
-    """Raise InvalidResult with the first thing that does not follow; notes on what was not checked.
+    """Raise InvalidResult with the first field that is wrong; return notes on what was not checked.
 
     A task or component that is not registered here is noted. With `ours`, for the results of this
     checkout, it is refused: these are results of what the checkout holds.
@@ -52,7 +52,7 @@ def _raise_first(problems: Iterator[str]) -> None:
 
 
 def _check_proposals(result: Result) -> list[str]:
-    """Ask the sampler again, with the recorded scores; a note if that sampler is not here."""
+    """Ask the sampler again, with the recorded scores; a note if that sampler is not available."""
     rules = result.protocol
     known = PROTOCOLS.get(rules.name)
     if known is None or known.version != rules.version:
@@ -144,7 +144,7 @@ def _check_records(result: Result, ours: bool) -> list[str]:
 
 
 def registered(kind: str, name: str) -> Any:
-    """The task or component of that name as it is here; None if there is none that can be used."""
+    """The task or component of that name as it is here; None if none can be used."""
     try:
         return registry.get(kind, name)
     except SuiteError:
@@ -158,7 +158,7 @@ def _not_here(what: str, ours: bool) -> list[str]:
 
 
 def task_record_is_registered(result: Result, task: Task) -> Iterator[str]:
-    """The whole record is the registered task's, but for whether it counts for the track."""
+    """The whole record is the registered task's, except whether it counts for the track."""
     follows = _plan(result, task, Method(())).task_record().model_dump(exclude={"core"})
     said = result.task.model_dump(exclude={"core"})
     for field, value in follows.items():

@@ -1,7 +1,7 @@
-"""A copy of a study's trials for `optuna-dashboard`: an Optuna journal, made from ours.
+"""A copy of a study's trials for `optuna-dashboard`: an Optuna journal, made from our journal.
 
-Nothing is read back from it. It is written again when a study goes on, so that damage to it costs
-nothing.
+Nothing is read back from it. It is written again when a study is resumed, so that damage to it has
+no consequences.
 """
 
 from __future__ import annotations

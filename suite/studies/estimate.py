@@ -15,7 +15,7 @@ from suite.training.repeatable import make_repeatable
 def trial_seconds(plan: Plan) -> float:
     """Seconds of one trial: gradient evaluations and measurements of held-out data, timed now.
 
-    May raise MissingData. The method's own work between gradient evaluations comes on top.
+    May raise MissingData. The method's own work between gradient evaluations is not included.
     """
     task, problem = plan.task, plan.task.problem
     make_repeatable(plan.threads)

@@ -1,4 +1,4 @@
-"""Identity: what makes another study of a study, where its trials are kept and its result goes."""
+"""Identity: what distinguishes studies, where trials are kept and where the result goes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SAID = {"components": {"__all__": {"paper", "url", "authors", "extra_work"}}}
 
 
 def identity(plan: Plan) -> str:
-    """A hash of all that makes another study of this one; file names carry its start."""
+    """A hash of all that distinguishes this study from others; file names contain its start."""
     return _identity_of_plan(plan, [*_settings(plan), *_own_time_limit(plan)])
 
 
 def journal(plan: Plan) -> Path:
-    """The study's storage: only the same code, packages and Python go on with it."""
+    """The study's storage: only the same code, packages and Python can resume it."""
     code = [plan.identity, plan.sources, platform.python_version()]
     key = hashlib.sha256(json.dumps(code).encode()).hexdigest()[:12]
     name = f"{plan.method.name}.{plan.rules.name}.{key}.journal"
@@ -38,8 +38,8 @@ def result_path(plan: Plan) -> tuple[Path, Result | None]:
     """Where the result goes, and the result that is there already.
 
     A result of another task version, of other code of task or method, of another seed or thread
-    count keeps its file; this one then gets a name of its own. A time limit that is not the task's
-    always has a name of its own. Raises InvalidResult if a file there cannot be read, UsageError if
+    count keeps its file; this one then gets another name. A time limit that is not the task's
+    always gets another name. Raises InvalidResult if a file there cannot be read, UsageError if
     something else has the name.
     """
     own = plan.identity[:8]
@@ -77,7 +77,7 @@ def _result_in(path: Path) -> Result | None:
     try:
         return results.read(path)
     except InvalidResult as error:
-        raise InvalidResult(f"{error}\nMend, move or delete that file first.") from None
+        raise InvalidResult(f"{error}\nFix, move or delete that file first.") from None
 
 
 def _is_of(plan: Plan, there: Result) -> bool:
@@ -91,7 +91,7 @@ def _settings(plan: Plan) -> list[Any]:
 
 
 def _own_time_limit(plan: Plan) -> list[float]:
-    """The time limit, unless it is the task's. A result does not hold it: its name tells."""
+    """The time limit, unless it is the task's. A result does not hold it; its file name does."""
     return [] if plan.time_limit in (None, plan.task.time_limit) else [float(plan.time_limit)]
 
 

@@ -1,7 +1,7 @@
-"""A journal: a file of entries, one a line, each with a checksum.
+"""A journal: a file of entries, one per line, each with a checksum.
 
-Damage costs the damaged lines only: they are set aside in a file beside the journal, and what is
-whole is kept. Half a line at the end is what a kill leaves; it was never relied upon.
+Damage affects the damaged lines only: they are moved to a file beside the journal, and whole lines
+are kept. A kill leaves half a line at the end; nothing has relied on it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Journal:
 
     @property
     def damage_file(self) -> Path:
-        """Where damaged lines are set aside."""
+        """Where damaged lines are moved."""
         return self._path.with_name(f"{self._path.name}.damaged")
 
     def append(self, entry: Entry) -> None:
@@ -49,7 +49,7 @@ class Journal:
         self._write([line_of(entry)], self._path)
 
     def _open(self) -> None:
-        """Read the file, and write it again without what is not whole."""
+        """Read the file, and write it again without damaged lines."""
         *lines, rest = self._path.read_bytes().split(b"\n")
         damaged = []
         for line in lines:
@@ -81,7 +81,7 @@ class Journal:
                 os.fsync(file.fileno())
         except BaseException:
             with suppress(OSError):
-                os.truncate(path, before)  # a line that is not whole would spoil the next one
+                os.truncate(path, before)  # an incomplete line would damage the next one
             raise
 
 

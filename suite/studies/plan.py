@@ -39,8 +39,8 @@ class Plan:
     threads: int
     results: Path
     data: Path
-    #: seconds after which a trial counts as hanging; None for the task's own limit. Another one
-    #: may end other trials, so that its result has a file of its own
+    #: seconds after which a trial counts as hanging; None for the task's own limit. Another limit
+    #: may end other trials, so its result has another file name
     time_limit: float | None = None
 
     @property
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def budget(self) -> float:
-        """Examples passed forward and backward, a trial."""
+        """Examples passed forward and backward, per trial."""
         return self.task.budget_under(self.rules.budget_fraction)
 
     @property
@@ -60,7 +60,7 @@ class Plan:
 
     @property
     def direction(self) -> Direction:
-        """Where better scores lie, in Optuna's words."""
+        """The direction of better scores, in Optuna's words."""
         return "maximize" if self.task.score.higher_is_better else "minimize"
 
     @property
@@ -93,7 +93,7 @@ class Plan:
 
     @cached_property
     def identity(self) -> str:
-        """A hash of all that makes another study of this one; file names carry its start."""
+        """A hash of all that distinguishes this study from others; file names contain its start."""
         return identity.identity(self)
 
     @property
@@ -118,9 +118,9 @@ class Plan:
         return None if self._is_restarted() else there
 
     def restart(self) -> None:
-        """Set aside what was run so far; the study is unfinished until its result is written.
+        """Move the earlier trials away; the study is unfinished until its result is written.
 
-        That is remembered on disk, so that a later run can go on with it. Raises UsageError while
+        That is remembered on disk, so that a later run can resume it. Raises UsageError while
         another process works on the study.
         """
         set_aside(self.journal)
@@ -134,7 +134,7 @@ class Plan:
 
     @property
     def _restarted(self) -> Path:
-        """Lies beside the journal and names the results folder whose file is to be replaced."""
+        """A file beside the journal that names the results folder whose file is to be replaced."""
         return self.journal.with_suffix(".restarted")
 
     def _is_restarted(self) -> bool:
@@ -144,7 +144,7 @@ class Plan:
             return False
 
     def trial(self, purpose: str, number: int, hyperparameters: dict[str, Any]) -> Trial:
-        """One trial of the study. All tuning trials share one seed; evaluations have fresh ones."""
+        """One trial of the study. All tuning trials share one seed; evaluations have others."""
         seed = derive(self.seed, purpose, 0 if purpose == "tuning" else number)
         # Only the trial's own files: another method's file may change numbers when it is imported.
         own = {self.task.path, *(component.path for component in self.method.components)}
@@ -196,7 +196,7 @@ def make_plan(
         if not part.path.is_file():
             raise UsageError(
                 f"{part.kind} '{part.name}' was declared in a notebook or an interactive session, "
-                "and trials run in processes of their own. Write it to a file, and give the file's "
+                "and trials run in separate processes. Write it to a file, and give the file's "
                 "path instead of the name."
             )
     if device == "auto":

@@ -12,9 +12,9 @@ class StudyRules:
     """The rules of one study.
 
     `trials` counts configurations per method, however many hyperparameters it has: few
-    hyperparameters is an advantage that a method earns. Trial 0 is the declared defaults.
-    Configurations are asked from the sampler `generation` at a time; the size is part of the
-    protocol, not of the parallelism, so that any number of jobs ends in the same result.
+    hyperparameters are an advantage for a method. Trial 0 is the declared defaults.
+    The sampler gives `generation` configurations at a time; the size is part of the
+    protocol, not of the parallelism, so that any number of jobs gives the same result.
     """
 
     name: str
@@ -61,7 +61,7 @@ PROTOCOLS = {
 
 
 def get_protocol(name: str) -> StudyRules:
-    """The protocol of that name; raises UsageError with near names otherwise."""
+    """The protocol of that name; raises UsageError with similar names otherwise."""
     if name not in PROTOCOLS:
         raise unknown_name("protocol", name, PROTOCOLS)
     return PROTOCOLS[name]

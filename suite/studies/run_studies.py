@@ -22,10 +22,10 @@ from suite.studies.study import Study
 
 
 class View(Protocol):
-    """Who watches studies run: the command line's live view, or nobody."""
+    """Observes running studies, as the command line's live view does."""
 
     def opened(self, study: Study) -> None:
-        """A study begins or goes on."""
+        """A study begins or resumes."""
 
     def event(self, study: Study, event: Event) -> None:
         """Something happened to one of its trials; a finished one is counted already."""
@@ -53,8 +53,8 @@ def run_studies(
     """Run several studies, `jobs` trials at a time, and return their results in order.
 
     A later study starts when the earlier ones have no trial left that could run, so that no core
-    rests at the end of a generation. Results that are there already are returned as they are,
-    unless `force`: then all studies restart, and a later run without it goes on with them.
+    is idle at the end of a generation. Results that exist already are returned unchanged,
+    unless `force`: then all studies restart, and a later run without it resumes them.
     """
     make_home()
     if force:
@@ -136,12 +136,12 @@ def run(
 ) -> Result:
     """Tune and evaluate one method on one task; returns the result, which is also a file.
 
-    Names may be paths to files that are not in the repo. A study that was interrupted goes on; one
-    that is done is read and returned, unless `force`, which restarts it: interrupted, that goes on
-    without `force`. `jobs` defaults to the cores, `device` to
-    "cuda" for full tasks where there is one. Raises `suite.SuiteError` with what to do.
+    Names may be paths to files that are not in the repo. An interrupted study is resumed; for a
+    finished one the result is read and returned, unless `force`, which restarts it; if that is
+    interrupted, a run without `force` resumes it. `jobs` defaults to the number of CPU cores,
+    `device` to "cuda" for full tasks if there is a GPU. Raises `suite.SuiteError` with what to do.
 
-    Each trial has a process of its own, unless there is an `executor`:
+    Each trial runs in its own process, unless there is an `executor`:
     `suite.execution.inline.InlineExecutor()` runs them in this one, where a debugger works.
     """
     plan = make_plan(
@@ -164,7 +164,7 @@ def run(
 
 
 def default_jobs(device: str) -> int:
-    """Trials at a time: one on a GPU, one a core otherwise."""
+    """Trials at a time: one on a GPU, otherwise one per core."""
     if device != "cpu":
         return 1
     try:

@@ -1,8 +1,8 @@
-"""Study storage: what was planned and what has finished, in a journal of our own.
+"""Study storage: what was planned and what has finished, in our own journal.
 
 Each trial has a line when it is planned and another one when it has finished, with the whole `Run`.
-Lines do not depend on one another: each says which trial it is of. A copy that `optuna-dashboard`
-opens lies beside the journal. Only one process at a time may work on a study.
+Lines do not depend on one another: each names its trial. A copy for `optuna-dashboard` is beside
+the journal. Only one process at a time may work on a study.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ class StudyStorage:
 
     @property
     def damage(self) -> str | None:
-        """What was found damaged when the study was opened, in words."""
+        """What was damaged when the study was opened, in words."""
         lines = self._journal.damaged
         if not lines:
             return None
         return (
-            f"{self.path} was damaged: {lines} {'line' if lines == 1 else 'lines'} set aside in "
+            f"{self.path} was damaged: {lines} {'line' if lines == 1 else 'lines'} moved to "
             f"{self._journal.damage_file.name}; trials that are whole are kept, the others run "
             "again"
         )
@@ -72,7 +72,7 @@ class StudyStorage:
         return dict(self._planned[purpose])
 
     def plan(self, purpose: str, number: int, flat: Flat) -> None:
-        """Write down a trial that is to run; one of its number with other values is forgotten."""
+        """Record a planned trial; an earlier one of its number with other values is removed."""
         entry = {"planned": [purpose, number], "hyperparameters": flat}
         self._journal.append(entry)
         self._take(entry)
@@ -84,7 +84,7 @@ class StudyStorage:
         return {number: _outcome(entry) for number, entry in sorted(self._ended[purpose].items())}
 
     def finish(self, purpose: str, outcome: Outcome, score: float) -> None:
-        """Keep a finished trial, whatever its status; `score` is what the dashboard shows."""
+        """Keep a finished trial of any status; `score` is what the dashboard shows."""
         run, data = outcome.run, outcome.data
         entry = {
             "finished": [purpose, run.number],
@@ -106,7 +106,7 @@ class StudyStorage:
         )
 
     def keep(self, name: str, value: Any) -> Any:
-        """What was kept under this name when the study began; `value`, if nothing was."""
+        """The value kept under this name when the study began; `value`, if there was none."""
         if name not in self._kept:
             entry = {"kept": name, "value": value}
             self._journal.append(entry)
@@ -114,7 +114,7 @@ class StudyStorage:
         return self._kept[name]
 
     def _take(self, entry: Entry) -> None:
-        """Take an entry of the journal in; later ones replace earlier ones of the same trial."""
+        """Read an entry of the journal; later ones replace earlier ones of the same trial."""
         if "kept" in entry:
             self._kept.setdefault(entry["kept"], entry["value"])
             return

@@ -23,7 +23,7 @@ PURPOSES = ("tuning", "evaluation")
 
 
 class Study:
-    """The state of one study: hands out trials, takes outcomes, and ends in a result file.
+    """The state of one study: gives out trials, takes outcomes, and ends in a result file.
 
     Raises UsageError if the file's folder cannot be written to.
     """
@@ -32,10 +32,10 @@ class Study:
         self.plan = plan
         self.path = path
         self.result: Result | None = None
-        # Said now, not when the first trials have been paid for.
+        # Checked now, not after the first trials have run.
         results.make_folder(path.parent)
         self._storage = storage
-        # As it began: what is concluded later, perhaps elsewhere, was not all made there.
+        # The environment at the start: a study that ends on another machine did not all run there.
         began = environment.record(plan.device, plan.packages).model_dump(mode="json")
         self._environment = EnvironmentRecord.model_validate(storage.keep("environment", began))
         self._finished = {purpose: storage.finished(purpose) for purpose in PURPOSES}
@@ -43,7 +43,7 @@ class Study:
         self._ready: deque[Job] = deque()
         self._open = 0
         self.resumed = self.done
-        #: what was damaged and had to be set aside, in words
+        #: which lines were damaged and moved away, in words
         self.damage = storage.damage
         self._advance()
 
@@ -54,13 +54,13 @@ class Study:
 
     @property
     def done(self) -> int:
-        """Trials that have ended, with whatever status."""
+        """Trials that have ended, with any status."""
         return sum(len(outcomes) for outcomes in self._finished.values())
 
     @property
     def best_score(self) -> float | None:
         """The best validation score among the tuning trials so far."""
-        # The live view asks from a thread of its own: a copy, because trials may end meanwhile.
+        # The live view asks from another thread: a copy, because trials may end meanwhile.
         tuned = list(self._finished["tuning"].values())
         scores = [outcome.run.validation_score for outcome in tuned]
         if not scores:
@@ -72,7 +72,7 @@ class Study:
         return self._ready.popleft() if self._ready else None
 
     def take(self, job: Job, outcome: Outcome) -> None:
-        """Keep a finished trial and go on to whatever can follow."""
+        """Keep a finished trial and prepare the trials that can follow."""
         purpose, run = job.trial.purpose, outcome.run
         score = run.validation_score if purpose == "tuning" else run.test_score
         assert score is not None
@@ -93,12 +93,12 @@ class Study:
                 self._open = len(batch)
 
     def _write(self, result: Result) -> None:
-        """Write the result, under the name that is its own now.
+        """Write the result, under the name that is right for it now.
 
-        Another seed, source or device has another journal, so that it may have run beside this
-        study, have ended first and have taken the name that was free when this one began.
+        A study with another seed, source or device has another journal, so that it may have run
+        beside this one, ended first, and taken the name that was free when this study began.
         """
-        for last_try in (False, False, True):  # either of two names may be taken just now
+        for last_try in (False, False, True):  # another process may take either name meanwhile
             self.path, there = self.plan.result_path()
             try:
                 with naming_full(self.path.parent):
@@ -124,10 +124,10 @@ class Study:
         yield self._plan_trials("evaluation", 0, [chosen] * rules.seeds)
 
     def _plan_trials(self, purpose: str, first: int, wanted: Sequence[dict[str, Any]]) -> list[Job]:
-        """Write down the trials from number `first` on; returns those that have not finished.
+        """Record the trials from number `first` on; return those that have not finished.
 
-        What was planned earlier is used again if it is what is wanted now. It is not if an outcome
-        that it followed from was lost with a damaged line, and came out differently.
+        An earlier plan is used again if it equals the present one. It differs if an outcome that it
+        depended on was lost with a damaged line, and came out differently.
         """
         planned = self._storage.planned(purpose)
         limit = self.plan.time_limit or self.plan.task.time_limit
@@ -190,7 +190,7 @@ def _one_data(used: list[DataRecord]) -> DataRecord | None:
 
 
 def _equal(planned: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether two trials are the same but for the last digits, as of another processor."""
+    """Whether two trials are equal except for the last digits, as on another processor."""
     return planned.keys() == wanted.keys() and all(
         isinstance(value, float) and math.isclose(value, planned[name], rel_tol=1e-9)
         if isinstance(planned[name], float)

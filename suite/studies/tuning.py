@@ -1,8 +1,9 @@
-"""Tuning: which configurations a study tries, deterministic whatever the parallelism.
+"""Tuning: which configurations a study tries, deterministic for any parallelism.
 
-Configurations are asked a generation at a time from a new sampler, seeded by
-the study's seed and the generation's number, and told all earlier trials in trial order. So they
-depend on earlier scores only, and not on which worker finished first or how often a run was cut.
+One generation of configurations at a time is requested from a new sampler. It is seeded by the
+study's seed and the generation's number, and gets all earlier trials in trial order. So
+configurations depend on earlier scores only, and not on which worker finished first or how often a
+run was interrupted.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SAMPLER_ARGUMENTS: dict[str, Any] = {
 
 
 def sampler_record() -> SamplerRecord:
-    """What a result says of the sampler."""
+    """What a result says about the sampler."""
     return SamplerRecord(
         name="TPESampler", arguments=SAMPLER_ARGUMENTS, optuna_version=optuna.__version__
     )

@@ -1,11 +1,11 @@
 """The audit: whether a method is charged for what it computes.
 
-The meter charges forward passes of the whole model; that is cheap, and most methods ask for nothing
+The meter charges forward passes of the whole model; that is fast, and most methods use nothing
 else. The audit finds the rest. It runs a few steps of the method under torch's operation counter,
-with batches of two sizes. What the operations grow by, divided by what the charges grow by, is the
-`slope`: the work of an example charged, where 1 is a plain gradient evaluation of one example. What
-does not grow with the batch is the `rest`: the optimizer's own arithmetic, which is not charged, or
-work that is hidden while the method is built.
+with batches of two sizes. The growth of the operations, divided by the growth of the charges, is
+the `slope`: the work per example charged, where 1 is a plain gradient evaluation of one example.
+The part that does not grow with the batch is the `rest`: the optimizer's own arithmetic, which is
+not charged, or work that is hidden while the method is built.
 
 A first layer needs no gradient of its inputs, so that forward passes count for a little more than a
 third: a zeroth-order method has a slope of about 1.1 on a small network.
@@ -37,7 +37,7 @@ from suite.training.trial import Trial
 
 #: a slope above it needs a declared reason
 LIMIT = 1.2
-#: steps of a method that makes one gradient evaluation a step; others make as many evaluations
+#: steps of a method with one gradient evaluation per step; others make as many evaluations
 STEPS = 12
 #: examples of the smaller batch, at most: enough to see a slope, few enough to take a second
 EXAMPLES = 32
@@ -49,7 +49,7 @@ class Undercharged(Exception):
 
 
 def audited_factor(trial: Trial, audit: AuditRecord | None) -> float:
-    """What the charges of a trial are multiplied by.
+    """The factor by which the charges of a trial are multiplied.
 
     Raises Undercharged if the slope is above the limit and no component declares its extra work.
     """
@@ -71,8 +71,8 @@ def measure(trial: Trial) -> AuditRecord:
 
     Without a slope on a task whose model has no operations that the counter knows (a table of
     numbers that is trained directly). Raises MissingData, and what the method raises: a trial whose
-    method could not be audited must not count as completed, or failing the audit would be a way
-    around it. Call it in a process of its own: the method may leave anything behind.
+    method could not be audited must not count as completed, otherwise a method could avoid the
+    check by failing its audit. Call it in a separate process: the method may leave anything behind.
     """
     task = setup.load(trial)
     if trial.audited is not None:
@@ -93,7 +93,7 @@ def measure(trial: Trial) -> AuditRecord:
     unit = forward / COSTS["forward"]
     due, more_due = (r.forward * unit + (r.charged - r.forward) * gradient for r in (few, many))
     if more_due <= due:
-        raise RuntimeError("the method asked for nothing that grows with a batch")
+        raise RuntimeError("the method used nothing that grows with a batch")
     slope = (many.operations - few.operations) / (more_due - due)
     rest = few.operations - slope * due
     return AuditRecord(
@@ -128,7 +128,7 @@ class _Plain:
 def resized(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
     """The same batches with `size` examples: the first of each, repeated if there are fewer.
 
-    Not a stream any more: the tasks of a sequence do not change within an audit.
+    It is not a stream: the tasks of a sequence do not change within an audit.
     """
     for inputs, targets in batches:
         yield _resized(inputs, size), _resized(targets, size)
@@ -141,7 +141,7 @@ def _resized(tensor: Tensor, size: int) -> Tensor:
 class _Rehearsal:
     """Some steps of a method, without evaluations but with all that a method does for them.
 
-    Progress goes from 0 to 1, so that what a method does late in training is seen, too.
+    Progress goes from 0 to 1, so that the audit also sees what a method does late in training.
     """
 
     def __init__(self, trial: Trial, task: Task, data: setup.Data, size: int) -> None:
@@ -165,13 +165,13 @@ class _Rehearsal:
         source = BatchSource(resized(model.batches, self._size), ledger)
         try:
             with counter() as operations:
-                aside = _Uncounted(operations)
-                self._make_steps(model, parts, ledger, source, aside)
+                uncounted = _Uncounted(operations)
+                self._make_steps(model, parts, ledger, source, uncounted)
         finally:
             source.close()
             unmeter(model.module)
         counted = building.get_total_flops() + operations.get_total_flops()
-        self.operations = int(counted) - aside.operations
+        self.operations = int(counted) - uncounted.operations
         self.charged, self.forward = ledger.spent, ledger.spent_forward
 
     def _make_steps(
@@ -180,7 +180,7 @@ class _Rehearsal:
         parts: Parts,
         ledger: Ledger,
         source: BatchSource,
-        aside: _Uncounted,
+        uncounted: _Uncounted,
     ) -> None:
         problem, module = self._task.problem, model.module
         objective = Objective(
@@ -193,7 +193,7 @@ class _Rehearsal:
         )
         nothing: dict[str, Split | None] = {}
         evaluator = Evaluator(
-            problem, module, parts.optimizer, parts.regularizers, nothing, aside, model.hooks
+            problem, module, parts.optimizer, parts.regularizers, nothing, uncounted, model.hooks
         )
         step: Callable[[Any], Any] = parts.optimizer.step
         switch_optimizer(parts.optimizer, training=True)

@@ -1,11 +1,11 @@
-"""The batch source: everything that drawing a batch does, wherever in a step it happens.
+"""The batch source: everything that happens when a batch is drawn, at any place in a step.
 
-The batch is the unit of the protocol, not the step: a method may draw as many batches in a step as
-it likes, and each of them is paid for, measured if the task is online, and taken from the task that
-the budget has come to.
+The batch is the unit of the protocol, not the step: a method may draw any number of batches in a
+step. Each of them is charged, measured if the task is online, and taken from the task that the
+budget has reached.
 
 An objective keeps no reference to its source, because the source holds the training data: the
-sources that are open are kept in this module.
+open sources are kept in this module.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class TaskSkipped(TrialEnds):
 
 
 class BatchSource:
-    """Draws batches and does what belongs to a draw.
+    """Draws batches and does all that a draw requires.
 
-    `before_draw()` is called when the last batch is settled; `changed(task)` when a stream has gone
-    on to another task; `drawn(batch)` with every new batch, before the method has it.
+    `before_draw()` is called when the last batch is settled; `changed(task)` when a stream has
+    changed to another task; `drawn(batch)` with every new batch, before the method gets it.
     """
 
     def __init__(
@@ -53,12 +53,12 @@ class BatchSource:
         _open[self.key] = self
 
     def close(self) -> None:
-        """No batch is drawn any more; what is called at a draw may refer to the source."""
+        """Close the source; the functions that a draw calls may refer to it."""
         _open.pop(self.key, None)
         del self._before_draw, self._changed, self._drawn
 
     def draw(self) -> Batch:
-        """The next batch; raises TrialEnds if there is to be none."""
+        """The next batch; raises TrialEnds if there are no more."""
         ledger = self._ledger
         ledger.end_batch()
         if ledger.ended is not None:
@@ -71,7 +71,7 @@ class BatchSource:
         return batch
 
     def finish(self) -> None:
-        """Raise TaskSkipped if the stream has not come to its last task."""
+        """Raise TaskSkipped if the stream has not reached its last task."""
         stream = self._stream
         if stream is not None and stream.task < stream.tasks - 1:
             self._refuse_skipping(stream, stream.task + 1)
@@ -89,9 +89,9 @@ class BatchSource:
     def _refuse_skipping(self, stream: TaskStream, task: int) -> None:
         self._ledger.end(
             TaskSkipped(
-                f"the method never met task {task + 1} of {stream.tasks}: its evaluations of other "
-                "batches took the task's whole share of the budget. Draw a batch more often, or "
-                "ask for fewer evaluations a batch"
+                f"the method never got a batch of task {task + 1} of {stream.tasks}: its "
+                "evaluations of other batches used up the task's whole share of the budget. Draw a "
+                "batch more often, or use fewer evaluations per batch"
             )
         )
 

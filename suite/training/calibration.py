@@ -28,9 +28,9 @@ def warm_up() -> None:
 
 
 def calibrate(task: Task, train: Split, device: str) -> float:
-    """Seconds of one AdamW step of a task on this machine: what other timings are read against.
+    """Seconds of one AdamW step of a task on this machine: the unit for other timings.
 
-    Timed once a process. Uses torch's global generator: call it before seeding.
+    Timed once per process. Uses torch's global generator: call it before seeding.
     """
     key = (task.name, task.version, device, torch.get_num_threads())
     if key not in _calibrations:
@@ -59,7 +59,7 @@ def _ready(task: Task, train: Split, device: str) -> nn.Module:
 def _time_steps(
     task: Task, model: nn.Module, train: Split, device: str, update: Callable[[], object]
 ) -> float:
-    """Median seconds of up to 20 steps within 40 ms, after two of warm-up."""
+    """Median seconds of up to 20 steps within 40 ms, after two for warm-up."""
     batches = task.problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
     seconds: list[float] = []
     for step in range(2 + _CALIBRATION_STEPS):

@@ -1,4 +1,4 @@
-"""The clock of a trial: training apart from evaluation, with the device synchronized."""
+"""The clock of a trial: separate times for training and evaluation, device synchronized."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Clock:
             self._since = None
 
     def pause(self) -> None:
-        """Training rests while the suite evaluates, until `resume`."""
+        """Pause training while the suite evaluates, until `resume`."""
         self._paused = now = self._now()
         if self._since is not None:
             self.training += now - self._since
 
     def resume(self) -> None:
-        """Evaluation ends and training goes on."""
+        """Evaluation ends and training resumes."""
         self._since = now = self._now()
         self.evaluation += now - self._paused
 
@@ -44,7 +44,7 @@ class Clock:
 
 
 def synchronize(device: str) -> None:
-    """Wait until the device has done all its work."""
+    """Wait until the device has finished all its work."""
     if device == "cuda":
         torch.cuda.synchronize()
     elif device == "mps":

@@ -1,6 +1,6 @@
-"""The evaluator: measures a model between steps. Nothing of it is handed to a method.
+"""The evaluator: measures a model between steps. A method gets no part of it.
 
-Free is one forward pass by the suite: `Problem.evaluate`. What a method does for an evaluation
+One forward pass by the suite is free: `Problem.evaluate`. What a method does for an evaluation
 (averaging weights, switching an optimizer between two kinds of weights) is charged and timed as
 training, and the method's hooks on modules are off meanwhile unless it declares that it needs them.
 """
@@ -26,13 +26,13 @@ HOOKS_IN_EVALUATION = "hooks_in_evaluation"
 
 
 class ModelChanged(Exception):
-    """The model was not the same after an evaluation as before."""
+    """The model after an evaluation differed from the model before it."""
 
 
 class Evaluator:
     """Measures a model on held-out splits, or on a stream's batches before they are trained on.
 
-    `aside` is a context in which nothing is charged and the time counts as evaluation.
+    `measuring` is a context in which nothing is charged and the time counts as evaluation.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Evaluator:
         optimizer: torch.optim.Optimizer,
         regularizers: Sequence[Regularizer],
         held_out: Mapping[str, Split | None],
-        aside: AbstractContextManager[None],
+        measuring: AbstractContextManager[None],
         hooks: ModuleHooks,
     ) -> None:
         self._problem = problem
@@ -50,7 +50,7 @@ class Evaluator:
         self._optimizer = optimizer
         self._averaging = [r for r in regularizers if r.overrides("averaged")]
         self._held_out = held_out
-        self._aside = aside
+        self._measuring = measuring
         declared = any(getattr(m, HOOKS_IN_EVALUATION, False) for m in (optimizer, *regularizers))
         self._hooks = None if declared else hooks
         self._window: list[tuple[dict[str, float], float]] = []
@@ -61,7 +61,7 @@ class Evaluator:
     def measure(self, progress: float) -> dict[str, dict[str, float]]:
         """Metrics by split. On a stream: means over the batches since the last call."""
         self.observe(progress)
-        with self._aside:
+        with self._measuring:
             return {
                 split: {**points[-1].metrics, **self._problem.summarize(points)}
                 for split, points in self._history.items()
@@ -69,7 +69,7 @@ class Evaluator:
             }
 
     def observe(self, progress: float) -> None:
-        """Measure without a record, for metrics that look at the whole history."""
+        """Measure without a record, for metrics that use the whole history."""
         for split, metrics in self._measured(progress).items():
             self._history[split].append(Point(progress, metrics))
 
@@ -77,7 +77,7 @@ class Evaluator:
         """On a stream, metrics by split of the first batch, measured before the first step."""
         metrics = dict(self._window[0][0])
         if self._problem.measures_plasticity:
-            metrics["plasticity"] = 0.0  # no step has taken anything away yet
+            metrics["plasticity"] = 0.0  # no step has reduced a loss yet
         found = {**metrics, **self._problem.summarize([Point(0.0, metrics)])}
         return {split: found for split in self._held_out}
 
@@ -87,7 +87,7 @@ class Evaluator:
         return bool(self._window)
 
     def measure_batch(self, batch: Split, progress: float) -> None:
-        """Measure a batch that is about to be trained on, drawn at a share of the budget."""
+        """Measure a batch before training on it; it was drawn at a share of the budget."""
         metrics = self._of_batch(batch)
         self._window.append((metrics, progress))
         if self._problem.measures_plasticity:
@@ -96,7 +96,7 @@ class Evaluator:
             self._to_repeat.append((metrics, kept))
 
     def measure_again(self) -> None:
-        """Measure the batches of a step again after it: how much of their loss it took away.
+        """Measure the batches of a step again after it: by how much it reduced their loss.
 
         Plasticity as Elsayed and Mahmood 2024, "Addressing Loss of Plasticity and Catastrophic
         Forgetting in Continual Learning", define it: 1 - loss after / loss before, in [0, 1].
@@ -127,24 +127,24 @@ class Evaluator:
             return self._problem.evaluate(model, batch)
 
     def rehearse(self) -> None:
-        """All that a method does for an evaluation, without measuring anything."""
+        """All that a method does for an evaluation, without a measurement."""
         with self._evaluated_model(exact=False):
             pass
 
     def _runs_code(self, modules: Sequence[nn.Module]) -> bool:
-        """Whether anything but the task's own modules runs in an evaluation."""
+        """Whether anything except the task's own modules runs in an evaluation."""
         return self._hooks is None or bool(self._averaging) or not self._hooks.are_all(modules)
 
     @contextmanager
     def _evaluated_model(self, exact: bool) -> Iterator[nn.Module]:
-        """The averaged model in evaluation mode, and everything as it was afterwards."""
+        """The averaged model in evaluation mode; everything is restored afterwards."""
         modes = [(module, module.training) for module in self._model.modules()]
         switch_optimizer(self._optimizer, training=False)
         try:
             with torch.no_grad():
                 model = self._model
                 if self._averaging:
-                    # In evaluation mode, so that a copy is made in it and no statistics move.
+                    # In evaluation mode: a copy is then made in it, and no statistics change.
                     self._model.eval()
                     for regularizer in self._averaging:
                         averaged = regularizer.averaged(model)
@@ -155,7 +155,7 @@ class Evaluator:
                             )
                         model = averaged
                     model.eval()
-                with self._aside:
+                with self._measuring:
                     self._model.eval()
                     modules = list(model.modules())
                     if self._hooks is not None:
@@ -236,7 +236,7 @@ class _State:
     """The parameters, buffers and hooks of a model, to be compared later.
 
     Compared are the tensors themselves and torch's counters of changes in place, which are quick to
-    read; `.data` goes around the counters, and with `exact` the values are compared, too.
+    read; `.data` bypasses the counters, and with `exact` the values are compared, too.
     """
 
     def __init__(self, model: nn.Module, modules: Sequence[nn.Module], exact: bool) -> None:
@@ -247,7 +247,7 @@ class _State:
         self._hooks = _hooks_of(modules)
 
     def compare(self) -> None:
-        """Raise ModelChanged with the first tensor that is not as it was."""
+        """Raise ModelChanged with the first tensor that has changed."""
         now = _tensors_of(self._model.modules())
         if len(now) != len(self._tensors):
             self._refuse(self._tensors if len(now) < len(self._tensors) else now, now)
@@ -286,17 +286,17 @@ def _tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
 
 
 def _hooks_of(modules: Iterable[nn.Module]) -> list[tuple[int, ...]]:
-    """The numbers of the forward hooks of each module; torch gives each hook one of its own."""
+    """The numbers of the forward hooks of each module; torch gives each hook a unique one."""
     return [(*module._forward_hooks, *module._forward_pre_hooks) for module in modules]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    # NaN equals NaN here: a run that diverges is another finding.
+    # NaN equals NaN here: another check finds a run that diverges.
     return torch.equal(one, other) or torch.allclose(one, other, 0.0, 0.0, equal_nan=True)
 
 
 def switch_optimizer(optimizer: torch.optim.Optimizer, *, training: bool) -> None:
-    """Training or evaluation mode of optimizers that know the two (schedule-free)."""
+    """Training or evaluation mode of optimizers that have both modes (schedule-free)."""
     switch = getattr(optimizer, "train" if training else "eval", None)
     if callable(switch):
         switch()

@@ -1,7 +1,8 @@
 """The training loop: one trial, from its seeds to its `Run`.
 
-One method, one set of hyperparameters, one seed. The loop owns batches, budget and evaluation; the
-method owns everything between two batches, and sees only the model, the batch and its progress.
+One method, one set of hyperparameters, one seed. The loop controls batches, budget and evaluation;
+the method controls everything between two batches, and sees only the model, the batch and its
+progress.
 """
 
 from __future__ import annotations
@@ -40,8 +41,8 @@ def run_trial(
 ) -> Outcome:
     """Run one trial to its end and return its record, whatever happens in the method.
 
-    `report(progress, metric)` is called after every evaluation; `audit` is what was counted of the
-    method (`suite.training.audit`). Only errors that the user can mend (missing data, a component
+    `report(progress, metric)` is called after every evaluation; `audit` is the method's operation
+    count (`suite.training.audit`). Only errors that the user can fix (missing data, a component
     file that cannot be loaded or was edited meanwhile) are raised.
     """
     task = setup.load(trial)
@@ -54,7 +55,7 @@ def run_trial(
     except MissingData as error:
         if session.data is None:
             raise
-        # Of the method's own making: it must not end other studies.
+        # Raised by the method: it must not end other studies.
         status, reason, trace = "failed", reason_of(error), trace_of(error)
     except Diverged as error:
         status, reason = "diverged", str(error)
@@ -81,9 +82,9 @@ class _Session:
         self._budget = task.budget_under(trial.budget_fraction)
         self._ledger = Ledger(self._budget)
         self._clock = Clock(trial.device)
-        self._aside = Aside(self._clock, self._ledger)
+        self._measuring = Measuring(self._clock, self._ledger)
         self._recorder = Recorder(task, trial.splits, self._budget, report)
-        #: evaluations after the first step, spread evenly over the budget
+        #: evaluations after the first step, at equal distances over the budget
         self._evaluations = max(1, round(task.evaluations * self._budget / task.budget))
         self._interval = self._budget / self._evaluations
         self._steps = 0
@@ -93,12 +94,12 @@ class _Session:
         self._state_bytes: int | None = None
         #: an evaluation between two points, which counts if no later step ends within the budget
         self._last: tuple[float, float, float | None, Metrics] | None = None
-        #: what was spent when the model was last measured, and what the method's part in it cost
+        #: cost so far when the model was last measured, and the method's part in its cost
         self._measured_at = -1.0
         self._evaluation_cost = 0.0
 
     def run(self) -> None:
-        """The whole trial; raises whatever ends it early."""
+        """The whole trial; raises the error that ends it early."""
         factor = audited_factor(self._trial, self._audit)
         data = setup.load_data(self._trial, self._task)
         self.data = data.record
@@ -114,8 +115,8 @@ class _Session:
             self._make_objective(model, data)
             self._train()
         finally:
-            # Nothing refers to itself any more: the model's memory is free when the session is,
-            # not when Python next looks for circles.
+            # Without reference cycles the model's memory is free when the session is, and not
+            # when Python's garbage collector next runs.
             source.close()
             unmeter(self._model)
 
@@ -145,7 +146,7 @@ class _Session:
             parts.optimizer,
             parts.regularizers,
             data.held_out,
-            self._aside,
+            self._measuring,
             model.hooks,
         )
         self._after_step = [r.after_step for r in parts.regularizers if r.overrides("after_step")]
@@ -187,7 +188,7 @@ class _Session:
             )
 
     def _step(self) -> bool:
-        """One step of the method; whether another one may follow."""
+        """One step of the method; return whether another one may follow."""
         ledger, parts = self._ledger, self._parts
         before = ledger.spent
         if parts.schedule is not None:
@@ -215,10 +216,10 @@ class _Session:
         return self._measure_step(cost)
 
     def _measure_step(self, cost: float) -> bool:
-        """Evaluate after a step if a point is due; whether another step may follow."""
+        """Evaluate after a step if a point is due; return whether another step may follow."""
         problem, ledger, budget = self._task.problem, self._ledger, self._budget
         if problem.measures_plasticity:
-            with self._aside:
+            with self._measuring:
                 self._evaluator.measure_again()
         if not problem.online:
             if self._due():
@@ -227,11 +228,11 @@ class _Session:
                 # A step like this one does not fit any more: this may be the last model to measure.
                 measurement = self._measurement()
                 self._last = (ledger.spent, *measurement)
-        # A rest too small for anything is no rest.
+        # A rest of the budget that is too small for any use counts as no rest.
         return ledger.spent < budget * (1 - TOLERANCE) and not self._recorder.settled()
 
     def _before_draw(self) -> None:
-        """What a new batch does to the rest of the trial, wherever in a step it is drawn."""
+        """Apply the effects of a new batch on the rest of the trial, at any place in a step."""
         spent = self._ledger.spent
         progress = spent / self._budget
         for regularizer in self._parts.regularizers:
@@ -241,7 +242,7 @@ class _Session:
             if self._evaluator.pending and self._due():
                 self._record()
             elif self._evaluator.pending and problem.every_step:
-                with self._aside:
+                with self._measuring:
                     self._evaluator.observe(progress)
         elif problem.every_step and spent > self._measured_at:
             self._evaluator.observe(progress)
@@ -263,12 +264,12 @@ class _Session:
     # -- the curve --------------------------------------------------------------------------------
 
     def _due(self) -> int:
-        """How many evaluation points the budget has come to that are not on the curve."""
+        """How many evaluation points the budget has reached that are not on the curve."""
         passed = int(self._ledger.spent * (1 + TOLERANCE) / self._interval)
         return min(passed, self._evaluations) - (self._recorder.points - 1)
 
     def _record(self) -> None:
-        """Evaluate, and put the point on the curve; points passed over have the values before."""
+        """Evaluate, and put the point on the curve; skipped points have the values before."""
         measurement = self._measurement()
         if not self._recorder.points:
             self._add(0.0, *measurement)
@@ -304,7 +305,7 @@ class _Session:
         if self._ledger.ended is not None:
             raise self._ledger.ended
         self._refuse_lost_parameters()
-        with self._aside:
+        with self._measuring:
             loss = float(self._objective.last_loss) if self._steps else None
             metrics = self._with_training_metrics(found)
         return self._clock.training, loss, metrics
@@ -316,16 +317,16 @@ class _Session:
         return {split: {**values, **found} for split, values in metrics.items()}
 
     def _read_losses(self) -> list[float]:
-        """The loss of every step; read in one go, as asking a GPU for each would stall it."""
+        """The loss of every step; read all at once, since single reads would stall a GPU."""
         unread = [torch.as_tensor(loss, device=self._trial.device) for loss in self._unread]
         self._losses += torch.stack(unread).tolist() if unread else []
         self._unread.clear()
         return self._losses
 
-    # -- what must not go unnoticed ---------------------------------------------------------------
+    # -- errors that must not stay unnoticed ------------------------------------------------------
 
     def _refuse_idle_regularizers(self) -> None:
-        """Without them the run would be the optimizer's alone, under the method's name."""
+        """Without these hooks the run would be the optimizer's alone, under the method's name."""
         if self._objective.called:
             return
         names = [name for kind, name in self._trial.components if kind == "regularizer"]
@@ -389,10 +390,10 @@ class _Session:
         )
 
 
-class Aside:
+class Measuring:
     """Inside, the suite measures: the time counts as evaluation and a forward pass is free.
 
-    Entered at every step of a stream, so not a generator, which takes twice as long.
+    Entered at every step of a stream: a class, because a generator takes twice as long.
     """
 
     def __init__(self, clock: Clock, ledger: Ledger) -> None:

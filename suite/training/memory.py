@@ -11,27 +11,27 @@ import torch
 
 
 def reset_peak_memory(device: str) -> None:
-    """Forget the peak of trials that ran in this process before."""
+    """Forget the peak of earlier trials in this process."""
     if device == "cuda":
         torch.cuda.reset_peak_memory_stats()
     elif sys.platform == "linux":
-        # Not permitted in some containers: the peak is then the process's own.
+        # Not permitted in some containers: the peak is then that of the whole process.
         with suppress(OSError):
             Path("/proc/self/clear_refs").write_text("5")
 
 
 def state_bytes(optimizer: torch.optim.Optimizer) -> int:
-    """Bytes of the tensors in an optimizer's state, whatever they are nested in."""
+    """Bytes of the tensors in an optimizer's state, at any depth of nesting."""
     seen: dict[int, int] = {}
     waiting: list[object] = list(optimizer.state.values())
     while waiting:
-        thing = waiting.pop()
-        if isinstance(thing, torch.Tensor):
-            seen[id(thing)] = thing.nelement() * thing.element_size()
-        elif isinstance(thing, dict):
-            waiting.extend(thing.values())
-        elif isinstance(thing, (list, tuple)):
-            waiting.extend(thing)
+        item = waiting.pop()
+        if isinstance(item, torch.Tensor):
+            seen[id(item)] = item.nelement() * item.element_size()
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            waiting.extend(item)
     return sum(seen.values())
 
 

@@ -19,13 +19,13 @@ TOLERANCE = 1e-9
 class TrialEnds(BaseException):
     """The suite ends the trial in the middle of a step.
 
-    Not an Exception, so that a method's `except Exception` does not catch it; and the loop looks
-    for it after every step, should a method have caught it all the same.
+    Not an Exception, so that a method's `except Exception` does not catch it. The loop checks for
+    it after every step, in case a method has caught it all the same.
     """
 
 
 class BudgetSpent(TrialEnds):
-    """What was asked for exceeds the rest of the budget."""
+    """The requested operation exceeds the rest of the budget."""
 
 
 class Ledger:
@@ -42,7 +42,7 @@ class Ledger:
         self.spent_forward = 0.0
         #: every charge is multiplied by it
         self.factor = factor
-        #: cost of every forward pass, while it does not follow from gradients being on or off
+        #: cost of every forward pass, if it does not follow from gradients being on or off
         self.cost: float | None = None
         #: the suite measures: one forward pass of the model is free, those inside of it are not
         self.measuring = False
@@ -75,7 +75,7 @@ class Ledger:
         self._spent_before_batch = self.spent
 
     def end_batch(self) -> None:
-        """Charge for the last batch what it costs at least, if less was charged since."""
+        """Charge the minimum cost for the last batch, if less was charged since."""
         least = COSTS["unused batch"] * self._examples * self.factor
         due = least - (self.spent - self._spent_before_batch)
         self._examples = 0
@@ -84,7 +84,7 @@ class Ledger:
 
     @contextmanager
     def at_cost(self, cost: float) -> Iterator[None]:
-        """Every forward pass inside is charged at this cost an example."""
+        """Every forward pass inside is charged at this cost per example."""
         before, self.cost = self.cost, cost
         try:
             yield
@@ -95,9 +95,9 @@ class Ledger:
 def meter(model: nn.Module, ledger: Ledger) -> None:
     """Charge every forward pass of the model, including a regularizer's own.
 
-    Replaces the model's `forward`; torch's hooks would do, but take 15 microseconds a step, and a
-    direct call of `forward` would not be charged. A deep copy of the model is charged, too. What
-    this meter does not see (parts of the model, several backward passes) the audit does.
+    Replaces the model's `forward`; torch's hooks would do, but take 15 microseconds per step, and a
+    direct call of `forward` would not be charged. A deep copy of the model is charged, too. The
+    audit finds what this meter does not see (parts of the model, several backward passes).
     """
 
     def forward(self: nn.Module, *inputs: Any, **named: Any) -> Any:
@@ -122,5 +122,5 @@ def meter(model: nn.Module, ledger: Ledger) -> None:
 
 
 def unmeter(model: nn.Module) -> None:
-    """Give a model its own `forward` back: while it is metered it refers to itself."""
-    vars(model).pop("forward", None)  # a method may have taken it off
+    """Restore a model's own `forward`: while it is metered it refers to itself."""
+    vars(model).pop("forward", None)  # a method may have removed it

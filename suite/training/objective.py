@@ -1,8 +1,8 @@
-"""The objective is the closure: what an optimizer may ask of the loss, and what each answer costs.
+"""The objective is the closure: what an optimizer may compute of the loss, and what each use costs.
 
 The training loop calls `optimizer.step(objective)`. Calling the objective zeroes the gradients,
 runs the model forward and backward on the current batch, applies the regularizers and returns the
-loss, which is all that a torch optimizer asks of a closure. Methods that need more ask for it by
+loss, which is all that a torch optimizer needs from a closure. Methods that need more call it by
 name. Every use is charged to the trial's budget.
 """
 
@@ -30,8 +30,8 @@ class Objective:
 
     Attributes a method may read: `parameters` (those that are trained), `batch`, `batch_size`,
     `progress` (share of the budget spent, in [0, 1]), `spent` (examples charged so far),
-    `last_loss` and `called` (whether the objective itself was called: only then do the regularizer
-    hooks around a gradient evaluation take part).
+    `last_loss` and `called` (whether the objective itself was called: only then are the regularizer
+    hooks around a gradient evaluation used).
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Objective:
         self._targets: Tensor
 
     def __call__(self) -> Tensor:
-        """Loss of the current batch, a scalar; leaves gradients in `.grad`. Cost: 1 an example."""
+        """Loss of the current batch, a scalar; leaves gradients in `.grad`. Cost: 1 per example."""
         self.called = True
-        if torch.is_grad_enabled():  # torch's optimizers see to it
+        if torch.is_grad_enabled():  # torch's optimizers enable gradients
             self.last_loss = loss = self._gradient.evaluate(self.batch)
         else:
             with torch.enable_grad():
@@ -66,7 +66,7 @@ class Objective:
         return loss
 
     def loss(self) -> Tensor:
-        """Loss only, a scalar without a graph; `.grad` is untouched. Cost: 1/3 an example."""
+        """Loss only, a scalar without a graph; `.grad` is unchanged. Cost: 1/3 per example."""
         self._refuse_when_delayed("loss")
         with torch.no_grad():
             self.last_loss = loss = self._loss.of(self.batch)
@@ -75,9 +75,9 @@ class Objective:
     def next_batch(self) -> None:
         """Draw the next batch; the loop does so before every step.
 
-        Does all that belongs to a batch: a stream goes on with the budget, an online task measures
+        Does all that a batch requires: a stream continues with the budget, an online task measures
         the batch. Ends the trial, regularly, when the budget is spent. A batch costs at least 1/3
-        an example, charged at the next draw if less was asked of it.
+        per example, charged at the next draw if less was used.
         """
         self._inputs, self._targets = batch_source.draw(self._source)
 
@@ -85,7 +85,7 @@ class Objective:
         """As calling the objective, but with labels drawn from the model's own prediction.
 
         For Gauss-Newton-Bartlett estimates (Sophia, eq. 12): the outputs are class scores of shape
-        (..., classes). Regularizers do not take part. Cost: 1 an example. Raises NotApplicable on a
+        (..., classes). Regularizers are not used. Cost: 1 per example. Raises NotApplicable on a
         task whose targets are numbers and not classes.
         """
         self._refuse_when_delayed("sampled_labels")
@@ -102,7 +102,7 @@ class Objective:
     def jvp(self, tangent: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Loss and its directional derivative along `tangent`, one tensor for each of `parameters`.
 
-        Forward mode, no backward pass; `.grad` is untouched. Cost: 1 an example.
+        Forward mode, no backward pass; `.grad` is unchanged. Cost: 1 per example.
         """
         self._refuse_other_shapes("jvp", tangent)
         whole = _Whole(self._model, lambda: self._loss.of(self.batch))
@@ -121,7 +121,7 @@ class Objective:
     def hvp(self, vector: Sequence[Tensor]) -> list[Tensor]:
         """Product of the batch loss's Hessian with `vector`, one tensor for each of `parameters`.
 
-        `.grad` is untouched. Cost: 3 an example.
+        `.grad` is unchanged. Cost: 3 per example.
         """
         self._refuse_other_shapes("hvp", vector)
         with self._higher_order("hvp"), torch.enable_grad():
@@ -135,18 +135,18 @@ class Objective:
             return list(torch.autograd.grad(dot, self.parameters, materialize_grads=True))
 
     def per_group_gradients(self) -> dict[int, list[Tensor]]:
-        """One mean gradient a class or task present in the batch, for gradient surgery.
+        """One mean gradient per class or task in the batch, for gradient surgery.
 
-        Keys are the target values, of which each example has one; values are one tensor a
-        parameter; `.grad` is untouched. Each group's examples pass forward and backward once.
-        Cost: 1 an example. Raises NotApplicable if targets are numbers, ValueError if an example
+        Keys are the target values, of which each example has one; values are one tensor per
+        parameter; `.grad` is unchanged. Each group's examples pass forward and backward once.
+        Cost: 1 per example. Raises NotApplicable if targets are numbers, ValueError if an example
         has several.
         """
         self._refuse_when_delayed("per_group_gradients")
         self._refuse_without_classes("per_group_gradients")
         if self._targets.ndim != 1:
             raise ValueError(
-                "per_group_gradients groups examples by their target and needs one an example; "
+                "per_group_gradients groups examples by their target and needs one per example; "
                 f"this task's targets have the shape {tuple(self._targets.shape)}"
             )
         groups: dict[int, list[Tensor]] = {}
@@ -186,17 +186,17 @@ class Objective:
         """Forward passes inside have the cost of `what` and can be differentiated that way."""
         self._refuse_when_delayed(what)
         # Of torch's attention kernels only the plain one has forward-mode and second derivatives,
-        # and what is compiled has neither.
+        # and compiled code has neither.
         eager = torch.compiler.set_stance("force_eager")
         with self._ledger.at_cost(COSTS[what]), sdpa_kernel(SDPBackend.MATH), eager:
             yield
 
     def _refuse_when_delayed(self, what: str) -> None:
-        """Only whole gradients are delivered late; anything at once would be a way around."""
+        """Only whole gradients are delivered late; other quantities would bypass the delay."""
         if self._delay:
             raise NotApplicable(
                 f"this task delivers gradients {self._delay} evaluations late and offers nothing "
-                f"else: the method asked for '{what}'"
+                f"else: the method requested '{what}'"
             )
 
     def _refuse_without_classes(self, what: str) -> None:
@@ -207,7 +207,7 @@ class Objective:
             )
 
     def _refuse_other_shapes(self, what: str, vectors: Sequence[Tensor]) -> None:
-        """Vectors of another order than the parameters' would give silently wrong products."""
+        """Vectors in another order than the parameters' would give wrong products silently."""
         found, needed = [v.shape for v in vectors], [p.shape for p in self.parameters]
         if found != needed:
             raise ValueError(
@@ -225,7 +225,7 @@ def _shapes(shapes: Sequence[torch.Size]) -> str:
 
 
 class _Whole(nn.Module):
-    """The whole loss as a module without inputs, so that its weights can be exchanged in a call."""
+    """The whole loss as a module without inputs, so that its weights can be replaced in a call."""
 
     def __init__(self, model: nn.Module, loss: Callable[[], Tensor]) -> None:
         super().__init__()
@@ -291,7 +291,7 @@ class GradientPipeline:
             for r in regularizers
             if r.overrides("evaluate") or r.overrides("gradients")
         ]
-        # Before the first gradient arrives there is none: zeros.
+        # Before the first gradient arrives, the gradients are zeros.
         none: list[Tensor | None] = [torch.zeros_like(p) for p in parameters] if delay else []
         self._late = deque([none] * delay)
 
@@ -331,7 +331,7 @@ def zero_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
 
 def _refuse_nothing(value: object, regularizer: Regularizer, hook: str) -> None:
-    """A hook without `return` would fail later, in a place that says nothing about it."""
+    """A hook without `return` would fail later, in another place, with an unclear error."""
     if value is None:
         name = type(regularizer).__name__
         raise TypeError(f"'{hook}' of the regularizer {name} returned nothing: return the loss")

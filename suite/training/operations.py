@@ -1,6 +1,6 @@
-"""Counted operations: what a model or a method really computes, whoever asks for it.
+"""Counted operations: what a model or a method really computes, in whatever way it does so.
 
-torch's counter sees every matrix product, convolution and attention, in whatever way it came about
+torch's counter sees every matrix product, convolution and attention, wherever it comes from
 (parts of a model, `vmap`, double backward), and slows a small step by an order of magnitude.
 """
 
@@ -27,7 +27,7 @@ def _dot(one: Any, other: Any, *rest: Any, **named: Any) -> int:
     return 2 * int(one[0])
 
 
-#: products that torch's counter leaves out, and that small problems consist of
+#: products that torch's counter omits, and that small problems consist of
 _MORE = {
     torch.ops.aten.mv: _matrix_vector,
     torch.ops.aten.addmv: _added_matrix_vector,
@@ -36,15 +36,15 @@ _MORE = {
 
 
 def counter() -> FlopCounterMode:
-    """A context that counts floating-point operations; `get_total_flops()` tells them."""
+    """A context that counts floating-point operations; `get_total_flops()` returns them."""
     return FlopCounterMode(display=False, custom_mapping=_MORE)
 
 
 def forward_operations(model: nn.Module, hooks: ModuleHooks, inputs: Tensor | None) -> int:
-    """Operations of one forward pass of a model, which is left as it was; 0 without inputs.
+    """Operations of one forward pass of a model, which is left unchanged; 0 without inputs.
 
     In evaluation mode, without gradients and without a method's hooks: nothing random is drawn and
-    no statistics move.
+    no statistics change.
     """
     if inputs is None:
         return 0

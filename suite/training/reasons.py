@@ -18,26 +18,26 @@ _LONGEST_TRACE = 8_000
 
 
 def reason_of(error: BaseException) -> str:
-    """The class and text of an error in one line, even if asking for the text raises."""
+    """The class and text of an error in one line, even if making the text raises an error."""
     name = type(error).__name__
     if isinstance(error, ValidationError):
         return _one_line(f"its record was refused: {_refused_fields(error)}")
     try:
         text = str(error)
     except BaseException as second:
-        text = f"its text cannot be shown, asking for it raised {type(second).__name__}"
+        text = f"its text cannot be shown, making it raised {type(second).__name__}"
     return _one_line(f"{name}: {text}" if text else name)
 
 
 def trace_of(error: BaseException) -> str:
-    """The traceback of an error; results are published, and people's folders are their own."""
+    """The traceback of an error without private paths: results are published."""
     try:
         trace = "".join(traceback.format_exception(error))
     except BaseException as second:
         trace = f"the traceback cannot be shown, making it raised {type(second).__name__}\n"
     for folder, short in ((ROOT, ""), (Path(sys.prefix), "python/"), (Path.home(), "~/")):
         trace = trace.replace(f"{folder}{os.sep}", short)
-    # What lies elsewhere, as a file given on the command line, keeps only its name.
+    # A file elsewhere, such as one given on the command line, keeps only its name.
     trace = re.sub(r'File "/(?:[^"/]*/)*([^"/]+)"', r'File "\1"', trace)
     return printable(trace[-_LONGEST_TRACE:])
 

@@ -65,7 +65,7 @@ class Recorder:
         self._report(spent / self._budget, self._values("validation")[-1])
 
     def repeat(self, spent: float, seconds: float) -> None:
-        """An evaluation point that one step passed over: it has the values from before the step."""
+        """Add an evaluation point that one step passed over: it has the values before the step."""
         self._at.append(rounded(spent / self._task.batch_size))
         self._seconds.append(rounded(seconds))
         self._train_loss.append(self._train_loss[-1])
@@ -74,7 +74,7 @@ class Recorder:
                 values.append(values[-1])
 
     def _check_names(self, metrics: dict[str, dict[str, float]]) -> None:
-        """Raise ValueError for what the schema of results would refuse when all is done."""
+        """Raise ValueError for values that the schema of results would refuse at the end."""
         for split, found in metrics.items():
             known = self._metrics[split]
             wrong = [name for name in found if not re.fullmatch(NAME_PATTERN, str(name))]

@@ -18,18 +18,18 @@ def make_repeatable(threads: int, device: str = "cpu") -> None:
     """The process-wide settings under which the same seed gives the same bits.
 
     All of them are set each time: the file of a method or task, imported before, may have changed
-    any. Settings that are not about repeating are set to what torch starts with.
+    any. Settings that do not affect repeatability are set to torch's defaults.
 
     A GPU has no repeatable kernel for some operators (adaptive max pooling backward is one): there
     torch warns in the log instead of refusing the model.
     """
     torch.set_num_threads(threads)
-    # Numbers below 1e-38 take a CPU many times as long as others, so that a method would look slow
-    # for bringing the loss to nothing: they are zero here, as in many kernels of a GPU.
+    # Numbers below 1e-38 take a CPU many times as long as others, so that a method that brings the
+    # loss to zero would look slow: they are zero here, as in many kernels of a GPU.
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
-    # Fresh memory is not filled with NaN, which takes time. A method that reads what it never wrote
-    # fails the tests of equal reruns instead, which cover all methods in the repo, but no others.
+    # New memory is not filled with NaN, which takes time. A method that reads memory before writing
+    # it fails the tests of equal reruns instead, which cover only the methods in the repo.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     _reset_tensors()
     _reset_gradients()
@@ -39,13 +39,13 @@ def make_repeatable(threads: int, device: str = "cpu") -> None:
 
 
 def _reset_tensors() -> None:
-    """Where and as what new tensors are made."""
+    """The device, type and layout of new tensors."""
     torch.set_default_dtype(torch.float32)
     torch.set_default_device(None)
 
 
 def _reset_gradients() -> None:
-    """What autograd does."""
+    """The state of autograd."""
     if torch.is_inference_mode_enabled():
         guard = torch.inference_mode(False)
         guard.__enter__()
@@ -56,7 +56,7 @@ def _reset_gradients() -> None:
 
 
 def _reset_precision() -> None:
-    """Exact float32, but for the convolutions of cuDNN, which use TF32 unless torch is told."""
+    """Exact float32, except for the convolutions of cuDNN, which use TF32 by default."""
     setattr(torch.backends, "fp32_precision", "none")  # noqa: B010, torch's types lack the name
     torch.backends.mkldnn.fp32_precision = "none"
     for part in ("matmul", "conv", "rnn"):
@@ -103,7 +103,7 @@ def _reset_compiler() -> None:
 
 def seed_everything(seed: int, device: str) -> None:
     """Seed every global generator that a method may draw from."""
-    # torch.manual_seed looks for every kind of device, half a millisecond where there is none.
+    # torch.manual_seed checks every kind of device: half a millisecond if there is none.
     seed_torch = torch.default_generator.manual_seed if device == "cpu" else torch.manual_seed
     seed_torch(seed)
     random.seed(seed)

@@ -1,4 +1,4 @@
-"""Every random draw comes from a stable hash of (seed, purpose): no stream ever shifts another."""
+"""Every random draw comes from a stable hash of (seed, purpose): streams are independent."""
 
 from __future__ import annotations
 

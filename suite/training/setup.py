@@ -1,4 +1,4 @@
-"""The setup of a trial: its data, its model and its method, each from its own random stream."""
+"""The setup of a trial: its data, its model and its method, each with its own random stream."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from suite.training.trial import Trial, refuse_changed_sources
 
 @dataclass
 class Data:
-    """What a trial trains on and is measured on, on its device."""
+    """A trial's data for training and for measurements, on its device."""
 
     train: Split
     #: by name; None for streams
@@ -35,7 +35,7 @@ class Data:
 
 @dataclass
 class Model:
-    """A fresh model, the batches it is trained on, and the hooks that the task put on it."""
+    """A new model, its training batches, and the hooks that the task put on it."""
 
     module: nn.Module
     batches: Iterator[tuple[Tensor, Tensor]]
@@ -45,9 +45,9 @@ class Model:
 
 
 def load(trial: Trial) -> Task:
-    """The task of a trial, its files imported and all settings of the process made.
+    """The task of a trial; imports its files and makes all settings of the process.
 
-    Raises SuiteError if the code is not that which the study was planned with.
+    Raises SuiteError if the code differs from the code that the study was planned with.
     """
     for path in trial.files:
         registry.load_file(path)
@@ -92,9 +92,9 @@ def build_method(trial: Trial, task: Task, model: Model) -> Parts:
 
 
 class Growth:
-    """How many times as many operations a forward pass takes as before the method was attached.
+    """Operations of a forward pass, relative to those before the method was attached.
 
-    Make it before the method is built. Only regularizers get to change the model.
+    Make it before the method is built. Only regularizers can change the model.
     """
 
     def __init__(self, trial: Trial, task: Task, model: Model, train: Split) -> None:
@@ -117,7 +117,7 @@ def generator(trial: Trial, purpose: str) -> torch.Generator:
 
 
 def _example(task: Task, train: Split) -> Tensor:
-    """A few inputs as batches hold them; drawn from a stream of their own."""
+    """A few inputs as batches hold them; drawn from a separate random stream."""
     batches = task.problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
     return next(iter(batches))[0][:8]
 

@@ -1,4 +1,4 @@
-"""A trial as it is planned and sent to a worker, and what comes back.
+"""A trial as it is planned and sent to a worker, and what the worker returns.
 
 One method, one set of hyperparameters, one seed. `suite.training` runs it.
 """
@@ -33,7 +33,7 @@ class Trial:
     data_folder: str = ""
     #: files outside the repo that register components
     files: tuple[str, ...] = ()
-    #: what `sources` said of task and components when the study was planned; empty: not checked
+    #: what `sources` returned for task and components when the study was planned; empty: no check
     sources: Sources = ()
     #: the hyperparameters that the method is audited with; None: not audited
     audited: Hyperparameters | None = None
@@ -46,14 +46,14 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished trial, and the data it really used (None if it did not get that far)."""
+    """A finished trial, and the data that it used (None if it loaded none)."""
 
     run: Run
     data: DataRecord | None
 
 
 def refuse_changed_sources(trial: Trial, task: Task) -> None:
-    """The result will name the code that was planned with: no other may make its trials."""
+    """The result will name the code of the plan: no other code may run its trials."""
     if not trial.sources:
         return
     components = [registry.get(kind, name) for kind, name in trial.components]

@@ -8,7 +8,7 @@ Lee et al. 2024, "Grokfast: Accelerated Grokking by Amplifying Slow Gradients": 
 Tian 2025, "Provable Scaling Laws of Feature Emergence from Learning Dynamics of Grokking".
 
 The papers' budgets of up to 300,000 steps are those of weak baselines: Grokfast's is run without
-weight decay, with which Adam needs a thirtieth. Here tuned AdamW groks within a fraction of the
+weight decay; with it, Adam needs a thirtieth. Here tuned AdamW groks within a fraction of the
 budget. As in the papers operands share one embedding, so that on commutative operations a part of
 the held-out cells is easier: their mirror image is trained on.
 """

@@ -1,4 +1,4 @@
-"""What a hidden node has learned of a group: its weights, split into the group's own frequencies.
+"""What a hidden node has learned of a group: its weights, split into the group's frequencies.
 
 On a cyclic group these are the Fourier frequencies. In general they are the isotypic components of
 the functions on the group, one for each irreducible representation over the real numbers (which
@@ -24,7 +24,7 @@ def isotypic_projections(table: Tensor) -> Tensor:
     # the class of g: the smallest h g h^-1; joined with the class of its inverse, for symmetry
     kind = table[table, inverse.unsqueeze(1).expand(-1, n)].amin(0)
     kind = torch.minimum(kind, kind[inverse])
-    weights = torch.sin(1.0 + kind.double() ** 2)  # one number a class, without coincidences
+    weights = torch.sin(1.0 + kind.double() ** 2)  # one number per class, all different
     operator = torch.zeros(n, n, dtype=torch.float64)
     for g in range(n):
         operator[table[g], torch.arange(n)] += weights[g]
@@ -48,7 +48,7 @@ def feature_metrics(weights: Tensor, projections: Tensor) -> dict[str, float]:
     `feature_purity`: the share of a node's energy in its strongest component, mean over nodes
     weighted by energy; 1 if every node has one frequency.
     `feature_diversity`: over how many of the non-constant components the energy of all nodes is
-    spread, as the exponential of its entropy divided by their number; 1 if evenly.
+    distributed, as the exponential of its entropy divided by their number; 1 if evenly.
     """
     energy = torch.einsum("kn,cnm,km->kc", weights, projections[1:], weights).clamp(min=0)
     total = energy.sum().clamp(min=1e-30)

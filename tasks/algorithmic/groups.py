@@ -57,7 +57,7 @@ def centered_squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 class GroupFeatures(GroupComposition):
-    """Learn a group's table with squares and a squared error, and tell what the nodes have found.
+    """Learn a group's table with squares and a squared error, and report what the nodes learned.
 
     `feature_purity` and `feature_diversity` are those of `group_features.feature_metrics`, read
     from the left operand's weights. CoGO: with weight decay nearly every node ends with one

@@ -49,13 +49,14 @@ class LargeInitialization(Problem):
     """Few handwritten digits and a homogeneous network whose initial weights are `scale` as large.
 
     A network of three layers without biases then starts with outputs `scale`^3 as large, and `gain`
-    multiplies them: training follows its initial kernel, fits the training digits early and tests
-    badly. Weight decay, which the method brings, lets the norm fall until features are learned, and
-    test accuracy climbs long after training accuracy. Loss and scaling are those of Omnigrok's
-    experiment on MNIST, but that its loss is averaged over the classes, too, and so ten times
-    smaller, and that its layers have biases. It has no gain; here the gain keeps the weights small
-    beside the steps of large learning rates, which otherwise decay so fast that the test digits
-    are learned no later than the training digits, which the steps keep the network from fitting.
+    multiplies them: training follows its initial kernel, fits the training digits early and has a
+    low test accuracy. Weight decay, which the method adds, reduces the norm until features are
+    learned, and test accuracy rises long after training accuracy. Loss and scaling are those of
+    Omnigrok's experiment on MNIST, except that its loss is averaged over the classes, too, and so
+    ten times smaller, and that its layers have biases. It has no gain; here the gain keeps the
+    weights small relative to the steps of large learning rates. Without it, such rates decay the
+    weights so fast that the test digits are learned no later than the training digits, because the
+    large steps prevent the network from fitting the training digits.
     """
 
     classes = CLASSES
@@ -126,11 +127,11 @@ class LazyToRich(Problem):
     can fit the training data only by memorizing; the weights must turn to the direction. The target
     is (x . beta)^2 / 2 for normal x and a unit vector beta that is drawn with the data.
 
-    With tuned AdamW what is held out follows closely what is trained on: no plateau lies between,
-    as Kumar et al. see one under gradient descent. (From a start lazy enough, or with few enough
+    With tuned AdamW the held-out loss closely follows the training loss: there is no plateau, while
+    Kumar et al. see one under gradient descent. (From a start lazy enough, or with few enough
     examples, for AdamW to fit them first, it did not reach the target in 1000 steps.) So the task
-    measures the way from lazy to rich, and not a delay; it is evaluated after every step, since
-    AdamW takes about 25.
+    measures the transition from lazy to rich, and not a delay; it is evaluated after every step,
+    since AdamW takes about 25.
     """
 
     criterion = staticmethod(mean_squared_error)

@@ -45,8 +45,8 @@ def two_layers(inputs: int, width: int) -> nn.Sequential:
 class SparseParity(Problem):
     """The product of `relevant` of `bits` signs; which ones is drawn with the data.
 
-    Class 1 is a positive product. There are as many training examples as the budget pays for: a
-    method that spends one gradient an example never meets one twice, so that gradient evaluations
+    Class 1 is a positive product. There are as many training examples as the budget allows: a
+    method that uses one gradient per example never gets one twice, so that gradient evaluations
     times batch size is the number of samples, the measure of the papers. Accuracy stays at one
     half for a long time while the weights on the relevant bits grow.
     """
@@ -91,7 +91,7 @@ def squared_margin(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def margin(outputs: Tensor) -> Tensor:
-    """What the network answers as a number: score of class 1 minus score of class 0."""
+    """The network's output as a number: score of class 1 minus score of class 0."""
     return outputs[:, 1] - outputs[:, 0]
 
 
@@ -103,7 +103,7 @@ class PointerValueRetrieval(Problem):
     training and in-distribution splits have the sign at `frozen` fixed to 1. Each held-out split
     comes with as many inputs of the unseen half, where that sign is -1: `ood_error` is a quarter
     of their mean squared error, which for a network that ignores the frozen sign is its Boolean
-    influence, the share of inputs whose label turns with it. Abbe et al. 2022 find that gradient
+    influence, the share of inputs whose label changes with it. Abbe et al. 2022 find that gradient
     descent ends near it; `loss` and `accuracy` are those of the seen half.
     """
 
@@ -126,14 +126,14 @@ class PointerValueRetrieval(Problem):
         return (values.gather(1, places % values.shape[1]).prod(1) > 0).long()
 
     def influence(self) -> float:
-        """The frozen sign's Boolean influence: the share of inputs whose label turns with it."""
+        """The frozen sign's Boolean influence: the share of inputs whose label changes with it."""
         inputs = self.everything()
         turned = inputs.clone()
         turned[:, self.frozen] *= -1
         return float((self.label(inputs) != self.label(turned)).float().mean())
 
     def everything(self) -> Tensor:
-        """All inputs, one a row."""
+        """All inputs, one per row."""
         one = torch.tensor([-1.0, 1.0])
         return torch.cartesian_prod(*[one] * (self.pointer + 2**self.pointer))
 
@@ -161,7 +161,7 @@ class PointerValueRetrieval(Problem):
         return Shuffled(train, batch_size, generator)
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
-        """`loss` and `accuracy` where training data come from, `ood_error` on the unseen half."""
+        """`loss` and `accuracy` on the half with training data, `ood_error` on the unseen half."""
         seen = split.inputs[:, self.frozen] > 0
         metrics = classification_metrics(
             model, Split(split.inputs[seen], split.targets[seen]), squared_margin

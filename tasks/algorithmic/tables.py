@@ -19,7 +19,7 @@ from suite import Data, FullBatch, Problem, Shuffled, Split, fingerprint_of, sco
 
 from .networks import PairNetwork
 
-#: operations modulo a prime p on columns a (p, 1) and b (1, p); division is handled apart
+#: operations modulo a prime p on columns a (p, 1) and b (1, p); division is handled separately
 OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "addition": lambda a, b: a + b,
     "subtraction": lambda a, b: a - b,
@@ -143,7 +143,7 @@ class ModularTable(TableProblem):
 
 
 def grokking(problem: TableProblem, steps: int, evaluations: int = 100) -> dict[str, Any]:
-    """What full-batch grokking tasks declare alike: budget, and the score of Power et al."""
+    """What all full-batch grokking tasks declare: budget, and the score of Power et al."""
     batch = round(problem.train * int((problem.table() >= 0).sum()))
     return {
         "version": 2,

@@ -1,9 +1,9 @@
-"""Ungrokking: a network that has grokked forgets what it knew when its data become too few.
+"""Ungrokking: a network that has grokked forgets what it knew when it gets too little data.
 
 Varma et al. 2023, "Explaining Grokking through Circuit Efficiency": below a critical size of the
-training set memorizing needs less weight norm than the general solution, so that weight decay takes
-the latter away, and test accuracy falls with it. The facts that must be learned meanwhile are this
-suite's: without them a method that stops moving in time would keep what it knows and win.
+training set memorizing needs less weight norm than the general solution, so that weight decay
+removes the latter, and test accuracy falls with it. The facts that must be learned meanwhile are
+this suite's: without them a method that stops moving in time would keep what it knows and win.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from suite import Data, FullBatch, Point, Split, TaskStream, score, task
 from .networks import PairNetwork, SmallTransformer, TwoEmbeddings
 from .tables import ModularTable
 
-#: the run has so many equal parts; in the last ones few cells are left, and facts come
+#: the run has this number of equal parts; in the last ones few cells are left, and facts are added
 PARTS, LAST_PARTS = 16, 4
 
 
 class Ungrokking(ModularTable):
-    """Learn a table for three quarters of the budget, and go on with the share `kept` of its cells.
+    """Learn a table for three quarters of the budget, then only the share `kept` of its cells.
 
-    It takes weight decay to grok on many cells, and the same weight decay pulls the solution down
-    on few. Not to move any more would keep it, too; therefore there is something to learn to the
-    end: with the few cells come facts, which are pairs of one more left operand with every right
-    one and have random results, and each quarter of this last phase has new results for them.
+    It takes weight decay to grok on many cells, and the same weight decay removes the solution on
+    few. A method that stops moving would also keep it; therefore there is something to learn until
+    the end: with the few cells come facts, which are pairs of one more left operand with every
+    right one and have random results, and each quarter of this last phase has new results for them.
 
     `accuracy` is that on held-out cells, `facts_accuracy` that on the facts of the last part, and
     the score is the smaller one at the end, `least_accuracy`: both kept and learned. A method that
     stops, or a schedule that has decayed, does not know the last facts; steps that are just large
-    enough for them lose less of the table than larger ones, as they should.
+    enough for them lose less of the table than larger ones, as intended.
     `accuracy_lost` is the best accuracy so far minus the present one.
     """
 

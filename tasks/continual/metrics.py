@@ -66,7 +66,7 @@ def backward_transfer(matrix: Matrix) -> float:
 
 
 def forward_transfer(matrix: Matrix, initial: Sequence[float]) -> float:
-    """What earlier tasks gave a later one before its training: mean_{1<j<=k} (a_(j-1)j - b_j).
+    """Gain of a later task from earlier tasks, before its training: mean_{1<j<=k} (a_(j-1)j - b_j).
 
     Lopez-Paz and Ranzato 2017, eq. 4. b_j is the accuracy on task j at initialization.
     """

@@ -1,7 +1,7 @@
 """Streams of single images whose meaning changes: plasticity as the literature measures it.
 
 Elsayed and Mahmood 2024, "Addressing Loss of Plasticity and Catastrophic Forgetting in Continual
-Learning" (UPGD): 1,000,000 examples, one a step, boundaries unknown, pixels or labels permuted
+Learning" (UPGD): 1,000,000 examples, one per step, boundaries unknown, pixels or labels permuted
 every 5,000 or 2,500 examples. Dohare et al. 2024, "Loss of plasticity in deep continual learning":
 online permuted MNIST, 800 passes of 60,000 examples. Accuracy is measured on each example before
 it is trained on, and plasticity again after its step; the score is the mean of the online accuracy.
@@ -38,9 +38,9 @@ Permuted = Literal["inputs", "labels"]
 
 
 class ImageStream(Problem):
-    """`examples` training images a task, drawn anew and under a new permutation each time.
+    """`examples` training images per task, drawn again and under a new permutation each time.
 
-    `permuted` says of what: the pixels of the images, or the labels of the classes.
+    `permuted` says what is permuted: the pixels of the images, or the labels of the classes.
     """
 
     online = True

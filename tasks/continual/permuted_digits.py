@@ -21,7 +21,7 @@ from .permutations import pixel_order
 class PermutedDigits(Problem):
     """A stream of tasks: all images in a new order, with their pixels in a new permutation.
 
-    Methods are not told that a task begins. The score is the accuracy on each batch before it is
+    Methods are not told when a task begins. The score is the accuracy on each batch before it is
     trained on, so a method must stay able to learn.
     """
 

@@ -19,7 +19,7 @@ from .permutations import label_exchange
 
 
 class DigitStream(Problem):
-    """What the streams here share: the network, and boundaries that methods are not told of."""
+    """Shared by the streams here: the network, and boundaries that methods are not told about."""
 
     def __init__(self, tasks: int, width: int, depth: int) -> None:
         self.tasks = tasks
@@ -34,7 +34,7 @@ class DigitStream(Problem):
 class LabelPermutedDigits(DigitStream):
     """Each task has all images, with the ten labels exchanged among the classes.
 
-    The features stay useful; what a label means does not. In Elsayed and Mahmood 2024
+    The features stay useful; the meaning of a label does not. In Elsayed and Mahmood 2024
     (label-permuted EMNIST, 47 classes) most methods, Adam among them, lose plasticity. Here tuned
     SGD stays far above tuned AdamW. Measured are the online accuracy and their plasticity, before
     and after each step.
@@ -54,7 +54,7 @@ class LabelPermutedDigits(DigitStream):
 
 
 class RandomLabelMemory(DigitStream):
-    """A few images whose labels are random, new in every task, and have to be memorized.
+    """A few images with random labels, new in every task, which have to be memorized.
 
     All images are one batch, which is measured before each step; an evaluation at the end of a
     task reads the last measurement: how much of the task was memorized (Lyle et al. 2024).
@@ -80,10 +80,10 @@ class RandomLabelMemory(DigitStream):
 
 
 class ScoleDigits(DigitStream):
-    """SCoLe: each of very many short tasks has two random classes, which come again and again.
+    """SCoLe: each of very many short tasks has two random classes, which occur again and again.
 
-    Each task overwrites much of the others, and yet the accuracy on all classes rises (Lesort et
-    al. 2023): methods differ in how much of what they learn stays.
+    Each task overwrites much of the others, but the accuracy on all classes rises (Lesort et
+    al. 2023): methods differ in how much they remember.
     """
 
     def data(self, folder: Path, generator: torch.Generator) -> Data:
@@ -106,7 +106,7 @@ def permuted_labels(
 
 
 def random_labels(train: Split, task: int, generator: torch.Generator) -> FullBatch:
-    """One task's only batch: all images, with labels that say nothing about them."""
+    """One task's only batch: all images, with labels that do not depend on them."""
     labels = torch.randint(CLASSES, (len(train),), generator=generator)
     return FullBatch(Split(train.inputs, labels.to(train.inputs.device)))
 

@@ -1,4 +1,4 @@
-"""Sequences of tasks with held-out examples of each: what continual learning is measured on."""
+"""Sequences of tasks with held-out examples of each, for measuring continual learning."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class ContinualProblem(Problem):
         return outputs
 
     def augmentation(self) -> Augment | None:
-        """What changes the inputs of a training batch, given a generator; must not be a method."""
+        """The change to the inputs of a training batch, given a generator; must not be a method."""
         return None
 
     def as_inputs(self, inputs: Tensor) -> Tensor:

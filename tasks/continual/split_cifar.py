@@ -1,7 +1,7 @@
 """Continual learning on CIFAR-10 and CIFAR-100, for one GPU.
 
 The splits, networks and lengths are those of mammoth (Buzzega et al. 2020, "Dark Experience for
-General Continual Learning"): classes in the order of their numbers, 50 epochs a task, batches of
+General Continual Learning"): classes in the order of their numbers, 50 epochs per task, batches of
 32, ResNet-18, random crops and mirror images. Unlike there, a tenth of the training images is held
 out for tuning. A trial passes 2.25 million images forward and backward, in the order of a quarter
 of an hour of a data-center GPU.
@@ -26,7 +26,7 @@ TRAIN, VALIDATION, TEST = 45_000, 5_000, 10_000
 
 
 class SplitImages(ContinualProblem, ImageProblem):
-    """Class-incremental: a few new classes a task, and one output layer for all of them."""
+    """Class-incremental: a few new classes per task, and one output layer for all of them."""
 
     def __init__(self, dataset: str, tasks: int) -> None:
         super().__init__(dataset, TRAIN, VALIDATION, TEST)
@@ -64,22 +64,22 @@ class TensKnown(SplitImages):
 
 
 class GrowingImages(SplitImages):
-    """A few more classes a task, among all the images of the classes before.
+    """A few more classes per task, among all the images of the classes before.
 
     The original (Dohare et al. 2024) trains 200 epochs after each increase, and restores the best
     weights at the next one; it turns images by up to 15 degrees, pads by reflection and orders the
-    classes at random. Here as many images are seen in all, but every number of classes has an equal
-    share of them, and what is kept is up to the method.
+    classes at random. Here the total number of images is the same, but every number of classes has
+    an equal share of them, and the method decides what is kept.
     """
 
     joint = True
 
 
 class BinaryTasks(PairsKnown):
-    """Many two-class problems in a row, each with a fresh pair of outputs.
+    """Many two-class problems in a row, each with a new pair of outputs.
 
     The original sets the one pair of outputs to zero before each of its 5,000 tasks. Here they are
-    50, as CIFAR-100 has no more disjoint pairs, and each has outputs of its own, which start at
+    50, as CIFAR-100 has no more disjoint pairs, and each has separate outputs, which start at
     zero. Learning them must not become harder: the score is the accuracy on each task right
     after its training. Its network: 5 x 5, 3 x 3 and 3 x 3 convolutions with 32, 64 and 128
     channels, each max-pooled, and two linear layers of 128 units.
@@ -99,7 +99,7 @@ class BinaryTasks(PairsKnown):
         return nn.Sequential(*layers, mark_head(head))
 
     def accelerate(self, model: nn.Module, device: str) -> None:
-        """Too small a network for compiling to pay."""
+        """The network is too small for compiling to be worthwhile."""
 
 
 def _normalized(images: Tensor, generator: object, dataset: str) -> Tensor:

@@ -33,7 +33,7 @@ TRAIN, VALIDATION = 1000, 397
 
 
 class SplitDigits(ContinualProblem):
-    """Class-incremental: two classes a task, and one output layer that must tell all ten apart.
+    """Class-incremental: two classes per task, and one output layer that must distinguish all ten.
 
     The classes come in the order of their numbers, as in the literature's split MNIST.
     """
@@ -72,10 +72,10 @@ class SplitDigitsTask(SplitDigits):
 
 
 class GrowingDigits(SplitDigits):
-    """Two more classes a task, among all the images of the classes before.
+    """Two more classes per task, among all the images of the classes before.
 
-    Nothing need be forgotten: what counts is whether a network that has learned few classes well
-    can still learn the others (Dohare et al. 2024, class-incremental CIFAR-100).
+    Nothing needs to be forgotten: the question is whether a network that has learned few classes
+    well can still learn the others (Dohare et al. 2024, class-incremental CIFAR-100).
     """
 
     joint = True
@@ -93,7 +93,7 @@ class StabilityGap(GrowingDigits):
 
 
 class DigitDomains(SplitDigits):
-    """Domain-incremental: every task has all images and all classes, but each in its own version.
+    """Domain-incremental: every task has all images and all classes, each in another version.
 
     A split holds one version after the other, with the images in the same order.
     """
@@ -107,7 +107,7 @@ class DigitDomains(SplitDigits):
 
     @abstractmethod
     def versions(self, generator: torch.Generator) -> list[Callable[[Tensor], Tensor]]:
-        """For every task, what it does to images (N, 64)."""
+        """For every task, the change to images (N, 64)."""
 
     def task_numbers(self, split: Split) -> Tensor:
         numbers = torch.arange(self.tasks, device=split.targets.device)
@@ -115,7 +115,7 @@ class DigitDomains(SplitDigits):
 
 
 class PermutedDomains(DigitDomains):
-    """Each task has the pixels of all images in an order of its own."""
+    """Each task has the pixels of all images in a different order."""
 
     def versions(self, generator: torch.Generator) -> list[Callable[[Tensor], Tensor]]:
         orders = [torch.randperm(PIXELS, generator=generator) for _ in range(self.tasks)]
@@ -135,7 +135,7 @@ def permuted(images: Tensor, order: Tensor) -> Tensor:
 
 
 def rotated(images: Tensor, degrees: float) -> Tensor:
-    """Images (N, 64) turned counterclockwise; what comes from outside continues the edge."""
+    """Images (N, 64) turned counterclockwise; pixels from outside continue the edge."""
     side = math.isqrt(PIXELS)
     shape = (len(images), 1, side, side)
     cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))

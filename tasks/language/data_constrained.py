@@ -1,7 +1,7 @@
-"""Few tokens, many epochs: pretraining when compute is plenty and text is not.
+"""Few tokens, many epochs: pretraining with much compute and little text.
 
 Kim et al. 2025, "Pre-training under infinite compute": on a fixed set of 200 million tokens more
-epochs end in overfitting, unless weight decay is about 30 times what is usual; before them
+epochs end in overfitting, unless weight decay is about 30 times the usual; before them
 Muennighoff et al. 2023, "Scaling Data-Constrained Language Models": up to 4 epochs are nearly as
 good as new text. Kept: the fixed set, many epochs, and the held-out loss at the end and not at its
 best, so that overfitting counts. (The papers train models of other sizes, up to 1.4 and 8.7 billion
@@ -25,7 +25,7 @@ from .text import count_spikes
 class RepeatedLanguage(MarkovLanguage):
     """lm_markov's language and network, with so few sequences that they are memorized.
 
-    Reports, as the other language tasks do, perplexity, tokens and spikes too.
+    Like the other language tasks, also reports perplexity, tokens and spikes.
     """
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:

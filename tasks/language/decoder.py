@@ -27,7 +27,7 @@ class Shape:
     heads: int
     layers: int
     activation: Literal["gelu", "relu_squared", "swiglu"] = "gelu"
-    #: hidden units of the feed-forward layer, in widths; 0 leaves the layer out
+    #: hidden units of the feed-forward layer, in widths; 0 omits the layer
     expansion: int = 4
     #: queries and keys are scaled to length 1 each, times the square root of their size
     qk_norm: bool = False
@@ -166,8 +166,8 @@ class Decoder(nn.Module):
 def compile_blocks(model: Decoder, backend: str = "inductor") -> None:
     """Compile every block in place; they are alike, so the first one's code serves all.
 
-    Regularizers hook into activations after this was called: compiled code has to look for hooks,
-    which torch leaves out by default because it takes some microseconds a call.
+    Regularizers hook into activations after this was called: compiled code must check for hooks,
+    which torch omits by default because it takes some microseconds per call.
     """
     torch._dynamo.config.skip_nnmodule_hook_guards = False
     for block in model.blocks:

@@ -1,7 +1,7 @@
 """Induction heads: sequences whose rule has to be found in the sequence itself.
 
-Every sequence is a Markov chain with transition probabilities of its own, so that nothing can be
-learned about the next symbol but how to read it from what followed the current one before. Two
+Every sequence is a Markov chain with different transition probabilities, so that nothing can be
+learned about the next symbol except how to read it from what followed the current one before. Two
 layers of attention solve it with an induction head: the first looks one symbol back, the second
 for earlier places after the same symbol. Training stays on a plateau where only the symbols'
 frequencies in the sequence are used, and leaves it at once when the head forms.
@@ -36,7 +36,7 @@ from .text import NextToken
 
 
 def draw_chains(sequences: int, symbols: int, length: int, generator: torch.Generator) -> Tensor:
-    """Sequences (sequences, length), each of a chain of its own, with a uniform first symbol.
+    """Sequences (sequences, length), each of a different chain, with a uniform first symbol.
 
     The rows of a chain's transition table are draws from Dirichlet(1/2, ..., 1/2): normalized
     squares of normal numbers.
@@ -95,7 +95,7 @@ class Induction(NextToken):
         return Shuffled(train, batch_size, generator)
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
-        """Expected loss, perplexity, and what the best predictor would save, in nats a symbol.
+        """Expected loss, perplexity, and excess over the best predictor, in nats per symbol.
 
         The expectation is over the next symbol given the sequence so far. `excess_loss` is the
         Kullback-Leibler divergence from `best_prediction`, 0 for that one and positive for others.
@@ -121,7 +121,7 @@ task(
     batch_size=32,
     budget=32 * 400,
     evaluations=16,
-    # The mean over the run: methods differ in how long they rest on the plateau.
+    # The mean over the run: methods differ in how long they stay on the plateau.
     score=score.mean("excess_loss", higher_is_better=False, worst=1.5),
     target=0.065,
 )

@@ -39,7 +39,7 @@ def transitions(symbols: int, concentration: float) -> Tensor:
 
 
 def entropy_rate(table: Tensor) -> float:
-    """Nats a symbol of the endless language: entropies of the rows by how often they occur."""
+    """Nats per symbol of the endless language: entropies of the rows by how often they occur."""
     symbols = len(table)
     exact = table.double()
     pairs = torch.full((symbols, symbols), symbols**-2, dtype=torch.float64)
@@ -177,7 +177,7 @@ class MarkovLanguage(Problem):
         return Shuffled(train, batch_size, generator)
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
-        """`loss` and `excess_loss`, in nats a symbol, as `expected_losses` defines them."""
+        """`loss` and `excess_loss`, in nats per symbol, as `expected_losses` defines them."""
         table = self.table.to(split.inputs.device)
         loss = excess = 0.0
         for inputs in split.inputs.split(512):

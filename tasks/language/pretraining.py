@@ -2,12 +2,12 @@
 
 The decoder is that of `decoder.py` with what modded-nanogpt (Jordan et al. 2024) made usual: rotary
 positions, normalized queries and keys, ReLU^2, GPT-2's tokens. The 124 million weights are GPT-2
-small's shape (Radford et al. 2019). Budgets are 20 tokens a weight (Hoffmann et al. 2022): 0.6 and
-2.5 billion. A batch has 32 sequences of 1,024 tokens, not the half million tokens of those runs:
-one pass has to fit a GPU of 40 GB.
+small's shape (Radford et al. 2019). Budgets are 20 tokens per weight (Hoffmann et al. 2022): 0.6
+and 2.5 billion. A batch has 32 sequences of 1,024 tokens, not the half million tokens of those
+runs: one pass has to fit a GPU of 40 GB.
 
-Held out are the corpus's first tokens, a million each to tune and to test (modded-nanogpt, too,
-validates on FineWeb's first ones); they may end within a document.
+The held-out data are the corpus's first tokens, a million each for tuning and test (modded-nanogpt,
+too, validates on FineWeb's first ones); they may end within a document.
 
 Corpora: Penedo et al. 2024, "The FineWeb Datasets"; Eldan and Li 2023, "TinyStories". No
 fingerprint of their tokens is pinned yet, so that results on them are marked as not canonical. The
@@ -55,13 +55,13 @@ GPT2_SMALL = shape_of(width=768, heads=12, layers=12)
 class Pretraining(NextTextToken):
     """Predict the next token of a corpus of the catalog.
 
-    The head is the embeddings, of which each is nearest to itself, so that a fresh network is sure
-    that every token repeats: 124 million weights begin at 15 nats where knowing nothing costs 10.8.
-    Some steps mend that. Scores near zero at the start, by a small gain of the last norm as in T5,
-    were tried on 30 million weights: behind for the first 64 steps, so not kept.
+    The head is the embeddings, of which each is nearest to itself, so that a new network predicts
+    that every token repeats: 124 million weights begin at 15 nats; a uniform prediction has 10.8.
+    A few steps correct that. Scores near zero at the start, by a small gain of the last norm as in
+    T5, were tried on 30 million weights: worse for the first 64 steps, so not used.
 
-    The corpus's first `held_out` tokens tune, the next `held_out` test; all others train, or the
-    first `train` of them.
+    The corpus's first `held_out` tokens are for tuning, the next `held_out` for the test; all
+    others, or the first `train` of them, are for training.
     """
 
     def __init__(

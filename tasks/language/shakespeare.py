@@ -6,8 +6,8 @@ the overfitting in the second half of training. Left out: dropout, which is for 
 nanoGPT's choice of the best checkpoint by the split it reports; windows drawn with replacement
 (here every character is a target once an epoch); and its learned positions (see `decoder.py`).
 
-The first 90 % of the text train, as in nanoGPT; of what it validates on, the first half tunes and
-the second half tests.
+The first 90 % of the text are for training, as in nanoGPT; of its validation text, the first half
+is for tuning and the second half for the test.
 """
 
 from __future__ import annotations

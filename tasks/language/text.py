@@ -1,4 +1,4 @@
-"""What language tasks share: the next token's loss, perplexity, tokens and spikes; long texts."""
+"""Shared by language tasks: the next token's loss, perplexity, tokens and spikes; long texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from suite import Problem, Split
 
 from .decoder import Decoder, Shape, compile_blocks
 
-#: a loss counts as a spike when it is so many standard deviations above the mean of so many steps
+#: a loss is a spike if it is this number of standard deviations above the mean of this number of
+#: steps
 SPIKE_DEVIATIONS = 7.0
 SPIKE_WINDOW = 100
 
@@ -52,7 +53,7 @@ def count_spikes(losses: Sequence[float]) -> int:
 class NextToken(Problem):
     """Predict the next token with a decoder; an example is a sequence of `shape.length` tokens.
 
-    Reports loss (nats a token), perplexity (its exponential), tokens (trained on, as the budget
+    Reports loss (nats per token), perplexity (its exponential), tokens (trained on, as the budget
     counts them) and spikes (`count_spikes`).
     """
 
@@ -78,7 +79,7 @@ class NextToken(Problem):
 
 
 def language_metrics(model: nn.Module, chunks: Iterable[tuple[Tensor, Tensor]]) -> dict[str, float]:
-    """Loss in nats a token over pairs of inputs and targets (N, T), and perplexity."""
+    """Loss in nats per token over pairs of inputs and targets (N, T), and perplexity."""
     loss, count = 0.0, 0
     for inputs, targets in chunks:
         loss += float(next_token_loss(model(inputs), targets)) * targets.numel()
@@ -111,8 +112,8 @@ def windows(tokens: Tensor, starts: Tensor, length: int) -> tuple[Tensor, Tensor
 class ShuffledWindows:
     """Endless batches of windows; in an epoch every token is a target once, in a new order.
 
-    Windows lie side by side, and each epoch moves all of them by a random distance, so that the
-    same tokens meet in new contexts. What is left over at the text's two ends, and the last partial
+    Windows are adjacent, and each epoch moves all of them by a random distance, so that the
+    same tokens occur in new contexts. The rest at the text's two ends, and the last partial
     batch, are dropped.
     """
 

@@ -1,4 +1,4 @@
-"""Clusters of points: noisy XOR labels that are fitted and forgiven, and features that starve."""
+"""Clusters of points: noisy XOR labels that are fitted, and weak features that are learned late."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def two_layers(features: int, width: int, start: float, bias: bool) -> nn.Module
 class XorClusters(Problem):
     """Four Gaussian clusters, labelled crosswise, with a share `flipped` of wrong training labels.
 
-    The clusters lie at +a, -a (class 0) and +b, -b (class 1), where a and b are orthogonal unit
+    The clusters are at +a, -a (class 0) and +b, -b (class 1), where a and b are orthogonal unit
     vectors; the noise around them is Gaussian in `features` dimensions, with the standard deviation
     `noise` in each. No linear classifier is better than chance.
 
@@ -40,7 +40,7 @@ class XorClusters(Problem):
     registered task is smaller and less noisy, so that AdamW is better than chance: one step does
     not fit it, and whether the wrong labels are fitted by the end depends on the learning rate.
     With fewer dimensions (Frei, Chatterji and Bartlett 2022) a network of two layers learns the
-    clean rule in spite of the wrong labels.
+    clean rule despite the wrong labels.
 
     Held-out labels are clean: `accuracy` is that of the rule. Train loss shows the fit.
     """
@@ -92,14 +92,14 @@ class XorClusters(Problem):
 
 
 class UnequalFeatures(Problem):
-    """Two features tell the class, one of them more easily; only the other one is left in the test.
+    """Two features show the class, one of them more easily; the test has only the other one.
 
     The first input is a strong feature: +`strong` or -`strong` with little noise, which alone
     separates the training examples. The `weak` others hold the class too, less clearly each: their
     mean is +`signal` or -`signal` and their noise standard normal. Once the strong feature has
     lowered the cross-entropy, gradients are small and the weak ones are learned slowly: they
     starve (Pezeshki et al. 2021). In validation and test the strong feature takes a random sign,
-    so that `accuracy` is that of what was learned of the weak ones.
+    so that `accuracy` measures what was learned from the weak ones.
     """
 
     classes = 2

@@ -77,7 +77,7 @@ class MatrixSensing(Problem):
         return FullBatch(train)
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
-        # The model is linear in the measurement: all unit matrices together give the matrix back.
+        # The model is linear in the measurement: all unit matrices together return the matrix.
         units = torch.eye(self.size**2, device=split.inputs.device)
         matrix = model(units).view(self.size, self.size)
         return {

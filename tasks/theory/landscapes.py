@@ -1,4 +1,4 @@
-"""Made-up landscapes: narrow minima on the way to a wide one."""
+"""Artificial landscapes: narrow minima on the way to a wide one."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class NarrowDips(Problem):
 
     Every coordinate starts outside of its dips. Gradient descent with small steps slides into the
     first one and stays. A dip's curvature is about depth / width^2, so no step larger than
-    2 width^2 / depth stays in it, while the bowl bears any step below 2: with such large steps
+    2 width^2 / depth stays in it, while the bowl tolerates any step below 2: with such large steps
     gradient descent jumps out and reaches the wide minimum, without any noise (Mohtashami, Jaggi
     and Stich 2023).
 
     Held-out landscapes have the same bowl and dips elsewhere, so that a narrow training minimum is
-    worth nothing there. Metric `loss`: the held-out height above the bowl's lowest point, a
+    useless there. Metric `loss`: the held-out height above the bowl's lowest point, per
     coordinate.
     """
 

@@ -94,7 +94,7 @@ class PowerLawRegression(Problem):
 class SeparableLogisticRegression(Problem):
     """Full-batch logistic regression on linearly separable data, from w = 0.
 
-    What counts is the direction of w: its margin, the smallest y <w, x> / |w| over the training
+    The direction of w matters: its margin, the smallest y <w, x> / |w| over the training
     examples. Metric `margin_shortfall`: by which share it falls short of the largest margin that
     any direction has. It is 0 for the max-margin separator, below 1 once every example is
     classified correctly, and above 1 before. Gradient descent tends to 0 (Soudry et al. 2018),
@@ -158,7 +158,7 @@ def max_margin(inputs: Tensor, labels: Tensor) -> float:
     Each example is given twice, mirrored with the other label, so that the support vector machine
     has no use for its intercept. Raises ValueError if it finds no separator.
     """
-    from sklearn.svm import SVC  # takes a second, and lists of tasks do without
+    from sklearn.svm import SVC  # takes a second; lists of tasks do not need it
 
     signed = (inputs * labels.unsqueeze(1)).double()
     mirrored = torch.cat([signed, -signed])

@@ -1,4 +1,4 @@
-"""Online convex optimization: a stream of linear losses on which Adam goes the wrong way."""
+"""Online convex optimization: a stream of linear losses on which Adam moves the wrong way."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite import Data, Problem, Split, fingerprint_of, score, task
 class Points(nn.Module):
     """Coordinates that are trained themselves: slopes (N, d) to linear losses (N,).
 
-    Trained is how far they are from their start, so that weight decay pulls back to it, and not to
+    The distance from the start is trained, so that weight decay pulls back to it, and not to
     the middle of the interval.
     """
 
@@ -61,8 +61,8 @@ class RareLargeGradient(Problem):
     The paper's experiment (slopes 1010 and -10, every 101st round) breaks Adam with beta2 = 0.99.
     torch's default of 0.999 remembers ten times as long, so here the large gradient is rarer by
     more than that. Slopes are scaled to at most 1, which Adam does not notice. There are
-    `coordinates` independent copies with a phase each, so that one seed's score does not hang on
-    one phase. From a `start` of +1 no method gains by standing still or by weight decay.
+    `coordinates` independent copies with different phases, so that one seed's score does not depend
+    on one phase. From a `start` of +1 no method gains by not moving or by weight decay.
 
     Metric `distance`: mean of x + 1 over the coordinates, in [0, 2]; proportional to the expected
     regret of a round. There is nothing to generalize to: held-out rounds are another drawing of the
@@ -122,9 +122,9 @@ class RareLargeGradient(Problem):
 
 _PERIOD, _PERIODS = 3000, 6
 
-# Adam's 1 on the scale is little progress by construction: where its steps are so large that one
-# rare gradient throws it across the interval, it is found on the way back. The target is beyond
-# what any rate gives it.
+# By construction, Adam's 1 on the scale is little progress: where its steps are so large that one
+# rare gradient moves it across the interval, it ends on the way back. The target is beyond the
+# result of any rate.
 task(
     "adam_counterexample",
     RareLargeGradient(coordinates=250, period=_PERIOD, ratio=2.0 * _PERIOD, start=1.0),

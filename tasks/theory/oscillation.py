@@ -20,7 +20,7 @@ class PatchNetwork(nn.Module):
     """Patches (N, P, d) to outputs (N,): squared ReLUs, summed over patches.
 
     Half of the 2 x `width` neurons vote for +1 and half for -1, each with the weight 1 / `width`:
-    what is trained are their directions only.
+    only their directions are trained.
     """
 
     def __init__(self, features: int, width: int, start: float) -> None:
@@ -43,9 +43,10 @@ class FeaturesAndNoise(Problem):
 
     With a small learning rate the strong feature is learned at once, the rest is fitted by its
     noise, no loss is left and u was hardly learned. With one so large that the strong feature's
-    part oscillates, the loss keeps changing, and meanwhile u grows: such a network tells the class
-    without the strong feature, too (Lu et al. 2024, "Benign Oscillation of Stochastic Gradient
-    Descent with Large Learning Rates"). A test holds this. Rates only a little larger diverge.
+    part oscillates, the loss keeps changing, and meanwhile u grows: such a network predicts the
+    class without the strong feature, too (Lu et al. 2024, "Benign Oscillation of Stochastic
+    Gradient Descent with Large Learning Rates"). A test holds this. Rates only a little larger
+    diverge.
 
     Targets are +1 and -1; `accuracy` is that of the output's sign.
     """

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from suite import Data, Problem, Shuffled, Split, fingerprint_of, mark_head, score, task
 
-#: so many standard deviations away that He_k is x^k
+#: this number of standard deviations away, He_k is x^k
 FAR = 100.0
 
 

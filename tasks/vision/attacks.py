@@ -64,7 +64,7 @@ def robust_metrics(
 
 
 def robustness_delay(history: Sequence[Point]) -> dict[str, float]:
-    """By how much of the budget robust accuracy comes later than accuracy.
+    """The share of the budget by which robust accuracy comes later than accuracy.
 
     Each arrives when it first has nine tenths of the highest value so far.
     """

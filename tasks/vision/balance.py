@@ -1,4 +1,4 @@
-"""Long-tailed class sizes, and what a network does on classes large and small."""
+"""Long-tailed class sizes, and a network's accuracy on large and small classes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def class_sizes(largest: int, imbalance: float, classes: int) -> list[int]:
 def by_class(
     targets: Tensor, sizes: Sequence[int], classes: int, generator: torch.Generator
 ) -> list[Tensor]:
-    """Disjoint random subsets: for each size, the indices (classes, size) of so many a class."""
+    """Disjoint random subsets: for each size per class, the indices (classes, size)."""
     rows = []
     for label in range(classes):
         found = (targets == label).nonzero().flatten()
@@ -53,7 +53,7 @@ def balanced_metrics(
 
 
 def minority_drop(history: Sequence[Point]) -> dict[str, float]:
-    """How deep few-shot recall falls below that of the first measurement, and for how long.
+    """How far few-shot recall falls below that of the first measurement, and for how long.
 
     Francazi et al. 2023, "A Theoretical Analysis of the Learning Dynamics under Class Imbalance":
     the minority initial drop. Its length is the share of the budget until the last measurement

@@ -46,7 +46,7 @@ def normalize(images: Tensor) -> Tensor:
 
 
 def pack(images: Tensor) -> Tensor:
-    """Bytes (N, 3, 32, 32) to one number a pixel, (N, 32, 32), which moves as a whole."""
+    """Bytes (N, 3, 32, 32) to one number per pixel, (N, 32, 32), which moves as a whole."""
     red, green, blue = images.unbind(1)
     # The fourth byte is never read: it makes a pixel as long as a number.
     return torch.stack((red, green, blue, blue), dim=3).view(torch.int32).squeeze(3)
@@ -63,7 +63,7 @@ def flip_and_shift(pixels: Tensor, generator: torch.Generator) -> Tensor:
     drawn = torch.randint(len(moves), (count,), generator=generator).to(device)
     first = torch.arange(0, pixels.numel(), SIDE * SIDE, dtype=torch.int32, device=device)
     where = moves.index_select(0, drawn) + first.unsqueeze(1)
-    # index_select copies memory, four times as fast as brackets.
+    # index_select copies memory: faster than indexing with brackets.
     moved = pixels.flatten().index_select(0, where.flatten()).view(count, SIDE, SIDE, 1)
     return normalize(moved.view(torch.uint8)[..., :3].permute(0, 3, 1, 2))
 
@@ -85,7 +85,7 @@ def _reflect(index: Tensor) -> Tensor:
 
 
 class ConvNet(nn.Sequential):
-    """A strided stem and one 3 x 3 convolution a block: 32 -> 16 -> 16 -> 8 -> 4 -> 1 pixels."""
+    """A strided stem and one 3 x 3 convolution per block: 32 -> 16 -> 16 -> 8 -> 4 -> 1 pixels."""
 
     def __init__(self, widths: tuple[int, ...], classes: int) -> None:
         stem, *_, last = widths

@@ -14,7 +14,7 @@ from .digits_data import CLASSES, perceptron, read_digits
 
 
 class Digits(Problem):
-    """Learn from few images: `train` of them train, `validation` tune, the rest test."""
+    """Learn from few images: `train` to train on, `validation` to tune on, the rest to test on."""
 
     def __init__(self, train: int, validation: int, width: int, depth: int) -> None:
         self.train = train

@@ -1,7 +1,7 @@
-"""scikit-learn's 8 x 8 images of handwritten digits, and the network that most tasks on them train.
+"""scikit-learn's 8 x 8 images of handwritten digits, and the network of most tasks on them.
 
 Source of the images: Alpaydin and Kaynak 1998, "Optical Recognition of Handwritten Digits" (UCI);
-1,797 of them ship with scikit-learn.
+1,797 of them are part of scikit-learn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CLASSES = 10
 
 def read_digits() -> tuple[Split, str]:
     """Images (1797, 64) of mean 0 and variance 1 with their labels; a hash of the raw values."""
-    from sklearn.datasets import load_digits  # takes a second, and lists of tasks do without
+    from sklearn.datasets import load_digits  # takes a second; lists of tasks do not need it
 
     raw = load_digits()
     digest = hashlib.sha256(raw.data.astype("uint8").tobytes())

@@ -1,4 +1,4 @@
-"""Double descent: test error against width rises to a peak where the training data is just fitted.
+"""Double descent: test error against width has a peak where the training data is just fitted.
 
 Belkin et al. 2019, "Reconciling Modern Machine-Learning Practice and the Classical Bias-Variance
 Trade-Off"; Nakkiran et al. 2020, "Deep Double Descent". Liu and Flanigan 2023, "Understanding the
@@ -7,8 +7,8 @@ training loss, so it shows which of the many fitting solutions a method finds. L
 wrong, which makes the peak high; held-out labels are right.
 
 One model holds networks of all widths, trained side by side. The score is the mean test error over
-the widths, and not the peak's height, which learning nothing brings to zero; height, highest error
-and the error at every width are further metrics.
+the widths, and not the peak's height, which a method that learns nothing keeps at zero; height,
+highest error and the error at every width are further metrics.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from .sweep import (
 
 
 class WidthSweep(Problem):
-    """Digits with some wrong training labels, and a perceptron of one hidden layer a width."""
+    """Digits with some wrong training labels, and a perceptron of one hidden layer per width."""
 
     criterion = staticmethod(summed_cross_entropy)
 
@@ -82,7 +82,7 @@ class RandomFeatures(nn.Module):
 
 
 class RandomFeatureSweep(WidthSweep):
-    """The same with random features and the squared loss: the peak lies where width = examples."""
+    """The same with random features and the squared loss: the peak is where width = examples."""
 
     criterion = staticmethod(summed_squares)
 
@@ -94,7 +94,7 @@ class RandomFeatureSweep(WidthSweep):
 
 
 class CifarWidthSweep(ImageProblem):
-    """CIFAR with some wrong training labels, and a network of five layers a width."""
+    """CIFAR with some wrong training labels, and a network of five layers per width."""
 
     criterion = staticmethod(summed_cross_entropy)
     margin = 0

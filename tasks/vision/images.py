@@ -15,7 +15,7 @@ from suite.data import load_images
 
 
 class Kind(NamedTuple):
-    """What is known of a data set: classes, and each channel's mean and deviation in [0, 1]."""
+    """A data set's classes, and each channel's mean and deviation in [0, 1]."""
 
     classes: int
     mean: tuple[float, ...]

@@ -2,11 +2,11 @@
 
 Cui et al. 2019, "Class-Balanced Loss Based on Effective Number of Samples": class sizes fall
 exponentially, n_k = n_max IF^(-k / (K - 1)). Validation and test data are balanced, so that the
-accuracy weighs every class alike. Beside it stand the recalls of many-, medium- and few-shot
+accuracy weighs all classes equally. Also reported are the recalls of many-, medium- and few-shot
 classes and of the worst class, and the minority initial drop (Francazi et al. 2023): gradients
 that follow the majority first unlearn the minority. CIFAR-10 with factor 100, a ResNet-32 and 200
 epochs of batch 128 are the setting of Cao et al. 2019, "Learning Imbalanced Datasets with
-Label-Distribution-Aware Margin Loss"; they tune on the test set, here 500 images a class are held
+Label-Distribution-Aware Margin Loss"; they tune on the test set, here 500 images per class are held
 out for it, so that the largest class has 4,500.
 """
 

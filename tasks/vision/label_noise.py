@@ -1,4 +1,4 @@
-"""Learning from wrong labels: 40 % of them, spread evenly over the other classes.
+"""Learning from wrong labels: 40 % of them, distributed evenly over the other classes.
 
 Zhang et al. 2017, "Understanding Deep Learning Requires Rethinking Generalization": networks can
 memorize any labels; Arpit et al. 2017, "A Closer Look at Memorization in Deep Networks": they

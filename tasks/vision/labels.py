@@ -27,7 +27,7 @@ def flip_labels(
 
 @dataclass
 class WithWrong(Split):
-    """A held-out split that also holds the training examples whose labels are wrong."""
+    """A held-out split that also holds the training examples with wrong labels."""
 
     wrong: Split
 

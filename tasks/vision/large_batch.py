@@ -3,7 +3,7 @@
 Keskar et al. 2017, "On Large-Batch Training for Deep Learning"; Goyal et al. 2017, "Accurate,
 Large Minibatch SGD"; Shallue et al. 2019, "Measuring the Effects of Data Parallelism on Neural
 Network Training". Here: a ResNet-18 in 30 epochs, as `cifar10_resnet18`, with batches of 8,192
-instead of 128, which leaves five steps an epoch. With few steps a method must make much of each,
+instead of 128, which leaves five steps per epoch. With few steps each step must achieve much,
 and nearly all noise is gone.
 """
 

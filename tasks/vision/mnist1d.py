@@ -51,7 +51,7 @@ def profiles() -> Tensor:
 
 
 def signals(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """One random signal a label: (N,) class ids to floats (N, 40)."""
+    """One random signal per label: (N,) class ids to floats (N, 40)."""
     count, samples = len(labels), len(PROFILES[0])
 
     def uniform() -> Tensor:

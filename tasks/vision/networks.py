@@ -151,7 +151,7 @@ def five_layers(classes: int, width: int) -> ImageNetwork:
     """Four convolutions of k, 2k, 4k and 8k channels and a linear layer.
 
     Nakkiran et al. 2020, "Deep Double Descent": batch-normalized, pooled by 1, 2, 2 and 8.
-    The authors' convolutions have biases, which the normalization takes away again.
+    The authors' convolutions have biases, which the normalization cancels.
     """
     layers: list[nn.Module] = []
     channels = 3

@@ -2,7 +2,7 @@
 
 Humayun, Balestriero and Baraniuk 2024, "Deep Networks Always Grok and Here Is Why": trained far
 past interpolation, networks without batch normalization become robust against adversarial
-examples, which they never saw. Tracked are the accuracy, that under an attack of one step and that
+examples, which they never saw. Measured are the accuracy, that under an attack of one step and that
 under projected gradient descent; the score is the latter's mean over training, which rewards
 robustness that comes early and stays. Not copied: an attack whose steps, added up, are shorter
 than its radius (10 of 4 / 255 for 50 / 255 in the authors' code) and a radius in units of
@@ -54,7 +54,7 @@ class RobustDigits(Problem):
         return Shuffled(train, batch_size, generator)
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
-        # Every split holds pixels both empty and full.
+        # Every split holds both empty and full pixels.
         limits = (float(split.inputs.min()), float(split.inputs.max()))
         radius = self.radius * (limits[1] - limits[0])
         return robust_metrics(model, split, radius=radius, steps=self.steps, limits=limits)

@@ -13,7 +13,7 @@ from suite import Split
 class SideBySide(nn.Module):
     """Independent networks on the same inputs: (N, ...) to the scores (N, members, classes).
 
-    Their losses are added (see below), so that each one's gradient is its own: every method that
+    Their losses are added (see below), so that each one's gradient is separate: every method that
     works on one tensor at a time trains them as if they were alone.
     """
 
@@ -41,7 +41,7 @@ def summed_squares(outputs: Tensor, targets: Tensor) -> Tensor:
 def errors_by_width(
     model: Callable[[Tensor], Tensor], split: Split, widths: Sequence[int], chunk: int = 1000
 ) -> dict[str, float]:
-    """Share of wrong predictions of each width, and what `across_widths` says of them."""
+    """Share of wrong predictions of each width, and the metrics of `across_widths`."""
     wrong = torch.zeros(len(widths), device=split.inputs.device)
     for inputs, targets in zip(split.inputs.split(chunk), split.targets.split(chunk), strict=True):
         wrong += (model(inputs).argmax(-1) != targets.unsqueeze(1)).sum(0)
@@ -51,7 +51,7 @@ def errors_by_width(
 def squares_by_width(
     model: Callable[[Tensor], Tensor], split: Split, widths: Sequence[int]
 ) -> dict[str, float]:
-    """Squared distance to one-hot labels of each width, and what `across_widths` says of them."""
+    """Squared distance to one-hot labels of each width, and the metrics of `across_widths`."""
     outputs = model(split.inputs)
     wanted = nn.functional.one_hot(split.targets, outputs.shape[-1]).unsqueeze(1)
     losses = (outputs - wanted).square().sum(-1).mean(0)

@@ -88,7 +88,7 @@ def test_show_task(capsys) -> None:
         task.fingerprint,
         "none: generated",
         "algorithmic",
-        "mini, core: it counts for the track's standing",
+        "mini, core: it counts for the track's ranking",
         "adamw over sgd",
     ):
         assert expected in out
@@ -182,7 +182,7 @@ def test_new_never_overwrites(capsys, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("precious")
     code, _, err = run(capsys, "new", "schedule", "mine", "--directory", str(tmp_path))
     assert code == 2
-    assert "there already" in err
+    assert "exists already" in err
     assert (tmp_path / "mine.py").read_text() == "precious"
 
 

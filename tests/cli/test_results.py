@@ -156,7 +156,7 @@ def test_validate_refuses_a_wrong_place(capsys, tmp_path: Path, place: str) -> N
     shutil.move(path, wrong)
     code, out, _ = run(capsys, "validate", str(wrong))
     assert code == 1
-    assert "belongs into digits/adamw.quick.json" in out
+    assert "belongs in digits/adamw.quick.json" in out
 
 
 def test_validate_of_nothing_is_an_error(capsys, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_compare_pairs_seeds(capsys, results: Path) -> None:
     # The intervals of the two means overlap; seed by seed the difference is plain.
     assert "lion - adamw: -0.1 (-0.1 to -0.1, paired over 3 seeds): worse" in out
     (line,) = [line for line in out.splitlines() if line.startswith("sgd+sam - adamw")]
-    assert line.endswith("cannot be told apart")
+    assert line.endswith("no clear difference")
 
 
 def test_compare_is_about_the_methods_asked_for(capsys, results: Path) -> None:

@@ -96,7 +96,7 @@ def test_the_script_measures_a_task(tmp_path):
     references.save({"wide_blobs": reference.model_copy(update={"tuned": other})}, path)
     refused = run(command, tmp_path / "home")
     assert refused.returncode == 1
-    assert "spread and target would be another AdamW's" in refused.stderr
+    assert "deviation and target would be another AdamW's" in refused.stderr
     elsewhere = reference.model_copy(update={"data_fingerprint": "ab" * 8})
     references.save({"wide_blobs": elsewhere}, path)
     assert "frozen on other data" in run(command, tmp_path / "home").stderr

@@ -167,7 +167,7 @@ def test_what_is_raw_partial_failed_or_not_ranked_is_said(results, tmp_path):
     write_results(results, [make_result(method="adamw", threads=2)], variant="0123abcd")
     report, site = built(results, tmp_path)
     index = (site / "index.html").read_text("utf-8")
-    assert "modular_addition (quick): no reference is frozen for this task" in index
+    assert "modular_addition (quick): there is no frozen reference for this task" in index
     assert "digits/muon.quick.json: not ranked with the others: not the task" in index
     assert "superseded by digits/adamw.quick" in index
     assert len(report.warnings) == 3
@@ -212,17 +212,19 @@ def test_the_pages_state_the_rule_of_ranks_and_what_intervals_hold(made):
     report, site = made
     pages = {path.relative_to(site).as_posix(): visible(path) for path in report.pages}
     rule = (
-        "A method's rank is 1 + the number of methods whose bootstrap interval lies wholly on the "
-        "better side of its own."
+        "A method's rank is 1 + the number of methods whose bootstrap interval is completely on "
+        "the better side of its own."
     )
     for page in ("index.html", "protocol.html", "tasks/digits.html"):
         assert rule in pages[page]
     # Overlap is not transitive: what overlaps need not share a rank.
-    assert not any("share a rank" in text or "told apart" in text for text in pages.values())
+    assert not any(
+        "share a rank" in text or "no clear difference" in text for text in pages.values()
+    )
     assert not any(re.search("95 ?%.{0,20} interval", text) for text in pages.values())
     assert (
         "it holds the true mean 75% of the time with 3 seeds and 84% of the time with 5 seeds, "
-        "so read a small gap at quick as a hint" in pages["protocol.html"]
+        "so a small difference under quick is only a hint" in pages["protocol.html"]
     )
 
 
@@ -433,7 +435,7 @@ def test_a_foreign_folder_is_not_replaced(results, tmp_path):
     site = tmp_path / "site"
     site.mkdir()
     (site / "precious.txt").write_text("mine")
-    with pytest.raises(UsageError, match="no leaderboard"):
+    with pytest.raises(UsageError, match="not a leaderboard"):
         build(results, site, REFERENCES)
     assert (site / "precious.txt").read_text() == "mine"
     with pytest.raises(UsageError, match="is a file"):
@@ -525,5 +527,5 @@ def test_a_failing_build_leaves_the_older_site(results, tmp_path, monkeypatch):
 
 
 def test_a_missing_folder_of_results_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no such results folder"):
         build(tmp_path / "nowhere", tmp_path / "site", REFERENCES)

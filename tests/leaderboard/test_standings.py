@@ -151,7 +151,7 @@ def test_an_older_task_version_is_not_ranked_with_the_newest():
 def test_without_a_reference_scores_are_raw():
     standing = standing_of(make_result(), references={})
     assert standing.ranked[0].scaled is None
-    assert "no reference is frozen" in standing.reference_note
+    assert "no frozen reference" in standing.reference_note
 
 
 def test_other_data_than_the_references_is_not_ranked():

@@ -177,7 +177,7 @@ def test_the_hooks_of_a_class_include_those_it_inherits():
     ],
 )
 def test_a_misspelt_hook_is_refused_when_it_is_declared(name, hook):
-    with pytest.raises(UsageError, match=rf"Wrong\.{name} is no hook .* Did you mean '{hook}'"):
+    with pytest.raises(UsageError, match=rf"Wrong\.{name} is not a hook .* Did you mean '{hook}'"):
         type("Wrong", (Regularizer,), {name: lambda self, *arguments: None})
 
 

@@ -88,5 +88,5 @@ def test_groups_without_a_rate_are_left_alone_and_at_least_one_has_it():
     LearningRateSchedule(lambda progress: 0.5, optimizer).apply(0.0)
     assert [group.get("lr") for group in optimizer.param_groups] == [None, 0.01]
     del optimizer.param_groups[1]["lr"]
-    with pytest.raises(NotApplicable, match=r"nothing to act on: no parameter group .* has 'lr'"):
+    with pytest.raises(NotApplicable, match=r"cannot work: no parameter group .* has 'lr'"):
         LearningRateSchedule(lambda progress: 0.5, optimizer)

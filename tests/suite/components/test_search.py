@@ -57,7 +57,7 @@ def test_to_json(distribution, expected):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: search.uniform(0, 1, default=2), r"default 2.0 lies outside \[0.0, 1.0\]"),
+        (lambda: search.uniform(0, 1, default=2), r"default 2.0 is outside \[0.0, 1.0\]"),
         (lambda: search.uniform(0, 1, default=math.nan), "outside"),
         (lambda: search.uniform(1, 1, default=1), "low < high"),
         (lambda: search.uniform(1, 0, default=0.5), "low < high"),

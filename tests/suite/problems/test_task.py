@@ -107,7 +107,7 @@ def final(**changes):
         ({"contrast": ("adamw", "adamw")}, "contrast is a pair of methods"),
         (
             {"problem": Plain(act=torch.relu)},
-            r"no plain value: Plain\.act is the function or class .*relu",
+            r"not a plain value: Plain\.act is the function or class .*relu",
         ),
         ({"problem": Plain(w=torch.zeros(2000))}, r"Plain\.w is of the type torch\.Tensor"),
     ],

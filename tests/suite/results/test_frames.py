@@ -92,7 +92,7 @@ def test_a_valid_result_in_a_wrong_place_is_invalid(folder):
     (folder / "lm_markov" / "lion.quick.json").write_bytes(
         (folder / "digits" / "lion.quick.json").read_bytes()
     )
-    with pytest.raises(InvalidResult, match=r"belongs into digits/lion\.quick\.json"):
+    with pytest.raises(InvalidResult, match=r"belongs in digits/lion\.quick\.json"):
         load_results(folder)
 
 
@@ -105,7 +105,7 @@ def test_no_results_are_empty_frames_with_columns(tmp_path):
 
 
 def test_a_missing_folder_is_a_usage_error(tmp_path):
-    with pytest.raises(UsageError, match="no such folder"):
+    with pytest.raises(UsageError, match="no such results folder"):
         load_results(tmp_path / "nowhere")
 
 

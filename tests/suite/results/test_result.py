@@ -129,7 +129,7 @@ def test_refuses_numbers_that_are_not_finite(good, constant):
     text = results.text_of(good).replace(
         f'"test_score": {json.dumps(score)}', f'"test_score": {constant}', 1
     )
-    with pytest.raises(InvalidResult, match=f"{constant} where a number is due"):
+    with pytest.raises(InvalidResult, match=f"{constant} where a number is expected"):
         results.parse(text)
 
 
@@ -193,7 +193,7 @@ def test_the_place_must_fit_the_content(good, tmp_path):
     results.check_place(good, tmp_path / "digits" / f"{name}.json")
     results.check_place(good, tmp_path / "digits" / f"{name}.0123abcd.json")
     for wrong in (f"lm_markov/{name}.json", "digits/lion.quick.json", f"digits/{name}.x.json"):
-        with pytest.raises(InvalidResult, match="its content belongs into digits"):
+        with pytest.raises(InvalidResult, match="its content belongs in digits"):
             results.check_place(good, tmp_path / wrong)
 
 

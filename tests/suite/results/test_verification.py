@@ -250,7 +250,7 @@ FORGERIES = {
     "curves reach three budgets": (three_budgets, "the budget is 120"),
     "curves hold only the end of the run": (last_tenth, "not at 0 before training"),
     "curves without their middle": (from_zero_but_cut, r"curve.*(before the budget|points)"),
-    "hyperparameters outside the space": (outside_space, "lies outside|the defaults are"),
+    "hyperparameters outside the space": (outside_space, "is outside|the defaults are"),
     "trial 0 is not the defaults": (other_defaults, r"tuning\.0\.hyperparameters: the file"),
     "seeds of nobody": (invented_seeds, r"evaluation\.0\.seed: does not derive"),
     "one run under three numbers": (one_run_three_times, r"evaluation\.1\.seed: does not"),
@@ -260,7 +260,7 @@ FORGERIES = {
     "another search space": (wider_space, r"sampler proposes|method\.sgd\.search_space"),
     "a sampler of one's own": (of_protocol(name="HandPicked"), r"protocol\.sampler"),
     "other arguments of the sampler": (of_protocol(arguments={}), r"protocol\.sampler"),
-    "finished in 2999": (finished("2999-01-01T00:00:00+00:00"), "lies in the future"),
+    "finished in 2999": (finished("2999-01-01T00:00:00+00:00"), "is in the future"),
     "finished before it began": (finished("2020-01-01T00:00:00+00:00"), "before the study"),
     "finished at no time": (finished("soon"), "not a time"),
     "one example, no seconds": (
@@ -273,7 +273,7 @@ FORGERIES = {
     ),
     "examples that are not the batches": (cost(examples=17.0), "are not 17 examples"),
     "half of the charge": (
-        cost(examples=60.0 * 32, gradient_evaluations=60.0, steps=60), "goes on after them"
+        cost(examples=60.0 * 32, gradient_evaluations=60.0, steps=60), "goes beyond them"
     ),
     "more steps than were charged": (cost(steps=100_000), r"cost\.steps: 100000 cost more"),
     "less time than the curve": (cost(seconds=0.0), r"cost\.seconds"),
@@ -341,7 +341,7 @@ def test_points_after_the_last_step_repeat_what_was_measured(honest) -> None:
         assert list(check(forged(honest, filled(0.0)))) == []
     problem, *_ = checks.costs_agree(forged(honest, filled(-0.1)))
     assert problem == (
-        "tuning.0.cost.gradient_evaluations: 60 were charged, and the curve goes on after them"
+        "tuning.0.cost.gradient_evaluations: 60 were charged, and the curve goes beyond them"
     )
 
 

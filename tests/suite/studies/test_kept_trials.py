@@ -46,7 +46,7 @@ def test_a_lost_result_is_written_again_as_it_was(tmp_path):
     path.unlink()
     again = suite(*arguments, home=tmp_path / "home")
     assert again.returncode == 0
-    assert again.stderr.count(f"{journal} was damaged: 1 line set aside") == 1
+    assert again.stderr.count(f"{journal} was damaged: 1 line moved") == 1
     assert "2 of 2 trials are kept" in again.stderr
     assert results.read(path).environment.commit == "a" * 40
 

@@ -107,7 +107,7 @@ def test_damage_costs_the_damaged_lines_only(path, damage):
     whole = lines(path)
     path.write_bytes(b"".join(DAMAGE[damage](whole)))
     with opened(path) as storage:
-        assert "set aside in adamw.journal.damaged" in storage.damage
+        assert "moved to adamw.journal.damaged" in storage.damage
         assert str(path) in storage.damage
         assert storage.finished("tuning")[0] == outcome(0)
         assert storage.planned("tuning") == {number: flat(number) for number in range(4)}

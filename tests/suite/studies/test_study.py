@@ -73,7 +73,7 @@ def test_a_damaged_line_is_said_once_and_the_study_goes_on(plan):
     plan.result_path()[0].unlink()
     second, ran, study = run(plan)
     assert ran == [("evaluation", 1)]
-    assert study.damage.startswith(f"{plan.journal} was damaged: 1 line set aside")
+    assert study.damage.startswith(f"{plan.journal} was damaged: 1 line moved")
     assert second.comparable() == first.comparable()
     plan.result_path()[0].unlink()
     assert run(plan)[2].damage is None

@@ -210,7 +210,7 @@ def test_a_task_without_a_batch_ends_the_trial():
     source, ledger = source_of(4, 12.0)
     source.draw()
     ledger.charge(6.0)
-    with pytest.raises(TaskSkipped, match="never met task 2 of 4"):
+    with pytest.raises(TaskSkipped, match="never got a batch of task 2 of 4"):
         source.draw()
     with pytest.raises(TaskSkipped):  # also if the method caught it
         ledger.charge(1.0)
@@ -220,7 +220,7 @@ def test_a_stream_that_did_not_come_to_its_end_has_skipped_the_rest():
     source, ledger = source_of(4, 12.0)
     source.draw()
     ledger.charge(12.0)
-    with pytest.raises(TaskSkipped, match="never met task 2 of 4"):
+    with pytest.raises(TaskSkipped, match="never got a batch of task 2 of 4"):
         source.finish()
 
 
@@ -263,7 +263,7 @@ def test_staying_with_one_batch_beyond_a_tasks_share_fails(run):
     Scripted.script = [60]
     failed = run(Scripted, task="split_digits", purpose="evaluation")
     assert failed.status == "failed"
-    assert "never met task" in failed.reason
+    assert "never got a batch of task" in failed.reason
 
 
 @pytest.mark.parametrize("skip", [False, True])

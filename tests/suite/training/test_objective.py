@@ -321,7 +321,7 @@ def test_group_gradients_are_each_groups_own_mean():
 def test_group_gradients_need_one_target_an_example():
     model = nn.Linear(4, 3)
     batch = torch.randn(2, 5, 4), torch.zeros(2, 5, dtype=torch.long)
-    with pytest.raises(ValueError, match=r"one an example.*\(2, 5\)"):
+    with pytest.raises(ValueError, match=r"one per example.*\(2, 5\)"):
         make_objective(model, batch).per_group_gradients()
 
 
