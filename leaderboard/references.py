@@ -15,20 +15,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from suite.errors import SuiteError
 from suite.results.files import write_text
-from suite.results.model import Digest, MethodName, Name, Number, Text, Value
+from suite.results.model import Digest, MethodName, Name, Number, Record, Text, Value
 
 PATH = Path(__file__).with_name("references.json")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class ReferenceRuns(_Record):
+class ReferenceRuns(Record):
     """The runs that fix one end of the scale."""
 
     method: MethodName
@@ -42,7 +38,7 @@ class ReferenceRuns(_Record):
         return statistics.fmean(self.scores)
 
 
-class Contrast(_Record):
+class Contrast(Record):
     """Two methods that the task distinguishes, both tuned; raw test scores, one per seed."""
 
     better: MethodName
@@ -56,7 +52,7 @@ class Contrast(_Record):
         return errors_apart(self.better_scores, self.worse_scores)
 
 
-class Calibration(_Record):
+class Calibration(Record):
     """What calibration measured about the scores of a task."""
 
     #: raw test scores of tuned AdamW, one per seed
@@ -78,7 +74,7 @@ class Calibration(_Record):
         return statistics.stdev(self.scores)
 
 
-class Reference(_Record):
+class Reference(Record):
     """The scale of one task, and how it was measured."""
 
     task_version: Annotated[int, Field(ge=1)]

@@ -107,11 +107,13 @@ Column = Annotated[list[Number], Field(max_length=MAX_POINTS)]
 SparseColumn = Annotated[list[Number | None], Field(max_length=MAX_POINTS)]
 
 
-class _Record(BaseModel):
+class Record(BaseModel):
+    """A part of a file: its fields are checked, no others are allowed, nothing is changed."""
+
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
-class DistributionRecord(_Record):
+class DistributionRecord(Record):
     """One hyperparameter's search space."""
 
     kind: Literal["uniform", "log_uniform", "integer", "choice"]
@@ -149,7 +151,7 @@ class DistributionRecord(_Record):
         return whole and self.low <= value <= self.high
 
 
-class ComponentRecord(_Record):
+class ComponentRecord(Record):
     """An optimizer, regularizer or schedule as it was when it ran."""
 
     kind: Literal["optimizer", "regularizer", "schedule"]
@@ -164,7 +166,7 @@ class ComponentRecord(_Record):
     extra_work: Text = ""
 
 
-class MethodRecord(_Record):
+class MethodRecord(Record):
     """One optimizer, any regularizers, at most one schedule."""
 
     name: MethodName
@@ -186,7 +188,7 @@ class MethodRecord(_Record):
         return self
 
 
-class TaskRecord(_Record):
+class TaskRecord(Record):
     """The task as it was when it ran."""
 
     name: Name
@@ -212,7 +214,7 @@ class TaskRecord(_Record):
     core: bool | None = None
 
 
-class SamplerRecord(_Record):
+class SamplerRecord(Record):
     """The method that proposed the configurations."""
 
     name: Text
@@ -220,7 +222,7 @@ class SamplerRecord(_Record):
     optuna_version: Text
 
 
-class ProtocolRecord(_Record):
+class ProtocolRecord(Record):
     """The rules the study was run under."""
 
     name: Name
@@ -233,7 +235,7 @@ class ProtocolRecord(_Record):
     sampler: SamplerRecord
 
 
-class Curve(_Record):
+class Curve(Record):
     """Evaluations of one run, in columns; all have the same length."""
 
     #: cost so far at each evaluation, in gradient evaluations (examples / batch size)
@@ -265,7 +267,7 @@ class Curve(_Record):
         return self
 
 
-class AuditRecord(_Record):
+class AuditRecord(Record):
     """Counted operations against what was charged, over a few steps at two batch sizes."""
 
     #: operations per example charged, in units of a plain gradient evaluation of one example: 1 is
@@ -278,7 +280,7 @@ class AuditRecord(_Record):
     example: NotNegative
 
 
-class Cost(_Record):
+class Cost(Record):
     """What one run cost and used."""
 
     #: everything charged, in examples passed forward and backward
@@ -302,7 +304,7 @@ class Cost(_Record):
     optimizer_state_bytes: Count | None = None
 
 
-class Run(_Record):
+class Run(Record):
     """One trial: one set of hyperparameters, one seed, from start to its status."""
 
     number: Count
@@ -344,7 +346,7 @@ class Run(_Record):
         return values[-1] > values[0] if higher else values[-1] < values[0]
 
 
-class DataRecord(_Record):
+class DataRecord(Record):
     """The data that was used."""
 
     fingerprint: Digest
@@ -352,7 +354,7 @@ class DataRecord(_Record):
     source: Text
 
 
-class EnvironmentRecord(_Record):
+class EnvironmentRecord(Record):
     """Where it ran."""
 
     suite_version: Text
@@ -373,7 +375,7 @@ class EnvironmentRecord(_Record):
     finished: Text
 
 
-class Replicate(_Record):
+class Replicate(Record):
     """One tuning from one seed, and the evaluation of the chosen configuration."""
 
     #: the result seed that every other seed is derived from
@@ -405,7 +407,7 @@ class Replicate(_Record):
         return [*self.tuning, *self.evaluation]
 
 
-class Result(_Record):
+class Result(Record):
     """One study and its evaluation runs."""
 
     schema_version: Literal[2]

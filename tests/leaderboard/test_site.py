@@ -310,6 +310,15 @@ def test_the_index_says_how_much_is_compared(made):
     assert "Within a protocol, every method gets the same number of tuning trials" in text
 
 
+def test_tasks_show_their_family(made):
+    _, site = made
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert "<th>Family</th>" in index
+    assert '<td class="searched">vision</td>' in index
+    page = (site / "tasks" / "digits.html").read_text(encoding="utf-8")
+    assert "<dt>Family</dt><dd>vision</dd>" in page
+
+
 def test_times_are_not_given_in_steps_of_adamw(made):
     # One short measurement a process: AdamW's own times came out as 0.4 to 5.7 of its steps.
     report, _ = made
