@@ -8,6 +8,7 @@ progress.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -96,6 +97,8 @@ class _Session:
         self._last: tuple[float, float, float | None, Metrics] | None = None
         #: cost so far when the model was last measured, and the method's part in its cost
         self._measured_at = -1.0
+        #: cost at the last point on the curve
+        self._recorded_at = 0.0
         self._evaluation_cost = 0.0
 
     def run(self) -> None:
@@ -279,6 +282,7 @@ class _Session:
 
     def _add(self, spent: float, seconds: float, loss: float | None, metrics: Metrics) -> None:
         self._recorder.add(spent, seconds, loss, metrics)
+        self._recorded_at = spent
         self._last = None
 
     def _fill(self, count: int) -> None:
@@ -290,19 +294,26 @@ class _Session:
         if self._recorder.settled():
             return
         missing = self._evaluations - (self._recorder.points - 1)
-        if missing and self._task.problem.online and self._evaluator.pending:
-            self._record()
+        if missing and self._task.problem.online:
+            # A method's part in it may cost more than is left: then the batches do not count.
+            with suppress(TrialEnds):
+                self._record_rest()
         elif missing and self._last is not None:
             self._add(*self._last)
         self._fill(self._evaluations - (self._recorder.points - 1))
 
+    def _record_rest(self) -> None:
+        """The batches of an online task since the last point, if they cost anything."""
+        if self._evaluator.pending and self._ledger.spent > self._recorded_at:
+            self._record()
+
     def _measurement(self) -> tuple[float, float | None, Metrics]:
         """Training seconds, training loss and metrics as of now."""
-        spent = self._ledger.spent
+        spent, ended = self._ledger.spent, self._ledger.ended
         found = self._evaluator.measure(spent / self._budget)
         self._measured_at = self._ledger.spent
         self._evaluation_cost = self._ledger.spent - spent
-        if self._ledger.ended is not None:
+        if self._ledger.ended is not None and ended is None:
             raise self._ledger.ended
         self._refuse_lost_parameters()
         with self._measuring:

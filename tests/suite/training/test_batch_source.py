@@ -266,6 +266,14 @@ def test_staying_with_one_batch_beyond_a_tasks_share_fails(run):
     assert "never got a batch of task" in failed.reason
 
 
+def test_an_online_run_that_is_cut_off_has_its_last_batches(run):
+    Scripted.script = [1] * 477 + [50]
+    ended = run(Scripted, task="permuted_digits", fraction=0.01, purpose="evaluation")
+    assert ended.status == "completed", ended.reason
+    assert ended.cost.steps == 477
+    assert ended.curve.gradient_evaluations == [0, 120, 240, 360, 480]
+
+
 @pytest.mark.parametrize("skip", [False, True])
 def test_plasticity_is_0_where_nothing_is_learned(run, skip):
     class Twice(torch.optim.SGD):
