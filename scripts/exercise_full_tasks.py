@@ -169,6 +169,11 @@ def _train(name: str, folder: Path, reduction: Reduction) -> Exercised:
                 setattr(problem, attribute, min(value, most[attribute]))
     # Gradients that are still delayed at the end would show nothing.
     steps = (10 if task.batch_size == 1 else 1) * reduction.steps + 2 * problem.gradient_delay
+    tasks = int(vars(problem).get("tasks", 0)) if task.stream else 0
+    if problem.online:
+        vars(problem)["tasks"] = min(tasks, steps)  # each must get a batch
+    else:
+        steps = max(steps, tasks)
     reduced = dataclasses.replace(
         task,
         problem=problem,

@@ -35,6 +35,7 @@ class Trials:
         self.plan = SimpleNamespace(name=name, identity=name, trials=trials)
         self.trials, self.done, self.resumed = trials, done, done
         self.path = f"{name}.json"
+        self.damage = ""
 
 
 def watch(monkeypatch, *studies: Trials, **seconds: float) -> tuple[PlainView, Callable]:

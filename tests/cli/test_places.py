@@ -31,9 +31,9 @@ def test_results_that_cannot_be_written_are_refused_before_the_first_trial(tmp_p
 
 def test_a_home_that_cannot_be_made_is_named(tmp_path, nowhere):
     done = suite(*SMOKE, "--results", str(tmp_path / "r"), home=nowhere)
-    assert done.returncode == 1
-    assert f"suite: {nowhere}" in done.stderr
-    assert "Not a directory" in done.stderr
+    assert done.returncode == 2
+    assert f"{nowhere}, where nothing can be written: Not a directory" in done.stderr
+    assert "SUITE_HOME" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -118,7 +118,7 @@ def test_a_broken_result_file_is_not_overwritten(tmp_path):
     path.write_text("{}")
     done = run(tmp_path, "--optimizer", "adamw", "--task", TINY, *SMOKE)
     assert done.returncode == 1
-    assert "Mend, move or delete that file first" in done.stderr
+    assert "Fix, move or delete that file first" in done.stderr
     assert path.read_text() == "{}"
 
 

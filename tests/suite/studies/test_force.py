@@ -52,7 +52,7 @@ def test_an_interrupted_force_goes_on_without_it_though_an_older_result_is_there
     os.kill(forced.pid, signal.SIGINT)
     output = forced.communicate(timeout=60)[0]
     assert forced.returncode == 130
-    assert "the same command without --force goes on" in output
+    assert "the same command without --force resumes" in output
     assert results.read(path) == older
 
     done = suite(*arguments(tmp_path), home=tmp_path / "home")

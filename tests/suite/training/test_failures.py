@@ -183,7 +183,7 @@ def test_an_interrupt_keeps_finished_trials_and_says_how_to_go_on(tmp_path, numb
     os.kill(process.pid, number)
     output += process.communicate(timeout=30)[0]
     assert process.returncode == 130, output
-    assert "the same command goes on" in output
+    assert "the same command resumes" in output
     assert "Traceback" not in output
     done = suite(*arguments, home=tmp_path / "home")
     assert done.returncode == 0
@@ -205,7 +205,7 @@ def test_sigterm_stops_a_run_that_a_script_started_in_the_background(tmp_path):
     process.terminate()
     output = process.communicate(timeout=30)[0]
     assert process.returncode == 130, output
-    assert "the same command goes on" in output
+    assert "the same command resumes" in output
     assert "Traceback" not in output
 
 

@@ -12,6 +12,7 @@ from suite.components import registry
 from suite.components.method import build
 from suite.components.parameters import assign_roles
 from suite.components.regularizer import TaskInfo
+from suite.training.batch_source import BatchSource
 from suite.training.meter import Ledger
 from suite.training.objective import Objective
 
@@ -46,7 +47,8 @@ def cross_entropy(outputs, targets):
 def objective(model):
     sequences = tokens(6, 9)
     batches = iter([(sequences[:, :-1], sequences[:, 1:])] * 50)
-    made = Objective(model, cross_entropy, batches, Ledger(1e9))
+    ledger = Ledger(1e9)
+    made = Objective(model, cross_entropy, BatchSource(batches, ledger).key, ledger)
     made.next_batch()
     return made
 
