@@ -268,8 +268,10 @@ class _Session:
 
     def _due(self) -> int:
         """How many evaluation points the budget has reached that are not on the curve."""
-        passed = int(self._ledger.spent * (1 + TOLERANCE) / self._interval)
-        return min(passed, self._evaluations) - (self._recorder.points - 1)
+        spent, points = self._ledger.spent * (1 + TOLERANCE), self._recorder.points
+        if spent < points * self._interval:
+            return 0
+        return min(int(spent / self._interval), self._evaluations) - (points - 1)
 
     def _record(self) -> None:
         """Evaluate, and put the point on the curve; skipped points have the values before."""
@@ -351,6 +353,8 @@ class _Session:
     def _refuse_lost_parameters(self) -> None:
         """A parameter that was replaced after the optimizer was built would not be trained."""
         known = {id(parameter) for parameter in self._objective.parameters}
+        if known == {id(p) for p in self._model.parameters()}:
+            return
         there = dict(self._model.named_parameters())
         new = [name for name, p in there.items() if p.requires_grad and id(p) not in known]
         if new or known - {id(p) for p in there.values()}:

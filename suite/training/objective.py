@@ -250,7 +250,11 @@ class Loss:
     def of(self, batch: Batch) -> Tensor:
         """A scalar, with a graph where gradients are on."""
         inputs, targets = batch
-        loss = self._of_outputs(self._model(inputs), targets, len(self._criteria))
+        outputs = self._model(inputs)
+        if self._criteria:
+            loss = self._of_outputs(outputs, targets, len(self._criteria))
+        else:
+            loss = self._criterion(outputs, targets)
         for regularizer in self._penalties:
             term = regularizer.penalty(self._model)
             _refuse_nothing(term, regularizer, "penalty")
