@@ -21,7 +21,6 @@ Calibrate on canonical data if it is available.
 from __future__ import annotations
 
 import math
-import re
 import shlex
 import sys
 from collections.abc import Sequence
@@ -183,6 +182,17 @@ def _check_same(known: Reference, tuned: Result) -> None:
         )
 
 
+def without_folders(arguments: Sequence[str]) -> list[str]:
+    """Command-line arguments but for folders of this machine, which change no figure."""
+    kept, skip = [], False
+    for argument in arguments:
+        name, _, value = argument.partition("=")
+        if not skip and name not in ("--results", "--data-dir", "--references"):
+            kept.append(argument)
+        skip = not skip and name in ("--results", "--data-dir", "--references") and not value
+    return kept
+
+
 def contrast_of(task: Task) -> tuple[str, str]:
     """The better and the worse method that the task distinguishes."""
     if task.contrast is None:
@@ -251,8 +261,7 @@ def _seconds(runs: Sequence[Run]) -> float:
 
 def _command() -> str:
     """The command line without this machine's folders."""
-    said = shlex.join(["python", "scripts/calibrate.py", *sys.argv[1:]])
-    return re.sub(r" --data-dir[= ]\S+", "", said)
+    return shlex.join(["python", "scripts/calibrate.py", *without_folders(sys.argv[1:])])
 
 
 def _summary(name: str, reference: Reference) -> str:

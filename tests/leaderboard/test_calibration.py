@@ -11,7 +11,7 @@ import pytest
 
 from leaderboard import references
 from leaderboard.references import errors_apart
-from scripts.calibrate import APART, contrast_of
+from scripts.calibrate import APART, contrast_of, without_folders
 from scripts.write_task_table import PAGE, page
 from suite.components import registry
 from suite.errors import SuiteError
@@ -51,6 +51,11 @@ def test_a_calibration_is_of_the_task_as_it_is(task):
     assert measured.scores == reference.tuned.scores
     ends = errors_apart(reference.tuned.scores, reference.untuned.scores)
     assert sign * ends >= APART
+
+
+def test_a_recorded_command_names_no_folder_of_a_machine():
+    said = ["--results", "/a/b", "digits", "--data-dir=/c", "--protocol", "quick", "--replace"]
+    assert without_folders(said) == ["digits", "--protocol", "quick", "--replace"]
 
 
 def test_a_task_without_a_contrast_is_refused():
