@@ -147,13 +147,7 @@ class Evaluator:
                     # In evaluation mode: a copy is then made in it, and no statistics change.
                     self._model.eval()
                     for regularizer in self._averaging:
-                        averaged = regularizer.averaged(model)
-                        if not isinstance(averaged, nn.Module):
-                            raise TypeError(
-                                f"'averaged' of the regularizer {type(regularizer).__name__} "
-                                f"returned {averaged!r:.60}: return the model to evaluate with"
-                            )
-                        model = averaged
+                        model = regularizer.averaged(model)
                     model.eval()
                 with self._measuring:
                     self._model.eval()

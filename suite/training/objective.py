@@ -256,9 +256,7 @@ class Loss:
         else:
             loss = self._criterion(outputs, targets)
         for regularizer in self._penalties:
-            term = regularizer.penalty(self._model)
-            _refuse_nothing(term, regularizer, "penalty")
-            loss = loss + term
+            loss = loss + regularizer.penalty(self._model)
         return loss
 
     def _of_outputs(self, outputs: Tensor, targets: Tensor, depth: int) -> Tensor:
@@ -270,9 +268,7 @@ class Loss:
         def default(outputs: Tensor, targets: Tensor) -> Tensor:
             return self._of_outputs(outputs, targets, depth - 1)
 
-        loss = regularizer.criterion(outputs, targets, default)
-        _refuse_nothing(loss, regularizer, "criterion")
-        return loss
+        return regularizer.criterion(outputs, targets, default)
 
 
 class GradientPipeline:
@@ -319,7 +315,6 @@ class GradientPipeline:
             loss = regularizer.evaluate(
                 lambda: self._with_layers(batch, depth - 1), self._parameters
             )
-            _refuse_nothing(loss, regularizer, "evaluate")
         else:
             loss = self._with_layers(batch, depth - 1)
         if transforms:
@@ -332,10 +327,3 @@ def zero_gradients(parameters: Sequence[nn.Parameter]) -> None:
     """Forget the gradients of the last evaluation."""
     for parameter in parameters:
         parameter.grad = None
-
-
-def _refuse_nothing(value: object, regularizer: Regularizer, hook: str) -> None:
-    """A hook without `return` would fail later, in another place, with an unclear error."""
-    if value is None:
-        name = type(regularizer).__name__
-        raise TypeError(f"'{hook}' of the regularizer {name} returned nothing: return the loss")
