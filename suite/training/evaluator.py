@@ -138,7 +138,7 @@ class Evaluator:
     @contextmanager
     def _evaluated_model(self, exact: bool) -> Iterator[nn.Module]:
         """The averaged model in evaluation mode; everything is restored afterwards."""
-        modes = [(module, module.training) for module in self._model.modules()]
+        modes = [(module, module.training) for module in modules_of(self._model)]
         switch_optimizer(self._optimizer, training=False)
         try:
             with torch.no_grad():
@@ -150,8 +150,9 @@ class Evaluator:
                         model = regularizer.averaged(model)
                     model.eval()
                 with self._measuring:
-                    self._model.eval()
-                    modules = list(model.modules())
+                    if not self._averaging:
+                        _switch_to_evaluation(modes)
+                    modules = modules_of(model)
                     if self._hooks is not None:
                         self._hooks.switch_off(modules)
                     try:
@@ -166,6 +167,16 @@ class Evaluator:
                             vars(module)["training"] = mode
         finally:
             switch_optimizer(self._optimizer, training=True)
+
+
+def _switch_to_evaluation(modes: Iterable[tuple[nn.Module, bool]]) -> None:
+    """As `eval()` of the whole model, in a fifth of the time."""
+    for module, _ in modes:
+        kind = type(module)
+        if kind.train is nn.Module.train and kind.eval is nn.Module.eval:
+            vars(module)["training"] = False
+        else:
+            module.eval()
 
 
 def _weighted_means(
@@ -228,28 +239,33 @@ class ModuleHooks:
 
 
 class _State:
-    """The parameters, buffers and hooks of a model, to be compared later.
+    """The modules, parameters, buffers and hooks of a model, to be compared later.
 
-    Compared are the tensors themselves and torch's counters of changes in place, which are quick to
+    Compared are the objects themselves and torch's counters of changes in place, which are quick to
     read; `.data` bypasses the counters, and with `exact` the values are compared, too.
     """
 
     def __init__(self, model: nn.Module, modules: Sequence[nn.Module], exact: bool) -> None:
         self._model = model
+        self._modules = modules
         self._tensors = _tensors_of(modules)
         self._versions = [tensor._version for tensor in self._tensors]
+        self._children = _children_of(modules)
         self._values = [tensor.detach().clone() for tensor in self._tensors] if exact else []
         self._hooks = _hooks_of(modules)
 
     def compare(self) -> None:
         """Raise ModelChanged with the first tensor that has changed."""
-        now = _tensors_of(self._model.modules())
+        same_modules = self._children == _children_of(self._modules)
+        # With the same children, these are still all modules of the model.
+        modules = self._modules if same_modules else modules_of(self._model)
+        now = _tensors_of(modules)
         if len(now) != len(self._tensors):
             self._refuse(self._tensors if len(now) < len(self._tensors) else now, now)
         for before, after, version in zip(self._tensors, now, self._versions, strict=True):
             if before is not after or after._version != version:
                 self._refuse([before, after], now)
-        if _hooks_of(self._model.modules()) != self._hooks:
+        if _hooks_of(modules) != self._hooks:
             raise ModelChanged(
                 "a hook was added or removed during an evaluation: do that in 'attach' or in a step"
             )
@@ -269,6 +285,22 @@ class _State:
         )
 
 
+def modules_of(model: nn.Module) -> list[nn.Module]:
+    """A module and all below it, each once; `modules()` takes four times as long."""
+    found = {model: None}
+    waiting = [model]
+    while waiting:
+        for module in waiting.pop()._modules.values():
+            if module is not None and module not in found:
+                found[module] = None
+                waiting.append(module)
+    return list(found)
+
+
+def _children_of(modules: Iterable[nn.Module]) -> list[int]:
+    return [id(child) for module in modules for child in module._modules.values()]
+
+
 def _tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
     """Parameters and buffers; named_parameters() takes several times as long."""
     return [
@@ -280,9 +312,14 @@ def _tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
     ]
 
 
-def _hooks_of(modules: Iterable[nn.Module]) -> list[tuple[int, ...]]:
-    """The numbers of the forward hooks of each module; torch gives each hook a unique one."""
-    return [(*module._forward_hooks, *module._forward_pre_hooks) for module in modules]
+def _hooks_of(modules: Iterable[nn.Module]) -> list[int]:
+    """The number of each forward hook; torch gives each hook a unique one."""
+    return [
+        number
+        for module in modules
+        for hooks in (module._forward_hooks, module._forward_pre_hooks)
+        for number in hooks
+    ]
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

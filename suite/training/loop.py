@@ -232,7 +232,7 @@ class _Session:
                 measurement = self._measurement()
                 self._last = (ledger.spent, *measurement)
         # A rest of the budget that is too small for any use counts as no rest.
-        return ledger.spent < budget * (1 - TOLERANCE) and not self._recorder.settled()
+        return ledger.spent < budget * (1 - TOLERANCE) and not self._recorder.settled
 
     def _before_draw(self) -> None:
         """Apply the effects of a new batch on the rest of the trial, at any place in a step."""
@@ -293,7 +293,7 @@ class _Session:
 
     def _end_curve(self) -> None:
         """All points of the budget are on the curve, unless the score is settled."""
-        if self._recorder.settled():
+        if self._recorder.settled:
             return
         missing = self._evaluations - (self._recorder.points - 1)
         if missing and self._task.problem.online:

@@ -107,7 +107,7 @@ def meter(model: nn.Module, ledger: Ledger) -> None:
                 return type(self).forward(self, *inputs, **named)
             finally:
                 ledger.measuring = True
-        examples = len(inputs[0] if inputs else next(iter(named.values())))
+        examples = (inputs[0] if inputs else next(iter(named.values()))).shape[0]
         if ledger.cost is not None:
             ledger.charge(ledger.cost * examples)
         elif torch.is_grad_enabled():

@@ -34,6 +34,8 @@ class Recorder:
         self._seconds: list[float] = []
         self._train_loss: list[float | None] = []
         self._metrics: dict[str, dict[str, list[float]]] = {"validation": {}, "test": {}}
+        #: no later evaluation can change a score
+        self.settled = False
 
     @property
     def points(self) -> int:
@@ -62,6 +64,7 @@ class Recorder:
         for split, found in metrics.items():
             for name, value in found.items():
                 self._metrics[split].setdefault(name, []).append(rounded(value))
+        self.settled = self._find_out_whether_settled()
         self._report(spent / self._budget, self._values("validation")[-1])
 
     def repeat(self, spent: float, seconds: float) -> None:
@@ -72,6 +75,7 @@ class Recorder:
         for found in self._metrics.values():
             for values in found.values():
                 values.append(values[-1])
+        self.settled = self._find_out_whether_settled()
 
     def _check_names(self, metrics: dict[str, dict[str, float]]) -> None:
         """Raise ValueError for values that the schema of results would refuse at the end."""
@@ -96,8 +100,7 @@ class Recorder:
                     f"'evaluate' returned {', '.join(sorted(found)) or 'none'}"
                 )
 
-    def settled(self) -> bool:
-        """Whether no later evaluation can change a score."""
+    def _find_out_whether_settled(self) -> bool:
         score, target = self._task.score, self._task.target
         return all(score.settled(self._at, self._values(s), target=target) for s in self._splits)
 
