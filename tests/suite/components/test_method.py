@@ -92,7 +92,7 @@ def test_tricks_in_names_are_unknown_names(name):
 def test_a_file_that_registers_an_optimizer(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(FILE.format(name="from_a_file"))
-    method = make_method(str(path), ["sam"], "cosine")
+    method = make_method(str(path), ["sam"], ["cosine"])
     assert method.name == "from_a_file+sam@cosine"
     assert method.defaults["from_a_file"] == {"lr": 0.5}
     assert method.components[0].path == path
@@ -102,7 +102,7 @@ def test_a_file_that_registers_something_else(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(FILE.format(name="not_a_schedule"))
     with pytest.raises(UsageError, match="must register one schedule; it registers none"):
-        make_method("adamw", schedule=str(path))
+        make_method("adamw", schedules=[str(path)])
 
 
 def test_a_file_with_two_optimizers(tmp_path):
@@ -154,5 +154,5 @@ def test_build_attaches_regularizers_before_the_optimizer():
     assert {id(p) for p in held} == {id(p) for p in model.parameters()}
     assert len(held) == 3, "length, direction and bias"
     assert all(p.role for p in held)
-    parts.schedule.apply(0.525)
+    parts.schedules.apply(0.525)
     assert parts.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.5)

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from suite import Combined, NotApplicable
-from suite.components.schedule import LearningRateSchedule
+from suite.components.schedule import Schedules
 
 
 def rates(optimizer: torch.optim.Optimizer) -> list[float]:
@@ -21,14 +21,14 @@ def two_groups() -> torch.optim.Optimizer:
 
 def test_groups_keep_their_proportions():
     optimizer = two_groups()
-    schedule = LearningRateSchedule(lambda progress: 1 - progress, optimizer)
+    schedule = Schedules([lambda progress: 1 - progress], optimizer)
     schedule.apply(0.5)
     assert rates(optimizer) == [0.25, 0.01]
 
 
 def test_factors_do_not_pile_up():
     optimizer = two_groups()
-    schedule = LearningRateSchedule(lambda progress: progress, optimizer)
+    schedule = Schedules([lambda progress: progress], optimizer)
     for progress in (0.5, 0.0, 1.0):
         schedule.apply(progress)
     assert rates(optimizer) == [0.5, 0.02]
@@ -36,14 +36,14 @@ def test_factors_do_not_pile_up():
 
 def test_combined_optimizers_follow():
     parts = [torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=lr) for lr in (0.5, 0.02)]
-    LearningRateSchedule(lambda progress: 0.5, Combined(*parts)).apply(0.0)
+    Schedules([lambda progress: 0.5], Combined(*parts)).apply(0.0)
     assert [rates(part) for part in parts] == [[0.25], [0.01]]
 
 
 def test_the_step_uses_the_scheduled_rate():
     weight = nn.Parameter(torch.tensor([1.0]))
     optimizer = torch.optim.SGD([weight], lr=1.0)
-    LearningRateSchedule(lambda progress: 0.25, optimizer).apply(0.0)
+    Schedules([lambda progress: 0.25], optimizer).apply(0.0)
     weight.grad = torch.tensor([2.0])
     optimizer.step()
     assert weight.item() == 0.5
@@ -52,7 +52,7 @@ def test_the_step_uses_the_scheduled_rate():
 def test_groups_that_a_method_replaces_are_scheduled_at_their_own_rates():
     """As layer-wise learning rates do after the first step."""
     optimizer = two_groups()
-    schedule = LearningRateSchedule(lambda progress: 1 - progress, optimizer)
+    schedule = Schedules([lambda progress: 1 - progress], optimizer)
     schedule.apply(0.5)
     optimizer.param_groups = [
         {**group, "lr": group["lr"] * scale}
@@ -67,7 +67,7 @@ def test_groups_that_a_method_replaces_are_scheduled_at_their_own_rates():
 
 def test_a_rate_of_zero_comes_back():
     optimizer = two_groups()
-    schedule = LearningRateSchedule(lambda progress: progress, optimizer)
+    schedule = Schedules([lambda progress: progress], optimizer)
     for progress in (0.0, 0.0, 1.0):
         schedule.apply(progress)
     assert rates(optimizer) == [0.5, 0.02]
@@ -76,7 +76,7 @@ def test_a_rate_of_zero_comes_back():
 def test_a_rate_that_is_a_tensor_is_scheduled():
     weight = nn.Parameter(torch.ones(1))
     optimizer = torch.optim.SGD([weight], lr=torch.tensor(0.5))
-    schedule = LearningRateSchedule(lambda progress: 1 - progress, optimizer)
+    schedule = Schedules([lambda progress: 1 - progress], optimizer)
     for progress in (0.0, 0.5):
         schedule.apply(progress)
     assert float(optimizer.param_groups[0]["lr"]) == 0.25
@@ -85,8 +85,8 @@ def test_a_rate_that_is_a_tensor_is_scheduled():
 def test_groups_without_a_rate_are_left_alone_and_at_least_one_has_it():
     optimizer = two_groups()
     del optimizer.param_groups[0]["lr"]
-    LearningRateSchedule(lambda progress: 0.5, optimizer).apply(0.0)
+    Schedules([lambda progress: 0.5], optimizer).apply(0.0)
     assert [group.get("lr") for group in optimizer.param_groups] == [None, 0.01]
     del optimizer.param_groups[1]["lr"]
     with pytest.raises(NotApplicable, match=r"cannot work: no parameter group .* has 'lr'"):
-        LearningRateSchedule(lambda progress: 0.5, optimizer)
+        Schedules([lambda progress: 0.5], optimizer)
