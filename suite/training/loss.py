@@ -168,7 +168,10 @@ class GradientPipeline:
         if not depth:
             zero_gradients(self._parameters)
             loss = self._loss.of(batch)
-            loss.backward(create_graph=self._create_graph)
+            if self._create_graph:
+                self._leave_graph(loss)
+            else:
+                loss.backward()
             return loss.detach()
         regularizer, around, transforms = self._layers[depth - 1]
         if around:
@@ -181,6 +184,12 @@ class GradientPipeline:
             with torch.no_grad():
                 regularizer.gradients(self._parameters)
         return loss
+
+    def _leave_graph(self, loss: Tensor) -> None:
+        """Gradients that can be differentiated again, in `.grad` until the next evaluation."""
+        found = torch.autograd.grad(loss, self._parameters, create_graph=True, allow_unused=True)
+        for parameter, gradient in zip(self._parameters, found, strict=True):
+            parameter.grad = gradient
 
 
 def zero_gradients(parameters: Sequence[nn.Parameter]) -> None:

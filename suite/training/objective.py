@@ -141,13 +141,13 @@ class Objective:
             return value
 
         each = vmap(grad_and_value(loss), in_dims=(None, 0, 0), randomness="different")
-        total = torch.zeros((), device=self._inputs.device)
+        total: Tensor | float = 0.0
         for inputs, targets in zip(
             self._inputs.split(chunk), self._targets.split(chunk), strict=True
         ):
             with self._transformed(0.0), torch.enable_grad():
                 found, losses = each(weights, inputs, targets)
-            total += losses.detach().sum()
+            total = total + losses.detach().sum()
             self.last_loss = total / self.batch_size
             yield [found[name].detach() for name in names]
 
