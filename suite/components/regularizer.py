@@ -60,7 +60,11 @@ class Regularizer:
     def criterion(
         self, outputs: Tensor, targets: Tensor, default: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
-        """The loss to train with; `default` is the task's (or the regularizer's before)."""
+        """The loss to train with; `default` is the task's (or the regularizer's before).
+
+        Where a task compares only some outputs, such as the classes of a known task, `outputs`
+        are these alone, and `targets` are counted among them.
+        """
         return default(outputs, targets)
 
     def penalty(self, model: nn.Module) -> Tensor | float:

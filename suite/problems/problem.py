@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from suite.data import catalog
 from suite.data.split import Split
 from suite.errors import SuiteError
-from suite.problems.metrics import classification_metrics
+from suite.problems.metrics import Restrict, classification_metrics, unrestricted
 
 
 def fingerprint_of(text: str) -> str:
@@ -72,11 +72,16 @@ class Problem(ABC):
     """What a task family implements: data, model, batches, criterion and evaluation.
 
     A method never sees the problem: the training loop gives it only the model and the batches.
-    Therefore `criterion` is a plain function, and what `batches` returns must not refer to the
-    problem or to held-out data (a test checks all objects that every task gives to a method).
+    Therefore `criterion` and `restrict` are plain functions, and what `batches` returns must not
+    refer to the problem or to held-out data (a test checks all objects that every task gives to a
+    method).
     """
 
-    #: loss of (outputs, targets); a plain function, not a method
+    #: the part of (outputs, targets) that is compared, for each example: such as the scores of the
+    #: classes that are known to be possible, with the targets counted among these. Every loss sees
+    #: this alone: `criterion`, a regularizer's in its place, and labels that a method samples
+    restrict: Restrict = staticmethod(unrestricted)
+    #: loss of (outputs, targets), after `restrict`; a plain function, not a method
     criterion: Callable[[Tensor, Tensor], Tensor] = staticmethod(nn.functional.cross_entropy)
     #: number of classes the outputs score, if there are classes
     classes: int | None = None
@@ -157,7 +162,8 @@ class Problem(ABC):
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
         """Metrics of a model in evaluation mode on a split: by default loss and accuracy."""
-        return classification_metrics(model, split, type(self).criterion)
+        cls = type(self)
+        return classification_metrics(model, split, cls.criterion, restrict=cls.restrict)
 
     def summarize(self, history: Sequence[Point]) -> dict[str, float]:
         """More metrics of a split, read from all that was measured on it so far; the last is now.

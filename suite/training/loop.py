@@ -142,6 +142,7 @@ class _Session:
             self._ledger,
             parts.regularizers,
             gradient_delay=problem.gradient_delay,
+            restrict=problem.restrict,
         )
         self._evaluator = Evaluator(
             problem,

@@ -19,6 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from suite.components.regularizer import Regularizer
 from suite.errors import NotApplicable
+from suite.problems.metrics import Restrict, unrestricted
 from suite.training import batch_source
 from suite.training.batch_source import Batch
 from suite.training.costs import COSTS
@@ -42,13 +43,15 @@ class Objective:
         ledger: Ledger,
         regularizers: Sequence[Regularizer] = (),
         gradient_delay: int = 0,
+        restrict: Restrict = unrestricted,
     ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self._model = model
         self._source = source
         self._ledger = ledger
         self._delay = gradient_delay
-        self._loss = Loss(model, criterion, regularizers)
+        self._restrict = restrict
+        self._loss = Loss(model, criterion, regularizers, restrict)
         self._gradient = GradientPipeline(self._loss, self.parameters, regularizers, gradient_delay)
         self.last_loss: Tensor | float = float("nan")
         self.called = False
@@ -85,14 +88,15 @@ class Objective:
         """As calling the objective, but with labels drawn from the model's own prediction.
 
         For Gauss-Newton-Bartlett estimates (Sophia, eq. 12): the outputs are class scores of shape
-        (..., classes). Regularizers are not used. Cost: 1 per example. Raises NotApplicable on a
-        task whose targets are numbers and not classes.
+        (..., classes), and labels are among those that the task compares. Regularizers are not
+        used. Cost: 1 per example. Raises NotApplicable on a task whose targets are numbers and not
+        classes.
         """
         self._refuse_when_delayed("sampled_labels")
         self._refuse_without_classes("sampled_labels")
         with torch.enable_grad():
             zero_gradients(self.parameters)
-            outputs = self._model(self._inputs)
+            outputs, _ = self._restrict(self._model(self._inputs), self._targets)
             logits = outputs.detach().flatten(0, -2)
             labels = torch.multinomial(logits.softmax(-1), 1).view(outputs.shape[:-1])
             loss = self._criterion_only(outputs, labels)
@@ -241,16 +245,19 @@ class Loss:
         model: nn.Module,
         criterion: Callable[[Tensor, Tensor], Tensor],
         regularizers: Sequence[Regularizer],
+        restrict: Restrict = unrestricted,
     ) -> None:
         self._model = model
         self._criterion = criterion
+        self._restrict = restrict
         self._criteria = [r for r in regularizers if r.overrides("criterion")]
         self._penalties = [r for r in regularizers if r.overrides("penalty")]
 
     def of(self, batch: Batch) -> Tensor:
         """A scalar, with a graph where gradients are on."""
-        inputs, targets = batch
-        outputs = self._model(inputs)
+        inputs, labels = batch
+        # Before all criteria: a regularizer's loss in place of the task's sees the same classes.
+        outputs, targets = self._restrict(self._model(inputs), labels)
         if self._criteria:
             loss = self._of_outputs(outputs, targets, len(self._criteria))
         else:

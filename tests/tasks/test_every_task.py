@@ -147,11 +147,11 @@ def test_splits_are_disjoint(task):
 
 
 @each_task
-def test_batches_and_criterion_reach_nothing_held_out(task):
+def test_batches_restriction_and_criterion_reach_nothing_held_out(task):
     data = load(task)
     batches = iter(task.problem.batches(data.train, task.batch_size, torch.Generator()))
     next(batches)
-    found = reachable(batches, task.problem.criterion)
+    found = reachable(batches, task.problem.criterion, task.problem.restrict)
     assert any(thing is data.train.inputs for thing in found), "the walk must see the train data"
     assert not [thing for thing in found if isinstance(thing, (Problem, Task, Data))]
     tensors = [thing for thing in found if isinstance(thing, torch.Tensor)]

@@ -44,6 +44,19 @@ def test_metrics_of_sequences_count_every_position():
     assert metrics["accuracy"] == 0.75
 
 
+def test_metrics_are_of_what_the_task_compares():
+    outputs = torch.tensor([[9.0, 0.0, 1.0], [9.0, 1.0, 0.0]])
+
+    def last_two(scores, labels):
+        return scores[:, 1:], labels - 1
+
+    split = Split(outputs, torch.tensor([2, 2]))
+    metrics = classification_metrics(nn.Identity(), split, restrict=last_two)
+    assert metrics["accuracy"] == 0.5
+    expected = nn.functional.cross_entropy(outputs[:, 1:], torch.tensor([1, 1]))
+    assert metrics["loss"] == pytest.approx(float(expected))
+
+
 class Plain(Problem):
     """Stores what it is given."""
 
