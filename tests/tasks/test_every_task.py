@@ -36,7 +36,8 @@ HELD_OUT = [t for t in GENERATED if not t.problem.online and t.name not in SAME_
 RESULT_SEEDS = (0, 1)
 #: tasks that split one finite set
 FINITE_SETS = (
-    *("digits", "gradient_delay_mini", "digits_longtail", "noisy_labels_mini"),
+    *("digits", "digits_batchnorm", "gradient_delay_mini"),
+    *("digits_longtail", "noisy_labels_mini"),
     *("delayed_robustness_mini", "double_descent_mini", "double_descent_rf", "large_init_grok"),
     *("split_digits", "split_digits_task", "rotated_digits", "stability_gap_digits"),
     *("class_incremental_growth", "scole_digits", "pvr_boolean", "ungrokking"),
