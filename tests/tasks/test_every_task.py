@@ -97,7 +97,7 @@ def two_methods():
         optimizer(name, build, paper="none", url="")
     yield names
     for name in names:
-        del registry._registry.found["optimizer", name]
+        registry.forget("optimizer", name)
 
 
 @each_task
