@@ -13,6 +13,7 @@ _HOME = {
     "optimizer": "suite.components.registry",
     "regularizer": "suite.components.registry",
     "schedule": "suite.components.registry",
+    "method": "suite.components.registry",
     "task": "suite.problems.task",
     "Problem": "suite.problems.problem",
     "Data": "suite.problems.problem",
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from suite.components import search as search
     from suite.components.combined import Combined as Combined
     from suite.components.parameters import mark_head as mark_head
+    from suite.components.registry import method as method
     from suite.components.registry import optimizer as optimizer
     from suite.components.registry import regularizer as regularizer
     from suite.components.registry import schedule as schedule

@@ -5,7 +5,7 @@ from itertools import repeat
 import torch
 from torch import nn
 
-from suite.components.parameters import assign_roles, mark_head
+from suite.components.parameters import describe_parameters, mark_head
 from suite.components.regularizer import TaskInfo
 from suite.problems.metrics import unrestricted
 from suite.training.batch_source import BatchSource
@@ -19,7 +19,7 @@ def small_model(seed=0):
     torch.manual_seed(seed)
     layers = nn.Linear(FEATURES, 6), nn.Tanh(), mark_head(nn.Linear(6, CLASSES))
     model = nn.Sequential(*layers).double()
-    assign_roles(model)
+    describe_parameters(model)
     return model
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from suite import Regularizer, regularizer, search
 
@@ -24,36 +21,16 @@ class IterateEMA(Regularizer):
         self._steps = 0
         self._average: dict[str, Tensor] = {}
 
-    def after_step(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    def average(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         self._steps += 1
         # The recursion of the corrected average; its first factor is 1, which copies the weights.
         factor = (1 - self.decay) / (1 - self.decay**self._steps)
-        for name, tensor in _tensors(model).items():
+        for name, weight in weights.items():
             if self._steps == 1:
-                self._average[name] = tensor.clone()
+                self._average[name] = weight.clone()
             else:
-                self._average[name].lerp_(tensor, factor)
-
-    def averaged(self, model: nn.Module) -> nn.Module:
-        return _WithTensors(model, self._average) if self._steps else model
-
-
-class _WithTensors(nn.Module):
-    """A model that computes with other tensors than its own."""
-
-    def __init__(self, model: nn.Module, tensors: dict[str, Tensor]) -> None:
-        super().__init__()
-        self._model = model
-        self._tensors = tensors
-
-    def forward(self, *inputs: Any) -> Any:
-        return torch.func.functional_call(self._model, self._tensors, inputs)
-
-
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and floating-point buffers by name."""
-    named = [*model.named_parameters(), *model.named_buffers()]
-    return {name: tensor.detach() for name, tensor in named if tensor.is_floating_point()}
+                self._average[name].lerp_(weight, factor)
+        return self._average
 
 
 regularizer(

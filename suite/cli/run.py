@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     "schedules",
     type=NameType("schedule", also=("none",)),
     multiple=True,
-    help="Repeated: one method each.",
+    help="Repeated: one method each. Joined by commas: together in one method. Or 'none'.",
 )
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="quick", show_default=True)
 @click.option(

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 KINDS = ("task", "optimizer", "regularizer", "schedule")
+#: the functions that declare something: a method of several parts is used as an optimizer
+_DECLARED_BY = {**{kind: kind for kind in KINDS}, "method": "optimizer"}
 ENTRY_POINT_GROUP = "suite.components"
 FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules")
 
@@ -123,9 +125,10 @@ def _declared_in(text: bytes, filename: str) -> list[tuple[str, str]]:
 def _declarations_of(call: ast.Call) -> list[tuple[str, str]]:
     """The kind and name that a call such as `optimizer("name", ...)` declares, if it does."""
     function = call.func
-    kind = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    kind = _DECLARED_BY.get(name)
     first = call.args[0] if call.args else None
-    if kind in KINDS and isinstance(first, ast.Constant) and isinstance(first.value, str):
+    if kind is not None and isinstance(first, ast.Constant) and isinstance(first.value, str):
         return [(kind, first.value)]
     return []
 

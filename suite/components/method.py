@@ -1,4 +1,4 @@
-"""Methods: one optimizer, any regularizers, at most one schedule: `adamw+grokfast_ema@cosine`."""
+"""Methods: one optimizer, any regularizers, any schedules: `adamw+grokfast_ema@cosine`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.components import registry
 from suite.components.discovery import looks_like_file as looks_like_file
-from suite.components.registry import Component
+from suite.components.registry import Component, taken_by
 from suite.components.search import Distribution
 from suite.errors import UsageError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from suite.components.regularizer import Regularizer, TaskInfo
-    from suite.components.schedule import LearningRateSchedule
+    from suite.components.schedule import Schedules
 
 #: what a result records of a method
 MAX_COMPONENTS = 20
@@ -31,7 +31,7 @@ Hyperparameters = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class Method:
-    """Components in the order of the name: the optimizer, the regularizers, the schedule."""
+    """Components in the order of the name: the optimizer, the regularizers, the schedules."""
 
     components: tuple[Component, ...]
 
@@ -73,12 +73,11 @@ def method_name(components: Sequence[tuple[str, str]]) -> str:
 
 
 def make_method(
-    optimizer: str, regularizers: Sequence[str] = (), schedule: str | None = None
+    optimizer: str, regularizers: Sequence[str] = (), schedules: Sequence[str] = ()
 ) -> Method:
     """A method from names or paths to files; raises UsageError with similar names."""
     wanted = [("optimizer", optimizer), *(("regularizer", r) for r in regularizers)]
-    if schedule is not None:
-        wanted.append(("schedule", schedule))
+    wanted += [("schedule", s) for s in schedules]
     components = tuple(find_component(kind, name) for kind, name in wanted)
     names = [component.name for component in components]
     if len(set(names)) != len(names):
@@ -94,9 +93,9 @@ def make_method(
 
 def parse_method(name: str) -> Method:
     """The method of a name such as `sgd+sam@sgdr`."""
-    body, at, schedule = name.partition("@")
+    body, *schedules = name.split("@")
     optimizer, *regularizers = body.split("+")
-    return make_method(optimizer, regularizers, schedule if at else None)
+    return make_method(optimizer, regularizers, schedules)
 
 
 def find_component(kind: str, name: str) -> Component:
@@ -117,7 +116,13 @@ class Parts:
 
     optimizer: torch.optim.Optimizer
     regularizers: list[Regularizer]
-    schedule: LearningRateSchedule | None
+    schedules: Schedules | None
+    #: the name that a user knows each regularizer by
+    names: list[str]
+    #: the batch's gradient is computed before each step, as well as when the closure is called
+    gradient_first: bool
+    #: gradients have a graph, which costs as much as a Hessian product
+    create_graph: bool
 
 
 def build(
@@ -126,40 +131,69 @@ def build(
     model: nn.Module,
     info: TaskInfo,
 ) -> Parts:
-    """Attach the regularizers to the model, then build the optimizer and its schedule."""
-    from suite.components.parameters import assign_roles
-    from suite.components.schedule import LearningRateSchedule
+    """Attach the regularizers to the model, then build the optimizer and the schedules."""
+    from suite.components.parameters import describe_parameters
+    from suite.components.schedule import Schedules
 
-    regularizers, factor = [], None
-    for kind, name in components:
-        component: Component = registry.get(kind, name)
-        values = hyperparameters[name]
-        if kind == "regularizer":
-            regularizer = component.build(**values)
-            regularizer.attach(model, info)
-            regularizers.append(regularizer)
-        elif kind == "schedule":
-            factor = functools.partial(component.build, **values)
-    assign_roles(model)
-    (_, name), *_ = components
-    component = registry.get("optimizer", name)
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    extra = {"info": info} if _wants_info(component.build) else {}
-    optimizer = component.build(parameters, **hyperparameters[name], **extra)
-    schedule = LearningRateSchedule(factor, optimizer) if factor is not None else None
-    return Parts(optimizer, regularizers, schedule)
+    chosen: list[Component] = [registry.get(kind, name) for kind, name in components]
+    whole, *others = chosen
+    own = hyperparameters[whole.name]
+    built = [(f.__name__, f(**_taken(f, own))) for f in whole.regularizers]
+    built += [
+        (component.name, component.build(**hyperparameters[component.name]))
+        for component in others
+        if component.kind == "regularizer"
+    ]
+    for _, regularizer in built:
+        regularizer.attach(model, info)
+    describe_parameters(model)
+    optimizer = _build_optimizer(whole, own, model, info)
+    factors = [functools.partial(f, **_taken(f, own)) for f in whole.schedules]
+    factors += [
+        functools.partial(component.build, **hyperparameters[component.name])
+        for component in others
+        if component.kind == "schedule"
+    ]
+    step = 1 / max(1, info.steps)
+    return Parts(
+        optimizer,
+        [regularizer for _, regularizer in built],
+        Schedules(factors, optimizer, dict(built), step) if factors else None,
+        [name for name, _ in built],
+        whole.gradient_first,
+        whole.create_graph,
+    )
 
 
-def _wants_info(build: Callable[..., Any]) -> bool:
-    return "info" in inspect.signature(build).parameters
+def _build_optimizer(
+    component: Component, hyperparameters: dict[str, Any], model: nn.Module, info: TaskInfo
+) -> torch.optim.Optimizer:
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    offered = {"info": info, "model": model, "named_parameters": named}
+    wanted = inspect.signature(component.build).parameters
+    extra = {name: value for name, value in offered.items() if name in wanted}
+    if component.regularizers or component.schedules:
+        hyperparameters = _taken(component.build, hyperparameters)
+    optimizer: torch.optim.Optimizer = component.build(
+        [p for _, p in named], **hyperparameters, **extra
+    )
+    return optimizer
+
+
+def _taken(function: Callable[..., Any], hyperparameters: dict[str, Any]) -> dict[str, Any]:
+    """Those hyperparameters of a method of several parts that one part takes."""
+    return {name: hyperparameters[name] for name in taken_by(function, hyperparameters)}
 
 
 def products(
     optimizers: Sequence[str], regularizers: Sequence[str], schedules: Sequence[str]
 ) -> Iterator[Method]:
-    """Every combination; "a,b" among the regularizers means both at once, "none" means none."""
+    """Every combination; "a,b" means both at once, "none" means none."""
     for optimizer in optimizers:
-        for chosen in regularizers or ("none",):
-            together = [] if chosen == "none" else chosen.split(",")
+        for together in regularizers or ("none",):
             for schedule in schedules or ("none",):
-                yield make_method(optimizer, together, None if schedule == "none" else schedule)
+                yield make_method(optimizer, _together(together), _together(schedule))
+
+
+def _together(names: str) -> list[str]:
+    return [] if names == "none" else names.split(",")

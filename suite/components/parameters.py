@@ -1,14 +1,16 @@
-"""Parameter roles: what a parameter does in the network, read from its module, not its name.
+"""Parameter roles and layers: what a parameter does in the network, and where it is.
 
-Optimizers that treat matrices, embeddings and vectors differently (Muon, layer-wise methods) read
-`parameter.role`; others ignore it.
+Read from its module, not its name. Optimizers that treat matrices, embeddings and vectors
+differently (Muon) read `parameter.role`; layer-wise methods read `parameter.depth`, the number of
+its layer counted from 0 at the inputs, and `parameter.layer_name`. Others ignore them.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 ROLES = ("hidden", "embedding", "head", "conv", "norm", "bias", "scale")
@@ -23,7 +25,7 @@ _NORMS = (
 _CONVS = nn.modules.conv._ConvNd
 # torch declares neither attribute; set by name, they need no exception for the type checker.
 _HEAD = "is_head"
-_ROLE = "role"
+_ROLE, _DEPTH, _LAYER_NAME = "role", "depth", "layer_name"
 
 
 def mark_head(module: nn.Module) -> nn.Module:
@@ -32,31 +34,67 @@ def mark_head(module: nn.Module) -> nn.Module:
     return module
 
 
-def assign_roles(model: nn.Module) -> None:
-    """Give every parameter its `.role`, one of `ROLES`.
+@dataclass(frozen=True)
+class Layer:
+    """A module with parameters of its own, and its place in the model."""
+
+    module: nn.Module
+    #: as in `model.named_modules()`
+    name: str
+    #: its number among the layers, counted from 0, in the order in which the model holds them
+    depth: int
+
+    @property
+    def weight(self) -> Tensor | None:
+        """The module's weight, computed from its factors if it is reparametrized."""
+        return getattr(self.module, "weight", None)
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The module's bias."""
+        return getattr(self.module, "bias", None)
+
+
+def layers_of(model: nn.Module) -> list[Layer]:
+    """The layers of a model in the order in which it holds them."""
+    found: list[Layer] = []
+    for name, module in model.named_modules():
+        inside = isinstance(module, parametrize.ParametrizationList)
+        if inside or "parametrizations" in name.split("."):
+            continue
+        if next(module.parameters(recurse=False), None) is not None or _parametrizations(module):
+            found.append(Layer(module, name, len(found)))
+    return found
+
+
+def describe_parameters(model: nn.Module) -> None:
+    """Give every parameter its `.role`, one of `ROLES`, its `.depth` and its `.layer_name`.
 
     A reparametrized tensor (weight normalization) passes its role on to the factor that has its
-    shape; the other factors are "scale". A tensor that two modules share keeps its first role,
-    except that a tied embedding and head is an "embedding".
+    shape; the other factors are "scale". A tensor that two layers share belongs to the first of
+    them, except that the role of a tied embedding and head is "embedding".
     """
     roles: dict[nn.Parameter, str] = {}
+    layers: dict[nn.Parameter, Layer] = {}
 
-    def add(parameter: nn.Parameter, role: str) -> None:
+    def add(parameter: nn.Parameter, role: str, layer: Layer) -> None:
+        layers.setdefault(parameter, layer)
         if parameter not in roles or role == "embedding":
             roles[parameter] = role
 
-    for module in model.modules():
-        if isinstance(module, parametrize.ParametrizationList):
-            continue
+    for layer in layers_of(model):
+        module = layer.module
         for name, parameter in module.named_parameters(recurse=False):
-            add(parameter, _role(module, name, parameter.ndim))
+            add(parameter, _role(module, name, parameter.ndim), layer)
         for name, factors in _parametrizations(module):
             whole = getattr(module, name)
             for factor in factors.parameters(recurse=False):
                 same = factor.shape == whole.shape
-                add(factor, _role(module, name, whole.ndim) if same else "scale")
+                add(factor, _role(module, name, whole.ndim) if same else "scale", layer)
     for parameter, role in roles.items():
         setattr(parameter, _ROLE, role)
+        setattr(parameter, _DEPTH, layers[parameter].depth)
+        setattr(parameter, _LAYER_NAME, layers[parameter].name)
 
 
 def _parametrizations(module: nn.Module) -> list[tuple[str, nn.Module]]:

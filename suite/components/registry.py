@@ -12,9 +12,10 @@ import copy
 import functools
 import hashlib
 import importlib
+import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,6 +77,12 @@ class Component:
     extra_work: str = ""
     #: the distributions that its files import
     packages: tuple[str, ...] = ()
+    #: of an optimizer: how it gets gradients, see `optimizer`
+    gradient_first: bool = False
+    create_graph: bool = False
+    #: the other parts of a method that was registered as a whole, see `method`
+    regularizers: tuple[Callable[..., Any], ...] = ()
+    schedules: tuple[Callable[..., Any], ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -109,16 +116,68 @@ def optimizer(
     version: int = 1,
     authors: Sequence[str] = (),
     extra_work: str = "",
+    gradient_first: bool = False,
+    create_graph: bool = False,
 ) -> None:
     """Register an optimizer: `build(params, **hyperparameters)` returns a torch optimizer.
 
     `params` is a list of parameters, each with a `.role` ("hidden", "embedding", "head", "conv",
-    "norm", "bias" or "scale"). A `build` with an argument named `info` also gets the `TaskInfo`.
+    "norm", "bias" or "scale"), a `.depth` and a `.layer_name`. A `build` with an argument named
+    `info` also gets the `TaskInfo`, one named `model` the model, one named `named_parameters` a
+    list of (name, parameter).
+
     `summary` is the docstring's first line if it is not given. `extra_work` is the reason why a
-    gradient evaluation takes more operations than a plain one; its costs are multiplied.
+    gradient evaluation takes more operations than a plain one; its costs are multiplied. For
+    optimizers of libraries: with `gradient_first` the batch's gradient is in `.grad` before `step`
+    is called, and each call of the closure is one more gradient evaluation; with `create_graph`
+    gradients have a graph, and each evaluation costs as much as a Hessian product, 3.
     """
     about = _About(paper, url, summary or _first_line(build), version, authors, extra_work)
-    _register("optimizer", name, build, search, about)
+    how = {"gradient_first": gradient_first, "create_graph": create_graph}
+    _register("optimizer", name, build, search, about, **how)
+
+
+def method(
+    name: str,
+    optimizer: Callable[..., Any],
+    *,
+    regularizers: Sequence[Callable[..., Any]] = (),
+    schedules: Sequence[Callable[..., Any]] = (),
+    paper: str,
+    url: str,
+    search: SearchSpace | None = None,
+    summary: str = "",
+    version: int = 1,
+    authors: Sequence[str] = (),
+    extra_work: str = "",
+    gradient_first: bool = False,
+    create_graph: bool = False,
+) -> None:
+    """Register a method of several parts under one name, used as an optimizer's name.
+
+    `optimizer` builds the torch optimizer, `regularizers` are `suite.Regularizer` classes and
+    `schedules` functions of progress. Each part gets the hyperparameters in `search` that it has
+    arguments for; one that several parts take has the same value in all. The other arguments are
+    those of `suite.optimizer`.
+    """
+    about = _About(paper, url, summary or _first_line(optimizer), version, authors, extra_work)
+    parts = (optimizer, *regularizers, *schedules)
+    for hyperparameter in search or {}:
+        if not any(taken_by(part, [hyperparameter]) for part in parts):
+            raise UsageError(
+                f"method {name!r}: no part has an argument for the hyperparameter "
+                f"{hyperparameter!r}."
+            )
+    how = {"gradient_first": gradient_first, "create_graph": create_graph}
+    others = {"regularizers": tuple(regularizers), "schedules": tuple(schedules)}
+    _register("optimizer", name, optimizer, search, about, **how, **others)
+
+
+def taken_by(function: Callable[..., Any], names: Iterable[str]) -> list[str]:
+    """The names among these that a function has arguments for."""
+    parameters = inspect.signature(function).parameters
+    every = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    return [name for name in names if every or name in parameters]
 
 
 def regularizer(
@@ -143,7 +202,7 @@ def regularizer(
 
 def schedule(
     name: str,
-    factor: Callable[..., float],
+    factor: Callable[..., float | Mapping[str, float]],
     *,
     paper: str,
     url: str,
@@ -155,7 +214,10 @@ def schedule(
 ) -> None:
     """Register a schedule: `factor(progress, **hyperparameters)` multiplies the learning rate.
 
-    `progress` is the share of the budget that is spent, in [0, 1). The other arguments are those of
+    `progress` is the share of the budget in the middle of the step, in (0, 1): it is never exactly
+    0 or 1. A schedule of other quantities returns a mapping of factors: `"momentum"` (the first of
+    `betas` where a group has those), `"weight_decay"` or another entry of the optimizer's groups,
+    or `"sam.rho"`, an attribute of the regularizer `sam`. The other arguments are those of
     `optimizer`.
     """
     about = _About(paper, url, summary or _first_line(factor), version, authors, extra_work)
@@ -180,6 +242,7 @@ def _register(
     build: Callable[..., Any],
     search: SearchSpace | None,
     about: _About,
+    **how: Any,
 ) -> None:
     name = check_name(name)
     path = declaring_file(kind, name, build)
@@ -201,6 +264,7 @@ def _register(
             path=path,
             source_hash=source_hash(path) if path.is_file() else hash_of_code(build),
             packages=imported(path).packages if path.is_file() else (),
+            **how,
         )
     )
 

@@ -38,8 +38,13 @@ class TaskStream:
     def __iter__(self) -> TaskStream:
         return self
 
+    @property
+    def next_task(self) -> int:
+        """The number of the task that the next batch is of."""
+        return task_at(self.progress, self.tasks)
+
     def __next__(self) -> tuple[Tensor, Tensor]:
-        task = task_at(self.progress, self.tasks)
+        task = self.next_task
         if task != self.task:
             self.task = task
             generator = torch.Generator().manual_seed(self._seeds[task])

@@ -172,7 +172,7 @@ class ComponentRecord(Record):
 
 
 class MethodRecord(Record):
-    """One optimizer, any regularizers, at most one schedule."""
+    """One optimizer, any regularizers, any schedules, in this order."""
 
     name: MethodName
     components: Annotated[list[ComponentRecord], Field(min_length=1, max_length=20)]
@@ -186,8 +186,8 @@ class MethodRecord(Record):
         kinds = [component.kind for component in self.components]
         if kinds[0] != "optimizer" or kinds.count("optimizer") != 1:
             raise ValueError("the first component, and no other, is the optimizer")
-        if "schedule" in kinds[:-1]:
-            raise ValueError("a method has at most one schedule, and it comes last")
+        if kinds != sorted(kinds, key=["optimizer", "regularizer", "schedule"].index):
+            raise ValueError("regularizers come before schedules in a method")
         if name != self.name:
             raise ValueError(f"the components make the method '{name}', not '{self.name}'")
         return self
@@ -307,6 +307,8 @@ class Cost(Record):
     operations: NotNegative | None = None
     #: tensors in the optimizer's state when the run ended
     optimizer_state_bytes: Count | None = None
+    #: training examples that the method may keep (`objective.memory`)
+    stored_examples: Count = 0
 
 
 class Run(Record):

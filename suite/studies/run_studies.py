@@ -123,7 +123,7 @@ def run(
     task: str,
     *,
     regularizers: Sequence[str] = (),
-    schedule: str | None = None,
+    schedule: str | Sequence[str] | None = None,
     protocol: str = "quick",
     jobs: int | None = None,
     threads: int = 1,
@@ -136,16 +136,18 @@ def run(
 ) -> Result:
     """Tune and evaluate one method on one task; returns the result, which is also a file.
 
-    Names may be paths to files that are not in the repo. An interrupted study is resumed; for a
-    finished one the result is read and returned, unless `force`, which restarts it; if that is
-    interrupted, a run without `force` resumes it. `jobs` defaults to the number of CPU cores,
+    Names may be paths to files that are not in the repo; several schedules multiply. An interrupted
+    study is resumed; for a finished one the result is read and returned, unless `force`, which
+    restarts it; if that is interrupted, a run without `force` resumes it. `jobs` defaults to the
+    number of CPU cores,
     `device` to "cuda" for full tasks if there is a GPU. Raises `suite.SuiteError` with what to do.
 
     Each trial runs in its own process, unless there is an `executor`:
     `suite.execution.inline.InlineExecutor()` runs them in this one, where a debugger works.
     """
+    schedules = [schedule] if isinstance(schedule, str) else schedule or []
     plan = make_plan(
-        make_method(optimizer, regularizers, schedule),
+        make_method(optimizer, regularizers, schedules),
         find_task(task),
         get_protocol(protocol),
         seed=seed,

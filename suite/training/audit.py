@@ -14,8 +14,7 @@ third: a zeroth-order method has a slope of about 1.1 on a small network.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -29,10 +28,11 @@ from suite.results.model import AuditRecord
 from suite.training import setup
 from suite.training.batch_source import Batch, BatchSource
 from suite.training.costs import COSTS
-from suite.training.evaluator import Evaluator, switch_optimizer
+from suite.training.evaluator import Averages, Evaluator, switch_optimizer
 from suite.training.meter import Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
 from suite.training.operations import counter
+from suite.training.steps import Steps
 from suite.training.trial import Trial
 
 #: a slope above it needs a declared reason
@@ -159,7 +159,7 @@ class _Rehearsal:
         model = setup.make_model(trial, task, self._data.train)
         growth = setup.Growth(trial, task, model, self._data.train)
         with counter() as building:
-            parts = setup.build_method(trial, task, model)
+            parts = setup.build_method(trial, task, model, self._data.train)
         ratio = growth.ratio()
         ledger = Ledger(STEPS * self._size * ratio, ratio)
         meter(model.module, ledger)
@@ -192,26 +192,30 @@ class _Rehearsal:
             parts.regularizers,
             gradient_delay=problem.gradient_delay,
             restrict=problem.restrict,
+            create_graph=parts.create_graph,
         )
-        nothing: dict[str, Split | None] = {}
+        steps = Steps(module, parts, objective, checked=4 * STEPS)
         evaluator = Evaluator(
-            problem, module, parts.optimizer, parts.regularizers, nothing, uncounted, model.hooks
+            problem,
+            module,
+            parts.optimizer,
+            parts.regularizers,
+            dict[str, Split | None](),
+            uncounted,
+            model.hooks,
+            Averages(steps, source),
         )
-        step: Callable[[Any], Any] = parts.optimizer.step
         switch_optimizer(parts.optimizer, training=True)
         try:
+            steps.start()
             for number in range(4 * STEPS):
                 progress = min(1.0, ledger.spent / ledger.budget)
-                if parts.schedule is not None:
-                    parts.schedule.apply(progress)
                 for regularizer in parts.regularizers:
                     regularizer.progress = progress
-                objective.next_batch()
-                step(objective)
+                steps.take(progress)
                 with torch.no_grad():
-                    for regularizer in parts.regularizers:
-                        regularizer.after_step(module, parts.optimizer)
                     problem.constrain(module)
+                steps.take_average()
                 if ledger.ended is not None:
                     return
                 if number % _EVALUATE_EVERY == 0:

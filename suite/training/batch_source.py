@@ -11,6 +11,7 @@ open sources are kept in this module.
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from torch import Tensor
@@ -31,8 +32,9 @@ class TaskSkipped(TrialEnds):
 class BatchSource:
     """Draws batches and does all that a draw requires.
 
-    `before_draw()` is called when the last batch is settled; `changed(task)` when a stream has
-    changed to another task; `drawn(batch)` with every new batch, before the method gets it.
+    `before_draw()` is called when the last batch is settled; `changing(task)` before a stream draws
+    the first batch of another task; `drawn(batch)` with every new batch, before the method gets it.
+    A deque that is put into `latest` keeps the latest batches.
     """
 
     def __init__(
@@ -40,22 +42,23 @@ class BatchSource:
         batches: Iterator[Batch],
         ledger: Ledger,
         before_draw: Callable[[], None] = lambda: None,
-        changed: Callable[[int], None] = lambda task: None,
+        changing: Callable[[int], None] = lambda task: None,
         drawn: Callable[[Batch], None] | None = None,
     ) -> None:
         self._batches = batches
         self._stream = batches if isinstance(batches, TaskStream) else None
         self._ledger = ledger
         self._before_draw = before_draw
-        self._changed = changed
+        self._changing = changing
         self._drawn = drawn
+        self.latest: deque[Batch] | None = None
         self.key = next(_keys)
         _open[self.key] = self
 
     def close(self) -> None:
         """Close the source; the functions that a draw calls may refer to it."""
         _open.pop(self.key, None)
-        del self._before_draw, self._changed, self._drawn
+        del self._before_draw, self._changing, self._drawn
 
     def draw(self) -> Batch:
         """The next batch; raises TrialEnds if there are no more."""
@@ -65,7 +68,9 @@ class BatchSource:
             raise ledger.ended
         self._before_draw()
         batch = next(self._batches) if self._stream is None else self._draw_from(self._stream)
-        ledger.begin_batch(len(batch[0]))
+        ledger.begin_batch(batch[0].shape[0])
+        if self.latest is not None:
+            self.latest.append(batch)
         if self._drawn is not None:
             self._drawn(batch)
         return batch
@@ -79,12 +84,12 @@ class BatchSource:
     def _draw_from(self, stream: TaskStream) -> Batch:
         before = stream.task
         stream.progress = self._ledger.spent / self._ledger.budget
-        batch = next(stream)
-        if stream.task > before + 1:
+        task = stream.next_task
+        if task > before + 1:
             self._refuse_skipping(stream, before + 1)
-        if -1 < before < stream.task:
-            self._changed(stream.task)
-        return batch
+        if -1 < before < task:
+            self._changing(task)
+        return next(stream)
 
     def _refuse_skipping(self, stream: TaskStream, task: int) -> None:
         self._ledger.end(

@@ -8,7 +8,7 @@ training, and the method's hooks on modules are off meanwhile unless it declares
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
@@ -20,6 +20,9 @@ from torch.nn.modules import module as torch_module
 from suite.components.regularizer import Regularizer
 from suite.data.split import Split
 from suite.problems.problem import Point, Problem
+from suite.training.batch_source import BatchSource
+from suite.training.loss import has_running_statistics
+from suite.training.steps import Steps
 
 #: an optimizer class or a regularizer whose hooks on modules have to run in evaluations says so
 HOOKS_IN_EVALUATION = "hooks_in_evaluation"
@@ -44,10 +47,12 @@ class Evaluator:
         held_out: Mapping[str, Split | None],
         measuring: AbstractContextManager[None],
         hooks: ModuleHooks,
+        averages: Averages,
     ) -> None:
         self._problem = problem
         self._model = model
         self._optimizer = optimizer
+        self._averages = averages
         self._averaging = [r for r in regularizers if r.overrides("averaged")]
         self._held_out = held_out
         self._measuring = measuring
@@ -140,6 +145,7 @@ class Evaluator:
         """The averaged model in evaluation mode; everything is restored afterwards."""
         modes = [(module, module.training) for module in modules_of(self._model)]
         switch_optimizer(self._optimizer, training=False)
+        own = self._averages.swap_in(self._model)
         try:
             with torch.no_grad():
                 model = self._model
@@ -166,7 +172,84 @@ class Evaluator:
                             # Setting the flag the usual way takes ten times as long.
                             vars(module)["training"] = mode
         finally:
+            for tensor, data in own:
+                tensor.data = data
             switch_optimizer(self._optimizer, training=True)
+
+
+class Averages:
+    """The weights to evaluate with, and batch norm's statistics that fit them."""
+
+    def __init__(self, steps: Steps, source: BatchSource) -> None:
+        self._steps = steps
+        self._source = source
+        if steps.recalibrated_batches:
+            source.latest = deque(maxlen=steps.recalibrated_batches)
+
+    def swap_in(self, model: nn.Module) -> list[tuple[Tensor, Tensor]]:
+        """Give the model the averaged weights; returns its tensors with their own data.
+
+        The forward passes that batch norm needs for its statistics are charged.
+        """
+        average = self._steps.average
+        if average is None:
+            return []
+        named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        _refuse_wrong(average, named)
+        latest = self._source.latest
+        norms = [m for m in model.modules() if has_running_statistics(m)] if latest else []
+        statistics = [b for norm in norms for b in norm.buffers(recurse=False)]
+        own = [(named[name], named[name].data) for name in average]
+        own += [(buffer, buffer.data) for buffer in statistics]
+        try:
+            for name, tensor in average.items():
+                named[name].data = tensor.detach()
+            if latest and norms:
+                for buffer in statistics:
+                    buffer.data = buffer.data.clone()
+                _recalibrate(model, norms, latest)
+        except BaseException:
+            for tensor, data in reversed(own):
+                tensor.data = data
+            raise
+        return own[::-1]
+
+
+def _refuse_wrong(average: Mapping[str, Tensor], named: Mapping[str, Tensor]) -> None:
+    """Raise ValueError for averages that the model has no place for."""
+    for name, tensor in average.items():
+        if name not in named:
+            raise ValueError(f"'average' returned the weight '{name}', which the model has not")
+        if tensor.shape != named[name].shape or tensor.dtype != named[name].dtype:
+            raise ValueError(
+                f"'average' returned '{name}' as {tuple(tensor.shape)} of {tensor.dtype}, not as "
+                f"{tuple(named[name].shape)} of {named[name].dtype}"
+            )
+
+
+def _recalibrate(
+    model: nn.Module, norms: Sequence[nn.Module], batches: Iterable[tuple[Tensor, Tensor]]
+) -> None:
+    """Compute running statistics again, as the mean over some batches.
+
+    As `torch.optim.swa_utils.update_bn`, except that only the norms are in training mode.
+    """
+    momenta = [norm.momentum for norm in norms]
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        for norm in norms:
+            norm.reset_running_stats()  # type: ignore[operator]
+            norm.momentum = None  # type: ignore[assignment]
+            norm.train()
+        with torch.no_grad():
+            for inputs, _ in batches:
+                model(inputs)
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, mode in modes:
+            module.training = mode
 
 
 def _switch_to_evaluation(modes: Iterable[tuple[nn.Module, bool]]) -> None:

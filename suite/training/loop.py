@@ -9,25 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from suite.data.split import Split
-from suite.errors import MissingData, NotApplicable
+from suite.errors import MissingData
 from suite.problems.task import Task
 from suite.results.model import AuditRecord, Cost, DataRecord, Run, Status
 from suite.training import setup
 from suite.training.audit import Undercharged, audited_factor
 from suite.training.batch_source import Batch, BatchSource
 from suite.training.clock import Clock
-from suite.training.evaluator import Evaluator, switch_optimizer
+from suite.training.evaluator import Averages, Evaluator, switch_optimizer
 from suite.training.memory import peak_memory_bytes, reset_peak_memory, state_bytes
 from suite.training.meter import TOLERANCE, BudgetSpent, Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
 from suite.training.reasons import reason_of, trace_of
 from suite.training.recorder import Diverged, Recorder, rounded
+from suite.training.steps import Steps
 from suite.training.trial import Outcome, Trial
 
 Report = Callable[[float, float], None]
@@ -88,7 +88,7 @@ class _Session:
         #: evaluations after the first step, at equal distances over the budget
         self._evaluations = max(1, round(task.evaluations * self._budget / task.budget))
         self._interval = self._budget / self._evaluations
-        self._steps = 0
+        self._count = 0
         self._losses: list[float] = []
         self._unread: list[Tensor | float] = []
         self._calibration: float | None = None
@@ -110,7 +110,7 @@ class _Session:
         self._calibration = rounded(model.calibration)
         self._model = model.module
         growth = setup.Growth(self._trial, self._task, model, data.train)
-        self._parts = setup.build_method(self._trial, self._task, model)
+        self._parts = setup.build_method(self._trial, self._task, model, data.train)
         self._ledger.factor = factor * growth.ratio()
         meter(self._model, self._ledger)
         source = self._source = self._make_source(model)
@@ -129,7 +129,7 @@ class _Session:
             model.batches,
             self._ledger,
             before_draw=self._before_draw,
-            changed=self._tell_of_change,
+            changing=self._tell_of_change,
             drawn=self._measure_batch if online else None,
         )
 
@@ -143,7 +143,9 @@ class _Session:
             parts.regularizers,
             gradient_delay=problem.gradient_delay,
             restrict=problem.restrict,
+            create_graph=parts.create_graph,
         )
+        self._steps = Steps(self._model, parts, self._objective)
         self._evaluator = Evaluator(
             problem,
             self._model,
@@ -152,8 +154,8 @@ class _Session:
             data.held_out,
             self._measuring,
             model.hooks,
+            Averages(self._steps, self._source),
         )
-        self._after_step = [r.after_step for r in parts.regularizers if r.overrides("after_step")]
         self._constrained = problem.overrides("constrain")
         self._follows_losses = problem.overrides("training_metrics")
 
@@ -176,6 +178,7 @@ class _Session:
     def _make_steps(self) -> None:
         """Steps until one is the last, or is cut off because it exceeds the budget."""
         try:
+            self._steps.start()
             while self._step():
                 pass
         except (TrialEnds, Exception):
@@ -185,7 +188,7 @@ class _Session:
                 raise
             if not isinstance(ended, BudgetSpent):
                 raise ended from None
-        if not self._steps:
+        if not self._count:
             raise RuntimeError(
                 "the first step asked for more than the whole budget of "
                 f"{self._budget / self._task.batch_size:.4g} gradient evaluations"
@@ -193,30 +196,25 @@ class _Session:
 
     def _step(self) -> bool:
         """One step of the method; return whether another one may follow."""
-        ledger, parts = self._ledger, self._parts
+        ledger = self._ledger
         before = ledger.spent
-        if parts.schedule is not None:
-            parts.schedule.apply(before / self._budget)
-        self._objective.next_batch()
-        step: Callable[[Any], Any] = parts.optimizer.step
-        step(self._objective)
-        if self._after_step:
-            with torch.no_grad():
-                for hook in self._after_step:
-                    hook(self._model, parts.optimizer)
+        self._steps.take(before / self._budget)
         if ledger.ended is not None:  # the method caught it
             raise ledger.ended
         if self._constrained:
             with torch.no_grad():
                 self._task.problem.constrain(self._model)
+        self._steps.take_average()
         if self._follows_losses:
             self._unread.append(self._objective.last_loss)
-        self._steps += 1
-        if self._steps == 1:
-            self._refuse_idle_regularizers()
+        self._count += 1
         cost = ledger.spent - before
         if cost <= 0:
-            raise RuntimeError("a step asked neither for the loss nor for its gradient")
+            raise RuntimeError(
+                "a step asked neither for the loss nor for its gradient: the optimizer's step must "
+                "call the closure that it is given. If it is a library's that expects gradients "
+                "instead, register it with gradient_first=True"
+            )
         return self._measure_step(cost)
 
     def _measure_step(self, cost: float) -> bool:
@@ -254,8 +252,7 @@ class _Session:
 
     def _tell_of_change(self, task: int) -> None:
         if self._task.problem.boundaries_known:
-            for regularizer in self._parts.regularizers:
-                regularizer.on_task_change(self._model)
+            self._steps.change_task(task)
 
     def _measure_batch(self, batch: Batch) -> None:
         """Measure a new batch of an online task; the first of all shows the untrained model."""
@@ -320,7 +317,7 @@ class _Session:
             raise self._ledger.ended
         self._refuse_lost_parameters()
         with self._measuring:
-            loss = float(self._objective.last_loss) if self._steps else None
+            loss = float(self._objective.last_loss) if self._count else None
             metrics = self._with_training_metrics(found)
         return self._clock.training, loss, metrics
 
@@ -338,18 +335,6 @@ class _Session:
         return self._losses
 
     # -- errors that must not stay unnoticed ------------------------------------------------------
-
-    def _refuse_idle_regularizers(self) -> None:
-        """Without these hooks the run would be the optimizer's alone, under the method's name."""
-        if self._objective.called:
-            return
-        names = [name for kind, name in self._trial.components if kind == "regularizer"]
-        for name, regularizer in zip(names, self._parts.regularizers, strict=True):
-            if regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
-                raise NotApplicable(
-                    f"'{name}' works on gradient evaluations, and the optimizer's first step made "
-                    "none by calling the objective: it would change nothing"
-                )
 
     def _refuse_lost_parameters(self) -> None:
         """A parameter that was replaced after the optimizer was built would not be trained."""
@@ -392,7 +377,7 @@ class _Session:
         return Cost(
             examples=round(spent, 3),
             gradient_evaluations=round(spent / self._task.batch_size, 3),
-            steps=self._steps,
+            steps=self._count,
             seconds=rounded(self._clock.training),
             evaluation_seconds=rounded(self._clock.evaluation),
             peak_memory_bytes=peak_memory_bytes(self._trial.device),
@@ -403,6 +388,7 @@ class _Session:
             if audit is None
             else rounded(spent * audit.example * (audit.slope or 0)),
             optimizer_state_bytes=self._state_bytes,
+            stored_examples=self._ledger.stored_examples,
         )
 
 

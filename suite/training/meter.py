@@ -48,6 +48,8 @@ class Ledger:
         self.measuring = False
         #: why the trial is over
         self.ended: TrialEnds | None = None
+        #: training examples that the method may keep for replay
+        self.stored_examples = 0
         self._end = budget * (1 + TOLERANCE)
         self._examples = 0
         self._spent_before_batch = 0.0
@@ -73,6 +75,10 @@ class Ledger:
         """A batch of that many examples is drawn."""
         self._examples = examples
         self._spent_before_batch = self.spent
+
+    def add_to_batch(self, examples: int) -> None:
+        """Examples of a store join the last batch, with the same minimum cost."""
+        self._examples += examples
 
     def end_batch(self) -> None:
         """Charge the minimum cost for the last batch, if less was charged since."""

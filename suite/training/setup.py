@@ -13,6 +13,9 @@ from suite.components import registry
 from suite.components.method import Parts, build
 from suite.components.regularizer import TaskInfo
 from suite.data.split import Split
+from suite.errors import NotApplicable
+from suite.problems.batches import FullBatch, Shuffled
+from suite.problems.streams import TaskStream
 from suite.problems.task import Task
 from suite.results.model import DataRecord
 from suite.training.calibration import calibrate
@@ -81,16 +84,40 @@ def make_model(trial: Trial, task: Task, train: Split) -> Model:
     return Model(module, batches, ModuleHooks(module), calibration)
 
 
-def build_method(trial: Trial, task: Task, model: Model) -> Parts:
-    """The method of a trial, attached to its model."""
-    info = TaskInfo(
-        batch_size=task.batch_size,
-        steps=int(task.budget_under(trial.budget_fraction) // task.batch_size),
-        classes=task.problem.classes,
-        generator=generator(trial, "method"),
-    )
+def build_method(trial: Trial, task: Task, model: Model, train: Split) -> Parts:
+    """The method of a trial, attached to its model.
+
+    Raises NotApplicable if it cannot work on the task.
+    """
+    info = _info(trial, task, model, train)
     seed_everything(derive(trial.seed, "method"), trial.device)
-    return build(trial.components, trial.hyperparameters, model.module, info)
+    parts = build(trial.components, trial.hyperparameters, model.module, info)
+    for name, regularizer in zip(parts.names, parts.regularizers, strict=True):
+        if regularizer.overrides("logits") and info.loss != "cross_entropy":
+            raise NotApplicable(
+                f"'{name}' transforms the scores of classes, and the loss of this task is not "
+                "their cross entropy"
+            )
+    return parts
+
+
+def _info(trial: Trial, task: Task, model: Model, train: Split) -> TaskInfo:
+    problem, budget = task.problem, task.budget_under(trial.budget_fraction)
+    examples = len(train) if isinstance(model.batches, (Shuffled, FullBatch)) else None
+    stream = model.batches if isinstance(model.batches, TaskStream) else None
+    words = train.inputs.dtype in (torch.int64, torch.int32)
+    return TaskInfo(
+        batch_size=task.batch_size,
+        steps=int(budget // task.batch_size),
+        classes=problem.classes,
+        generator=generator(trial, "method"),
+        examples=examples,
+        epochs=None if examples is None else budget / examples,
+        loss=problem.loss_name,
+        inputs="tokens" if words else "numbers",
+        tasks=stream.tasks if stream is not None and problem.boundaries_known else None,
+        device=trial.device,
+    )
 
 
 class Growth:

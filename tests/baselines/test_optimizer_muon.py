@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from suite.components import registry
-from suite.components.parameters import assign_roles, mark_head
+from suite.components.parameters import describe_parameters, mark_head
 from tests.objectives import (
     EXAMPLES,
     make_objective,
@@ -13,7 +13,7 @@ from tests.objectives import (
 
 
 def muon(model, lr=0.1, adamw_lr=0.01, weight_decay=0.0):
-    assign_roles(model)
+    describe_parameters(model)
     return registry.get("optimizer", "muon").build(
         list(model.parameters()), lr=lr, adamw_lr=adamw_lr, weight_decay=weight_decay
     )

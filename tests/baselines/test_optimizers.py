@@ -8,7 +8,7 @@ import torch
 
 from suite.components import registry
 from suite.components.method import build, make_method
-from suite.components.schedule import LearningRateSchedule
+from suite.components.schedule import Schedules
 from suite.training import setup
 from suite.training.evaluator import switch_optimizer
 from suite.training.loop import run_trial
@@ -126,7 +126,7 @@ def test_a_schedule_reaches_every_part(name):
     optimizer = at_defaults(name, model)
     objective = make_objective(model)
     before = snapshot(model)
-    LearningRateSchedule(lambda progress: 0.0, optimizer).apply(0.5)
+    Schedules([lambda progress: 0.0], optimizer).apply(0.5)
     switch_optimizer(optimizer, training=True)
     for _ in range(3):
         optimizer.step(objective)

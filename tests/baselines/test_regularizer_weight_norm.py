@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from suite import NotApplicable, TaskInfo
 from suite.components import registry
-from suite.components.parameters import assign_roles, mark_head
+from suite.components.parameters import describe_parameters, mark_head
 
 WeightNorm = registry.get("regularizer", "weight_norm").build
 INFO = TaskInfo(8, 100, 3, torch.Generator())
@@ -50,7 +50,7 @@ def test_rows_are_length_times_direction():
 
 def test_roles_follow_the_matrices():
     model = attach(network())
-    assign_roles(model)
+    describe_parameters(model)
     for place, role in ((0, "conv"), (4, "hidden"), (6, "head")):
         lengths, directions = model[place].parametrizations.weight.parameters()
         assert (lengths.role, directions.role) == ("scale", role)

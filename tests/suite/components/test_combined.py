@@ -4,7 +4,7 @@ from torch.optim import SGD, AdamW
 
 from suite import Combined
 from suite.components import registry
-from suite.components.schedule import LearningRateSchedule
+from suite.components.schedule import Schedules
 from tests.objectives import gradients_of, make_info, make_objective, small_model, snapshot
 
 
@@ -34,7 +34,7 @@ def test_one_evaluation_then_a_step_of_every_part():
 def test_a_schedule_on_the_whole_changes_the_parts():
     sgd, adamw = parts(small_model())
     combined = Combined(sgd, adamw)
-    LearningRateSchedule(lambda progress: 1 - progress, combined).apply(0.75)
+    Schedules([lambda progress: 1 - progress], combined).apply(0.75)
     assert sgd.param_groups[0]["lr"] == pytest.approx(0.025)
     assert adamw.param_groups[0]["lr"] == pytest.approx(0.0025)
     assert [group["lr"] for group in combined.param_groups] == pytest.approx([0.025, 0.0025])

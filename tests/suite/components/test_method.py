@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
 from suite import TaskInfo
+from suite.components import registry
 from suite.components.method import build, looks_like_file, make_method, parse_method, products
 from suite.errors import SuiteError, UsageError
 
@@ -55,7 +58,7 @@ def test_the_order_of_the_regularizers_is_kept():
         ("", "unknown optimizer ''"),
         ("adamw+", "unknown regularizer ''"),
         ("adamw+sam+sam", "each component once: adamw.sam.sam"),
-        ("adamw@cosine@sgdr", "unknown schedule 'cosine@sgdr'"),
+        ("adamw@cosine@cosine", "each component once: adamw@cosine@cosine"),
     ],
 )
 def test_a_wrong_name_says_what_is_wrong(name, message):
@@ -92,7 +95,7 @@ def test_tricks_in_names_are_unknown_names(name):
 def test_a_file_that_registers_an_optimizer(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(FILE.format(name="from_a_file"))
-    method = make_method(str(path), ["sam"], "cosine")
+    method = make_method(str(path), ["sam"], ["cosine"])
     assert method.name == "from_a_file+sam@cosine"
     assert method.defaults["from_a_file"] == {"lr": 0.5}
     assert method.components[0].path == path
@@ -102,7 +105,7 @@ def test_a_file_that_registers_something_else(tmp_path):
     path = tmp_path / "mine.py"
     path.write_text(FILE.format(name="not_a_schedule"))
     with pytest.raises(UsageError, match="must register one schedule; it registers none"):
-        make_method("adamw", schedule=str(path))
+        make_method("adamw", schedules=[str(path)])
 
 
 def test_a_file_with_two_optimizers(tmp_path):
@@ -154,5 +157,83 @@ def test_build_attaches_regularizers_before_the_optimizer():
     assert {id(p) for p in held} == {id(p) for p in model.parameters()}
     assert len(held) == 3, "length, direction and bias"
     assert all(p.role for p in held)
-    parts.schedule.apply(0.525)
+    parts.schedules.apply(0.52)
+    # A step is 0.01 of the budget: the rate is that of its middle, 0.525.
     assert parts.optimizer.param_groups[0]["lr"] == pytest.approx(1e-3 * 0.5)
+
+
+# -- several parts under one name -----------------------------------------------------------------
+
+PARTS = """
+import torch
+from suite import Regularizer, method, search
+
+
+class Decays(Regularizer):
+    def __init__(self, strength, lr):
+        self.strength, self.lr = strength, lr
+
+
+def sgd(params, lr, momentum, info, model, named_parameters):
+    assert info.steps == 100 and [name for name, _ in named_parameters] == ["0.weight", "0.bias"]
+    assert params[0] is model[0].weight
+    return torch.optim.SGD(params, lr=lr, momentum=momentum)
+
+
+def falls(progress, power):
+    return {{"lr": 1 - progress**power}}
+
+
+method(
+    "whole",
+    sgd,
+    regularizers=[Decays],
+    schedules=[falls],
+    paper="Nobody 2020, Nothing",
+    url="https://example.org",
+    search={{{search}}},
+)
+"""
+WHOLE = """
+    "lr": search.log_uniform(1e-3, 1.0, default=0.5),
+    "momentum": search.choice(0.0, 0.9, default=0.9),
+    "strength": search.uniform(0.0, 1.0, default=0.25),
+    "power": search.integer(1, 3, default=2),
+"""
+
+
+def test_a_method_of_several_parts_has_one_name(tmp_path):
+    path = tmp_path / "whole.py"
+    path.write_text(PARTS.format(search=WHOLE))
+    with registry.separate():
+        found = make_method(str(path), [], ["cosine"])
+        assert found.name == "whole@cosine"
+        assert set(found.distributions()) == {
+            "whole.lr", "whole.momentum", "whole.strength", "whole.power",
+            "cosine.warmup", "cosine.final",
+        }  # fmt: skip
+        info = TaskInfo(8, 100, 2, torch.Generator())
+        model = nn.Sequential(nn.Linear(2, 2))
+        components = [(c.kind, c.name) for c in found.components]
+        parts = build(components, found.defaults, model, info)
+    (decays,) = parts.regularizers
+    assert (decays.strength, decays.lr) == (0.25, 0.5)
+    assert parts.names == ["Decays"]
+    parts.schedules.apply(0.5)
+    # In the middle of the step, at 0.505: 1 - p^2 times half a cosine wave.
+    expected = 0.5 * (1 - 0.505**2) * (1 + math.cos(math.pi * 0.505)) / 2
+    assert parts.optimizer.param_groups[0]["lr"] == pytest.approx(expected)
+
+
+def test_a_hyperparameter_that_no_part_takes_is_refused(tmp_path):
+    path = tmp_path / "whole.py"
+    path.write_text(PARTS.format(search='"other": search.integer(1, 3, default=2),'))
+    with registry.separate(), pytest.raises(UsageError, match="no part has an argument for"):
+        make_method(str(path))
+
+
+def test_several_schedules_are_part_of_the_name():
+    method = parse_method("sgd+sam@cosine@one_cycle")
+    assert method.name == "sgd+sam@cosine@one_cycle"
+    names = [m.name for m in products(["sgd"], [], ["cosine,one_cycle", "none"])]
+    assert names == ["sgd@cosine@one_cycle", "sgd"]

@@ -2,11 +2,11 @@ import pytest
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from suite.components.parameters import ROLES, assign_roles, mark_head
+from suite.components.parameters import ROLES, describe_parameters, mark_head
 
 
 def roles(model):
-    assign_roles(model)
+    describe_parameters(model)
     return {name: parameter.role for name, parameter in model.named_parameters()}
 
 

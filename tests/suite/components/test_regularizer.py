@@ -17,11 +17,17 @@ from suite.training.meter import Ledger
 
 HOOKS = (
     "attach",
+    "start",
+    "batch",
+    "logits",
     "criterion",
     "penalty",
     "evaluate",
     "gradients",
+    "update",
+    "around_step",
     "after_step",
+    "average",
     "averaged",
     "on_task_change",
 )

@@ -30,7 +30,7 @@ class Steps(torch.optim.SGD):
 
     def step(self, closure):
         loss = super().step(closure)
-        self.work(closure._model, closure)
+        self.work(closure.model, closure)
         return loss
 
 

@@ -195,7 +195,7 @@ def source_of(tasks, budget, **calls):
 
 def test_a_stream_follows_the_budget_at_every_draw():
     heard = []
-    source, ledger = source_of(4, 12.0, changed=heard.append)
+    source, ledger = source_of(4, 12.0, changing=heard.append)
     seen = []
     for _ in range(12):
         inputs, _ = source.draw()

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite import NotApplicable
 from suite.components import registry
 from suite.data.split import Split
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
-from tests.objectives import make_objective
+from tests.objectives import make_info, make_objective
 
 SPLIT = registry.get("task", "split_digits")
 MODULE = sys.modules["suite_tasks.continual.split_digits"]
@@ -122,6 +123,38 @@ def test_a_slope_of_the_loss_among_the_classes_of_a_task():
     made()
     by_gradient = sum((p.grad * t).sum() for p, t in zip(model.parameters(), tangent, strict=True))
     torch.testing.assert_close(slope, by_gradient)
+
+
+def test_losses_and_gradients_of_examples_are_among_the_classes_of_their_task():
+    problem, data = load("split_digits_task")
+    model, batch = problem.model(), (data.train.inputs[:6], data.train.targets[:6])
+    made = make_objective(model, batch, (), problem.criterion, restrict=problem.restrict)
+    outputs, targets = problem.restrict(model(batch[0]), batch[1])
+    losses = torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+    torch.testing.assert_close(made.losses(), losses.detach())
+    mean = [chunk.mean(0) for (*_, chunk) in made.per_example_gradients()]
+    made()
+    torch.testing.assert_close(mean[0], list(model.parameters())[-1].grad)
+
+
+def test_mixup_mixes_labels_of_one_task_and_refuses_those_of_two():
+    problem, data = load("split_digits_task")
+    mixup = registry.get("regularizer", "mixup").build(alpha=1.0)
+    own, targets = data.train.targets // 2 == 3, data.train.targets
+    for chosen in (own, torch.ones_like(own)):
+        model, batch = problem.model(), (data.train.inputs[chosen][:40], targets[chosen][:40])
+        mixup.attach(model, make_info())
+        made = make_objective(model, batch, [mixup], problem.criterion, restrict=problem.restrict)
+        if chosen is own:
+            inputs, labels = made.batch
+            outputs, labels = problem.restrict(model(inputs), labels)
+            mixed = torch.nn.functional.one_hot(labels, 2).float()
+            mixed = torch.lerp(mixed[mixup._order], mixed, mixup._weight)
+            expected = torch.nn.functional.cross_entropy(outputs, mixed)
+            torch.testing.assert_close(made(), expected.detach())
+        else:
+            with pytest.raises(NotApplicable, match="are not the same"):
+                made()
 
 
 def test_a_classifier_of_halves_is_right_by_chance_or_always():

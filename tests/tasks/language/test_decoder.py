@@ -10,7 +10,7 @@ import torch
 
 from suite.components import registry
 from suite.components.method import build
-from suite.components.parameters import assign_roles
+from suite.components.parameters import describe_parameters
 from suite.components.regularizer import TaskInfo
 from suite.training.batch_source import BatchSource
 from suite.training.meter import Ledger
@@ -103,10 +103,10 @@ def test_parameters_are_counted_by_hand_and_know_their_roles():
     block = 3 * width**2 + width**2 + 2 * 4 * width**2 + 2 * width
     assert sum(p.numel() for p in model.parameters()) == 11 * width + 2 * block + 2 * width
     assert not [name for name, _ in model.named_parameters() if "bias" in name]
-    assign_roles(model)
+    describe_parameters(model)
     assert {p.role for p in model.parameters()} == {"embedding", "hidden", "norm"}
     untied = make()
-    assign_roles(untied)
+    describe_parameters(untied)
     assert untied.head.weight.role == "head"
     swiglu, gelu = make(activation="swiglu"), make()
     more = sum(p.numel() for p in swiglu.parameters()) / sum(p.numel() for p in gelu.parameters())

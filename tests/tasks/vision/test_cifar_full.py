@@ -38,7 +38,7 @@ class Peek(torch.optim.SGD):
 
     def step(self, closure):
         if not hasattr(Peek, "weights"):
-            Peek.weights = closure._model.features[0].weight.detach().clone()
+            Peek.weights = closure.model.features[0].weight.detach().clone()
         return super().step(closure)
 
 

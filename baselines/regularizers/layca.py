@@ -1,0 +1,48 @@
+"""Layca: every layer rotates by the same angle per step, and keeps its norm."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from suite import Objective, Regularizer, regularizer, search
+
+
+class Layca(Regularizer):
+    """Carbonnelle and De Vleeschouwer 2018, algorithm 1, around any optimizer.
+
+    For each matrix or kernel w, the step is projected onto the plane orthogonal to w and scaled to
+    the length rate ||w||; the result is scaled to the norm that the layer had at first. The rate
+    takes the place of the learning rate, and schedules apply to it.
+
+    Deviates from the paper: nothing; biases and norms get the optimizer's own step, as there.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._norms: list[Tensor] = []
+
+    def start(self, model: nn.Module, objective: Objective) -> None:
+        self._norms = [p.detach().norm() for p in objective.parameters]
+
+    def update(self, parameters: list[nn.Parameter], deltas: list[Tensor]) -> None:
+        for p, delta, norm in zip(parameters, deltas, self._norms, strict=True):
+            if p.ndim < 2 or norm == 0:
+                continue
+            old = p - delta
+            step = delta - (delta * old).sum() / old.square().sum() * old
+            length = step.norm()
+            if length == 0:
+                continue
+            new = old + step * (self.rate * self.lr_factor * old.norm() / length)
+            delta.copy_(new * (norm / new.norm()) - old)
+
+
+regularizer(
+    "layca",
+    Layca,
+    summary="Rotates every layer by the same angle per step at a constant norm.",
+    paper="Carbonnelle and De Vleeschouwer 2018, Layer rotation: a surprisingly powerful indicator "
+    "of generalization in deep networks?",
+    url="https://arxiv.org/abs/1806.01603",
+    search={"rate": search.log_uniform(1e-4, 0.1, default=3**-4)},
+)

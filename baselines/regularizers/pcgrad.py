@@ -1,0 +1,55 @@
+"""PCGrad: gradients of tasks that conflict are projected onto each other's normal planes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from suite import NotApplicable, Regularizer, TaskInfo, regularizer
+
+
+class PCGrad(Regularizer):
+    """Yu et al. 2020, algorithm 1, with the classes in a batch as the tasks.
+
+    For each task's gradient, in random order over the other tasks: if the two have a negative inner
+    product, the component along the other one's original gradient is removed. The step uses the sum
+    of the results.
+
+    Deviates from the paper: tasks are weighted by their share of the batch, so that without
+    conflicts the sum is the batch's gradient.
+    """
+
+    def attach(self, model: nn.Module, info: TaskInfo) -> None:
+        if info.classes is None:
+            raise NotApplicable("PCGrad takes classes as tasks, and this task has none")
+        self._generator = info.generator
+
+    def evaluate(self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]) -> Tensor:
+        groups = self.objective.per_group_gradients()
+        targets = self.objective.batch[1]
+        shares = [float((targets == label).float().mean()) for label in groups]
+        rows = [torch.cat([g.flatten() for g in gradients]) for gradients in groups.values()]
+        original = torch.stack(rows) * torch.tensor(shares, device=targets.device)[:, None]
+        total = torch.zeros_like(original[0])
+        for i, gradient in enumerate(original):
+            projected = gradient.clone()
+            for j in torch.randperm(len(original), generator=self._generator).tolist():
+                inner = projected @ original[j]
+                if j != i and inner < 0:
+                    projected -= inner / original[j].square().sum() * original[j]
+            total += projected
+        parts = total.split([p.numel() for p in parameters])
+        for p, part in zip(parameters, parts, strict=True):
+            p.grad = part.view(p.shape)
+        return torch.as_tensor(self.objective.last_loss)
+
+
+regularizer(
+    "pcgrad",
+    PCGrad,
+    summary="Removes the conflicting components of the classes' gradients.",
+    paper="Yu et al. 2020, Gradient Surgery for Multi-Task Learning",
+    url="https://arxiv.org/abs/2001.06782",
+)

@@ -1,0 +1,29 @@
+"""StableMax: a softmax whose exponential is replaced by a function that grows linearly."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from suite import Regularizer, regularizer
+
+
+class StableMax(Regularizer):
+    """Prieto et al. 2025, eq. 5 and 6: s(x) = x + 1 for x >= 0, 1 / (1 - x) for x < 0.
+
+    The cross entropy of s(x_i) / sum of s(x_j) is the usual one of the logits log s(x), which is
+    sign(x) log(1 + |x|): the transformation works with every loss of logits.
+
+    Deviates from the paper: nothing; the loss has the model's precision.
+    """
+
+    def logits(self, logits: Tensor) -> Tensor:
+        return logits.sign() * logits.abs().log1p()
+
+
+regularizer(
+    "stablemax",
+    StableMax,
+    summary="Replaces the softmax by one that grows linearly, which prevents its collapse.",
+    paper="Prieto et al. 2025, Grokking at the Edge of Numerical Stability",
+    url="https://arxiv.org/abs/2501.04697",
+)

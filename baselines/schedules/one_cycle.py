@@ -1,0 +1,33 @@
+"""One cycle: the learning rate rises and falls once while the momentum falls and rises."""
+
+from suite import schedule, search
+
+
+def one_cycle(progress: float, rise: float, final: float, start: float = 0.04) -> dict[str, float]:
+    """A cycle of two straight lines, then a last part with a far smaller learning rate.
+
+    The learning rate rises from `start` times its maximum over the share `rise` of the budget,
+    falls back over as long a share, and falls to `final` times the maximum in the rest. Momentum
+    falls from its value to 0.85 / 0.95 of it and rises again, the paper's range.
+
+    Deviates from the paper: the length of the cycle is a hyperparameter.
+    """
+    if progress >= 2 * rise:
+        rest = (progress - 2 * rise) / max(1 - 2 * rise, 1e-9)
+        return {"lr": start * (final / start) ** rest, "momentum": 1.0}
+    height = 1 - abs(progress - rise) / rise
+    return {"lr": start + (1 - start) * height, "momentum": 1 - (1 - 0.85 / 0.95) * height}
+
+
+schedule(
+    "one_cycle",
+    one_cycle,
+    summary="One cycle of the learning rate, and the opposite one of the momentum.",
+    paper="Smith and Topin 2018, Super-Convergence: Very Fast Training of Neural Networks Using "
+    "Large Learning Rates",
+    url="https://arxiv.org/abs/1708.07120",
+    search={
+        "rise": search.uniform(0.2, 0.5, default=0.45),
+        "final": search.log_uniform(1e-4, 1e-2, default=1e-3),
+    },
+)
