@@ -77,11 +77,18 @@ class Entry:
 
     @property
     def remark(self) -> str:
-        """Why it has no rank, and whether its runs learned."""
-        learning = ""
+        """Why it has no rank, whether its runs learned, and what data it kept."""
+        learning = stored = ""
         if self.not_learning:
             learning = f"not learning ({self.not_learning} of {self.runs} runs)"
-        return "; ".join(filter(None, (self.note, learning)))
+        if self.stored_examples:
+            stored = f"stores up to {self.stored_examples} training examples"
+        return "; ".join(filter(None, (self.note, learning, stored)))
+
+    @property
+    def stored_examples(self) -> int:
+        """The most training examples that the method may keep for replay."""
+        return max(run.cost.stored_examples for run in self.result.evaluation)
 
     @property
     def default(self) -> Run:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
+from torch.func import functional_call, vmap
 
 from suite.components.regularizer import Regularizer
 from suite.problems.metrics import Restrict, unrestricted
@@ -35,6 +36,7 @@ class Loss:
         for regularizer in regularizers:
             if regularizer.overrides("criterion"):
                 self._criterion = Criterion(regularizer, self._criterion)
+        self._unchecked = list(self._penalties)
         self._norms = [m for m in model.modules() if has_running_statistics(m)]
         self._statistics_moved = False
 
@@ -69,6 +71,33 @@ class Loss:
         inputs, targets = batch
         return self._restrict(self.outputs(inputs), targets)
 
+    def refuse_kept_weights(self) -> None:
+        """Raise ValueError for a penalty that holds the weights instead of reading the model's.
+
+        Where other weights pass through the model (`jvp`, `losses_at`), it would be that of the
+        present ones, without a word. Checked with other weights, until its gradient is not 0.
+        """
+        for regularizer in tuple(self._unchecked):
+            whole = Whole(self._model, functools.partial(regularizer.penalty, self._model))
+            weights = whole.trained()
+            with torch.enable_grad():
+                here = regularizer.penalty(self._model)
+                if not isinstance(here, Tensor) or not here.requires_grad:
+                    continue
+                gradients = torch.autograd.grad(here, list(weights.values()), allow_unused=True)
+            if not any(g is not None and g.any() for g in gradients):
+                continue
+            self._unchecked.remove(regularizer)
+            other = {name: 1.37 * p.detach() + 0.11 for name, p in weights.items()}
+            with torch.no_grad():
+                there = functional_call(whole, other, ())
+            if torch.equal(there, here.detach()):
+                raise ValueError(
+                    f"{type(regularizer).__name__}.penalty does not depend on the model that it is "
+                    "given: it uses parameters that were kept from before. Read the weights from "
+                    "`model` at every call"
+                )
+
     def each(self, batch: Batch) -> Tensor:
         """The criterion of every example, of shape (examples,), without penalties."""
         outputs, targets = self.compared(batch)
@@ -89,6 +118,19 @@ class Loss:
         self._statistics_moved = True
         outputs = self._model(inputs)
         return outputs
+
+
+class Whole(nn.Module):
+    """A function of a model as a module, so that the weights can be replaced in a call."""
+
+    def __init__(self, model: nn.Module, function: Callable[..., Tensor | float]) -> None:
+        super().__init__()
+        self.model = model
+        self.forward = function
+
+    def trained(self) -> dict[str, nn.Parameter]:
+        """The trained parameters by name, in their order."""
+        return {name: p for name, p in self.named_parameters() if p.requires_grad}
 
 
 class Criterion:

@@ -25,7 +25,7 @@ from suite.problems.metrics import Restrict, unrestricted
 from suite.training import batch_source
 from suite.training.batch_source import Batch
 from suite.training.costs import COSTS
-from suite.training.loss import GradientPipeline, Loss, zero_gradients
+from suite.training.loss import GradientPipeline, Loss, Whole, zero_gradients
 from suite.training.meter import Ledger
 from suite.training.replay import Memory
 from suite.training.watch import Seen, watching
@@ -133,8 +133,8 @@ class Objective:
         def of_one(x: Tensor, y: Tensor) -> Tensor:
             return self._loss.of_examples((x.unsqueeze(0), y.unsqueeze(0)))
 
-        whole = _Whole(self.model, of_one)
-        names = whole.names_of_trained()
+        whole = Whole(self.model, of_one)
+        names = list(whole.trained())
         weights = dict(zip(names, (p.detach() for p in self.parameters), strict=True))
 
         def loss(weights: dict[str, Tensor], *example: Tensor) -> Tensor:
@@ -161,8 +161,9 @@ class Objective:
         """
         self._refuse_when_delayed("losses_at")
         self._refuse_batch_norm("losses_at")
-        whole = _Whole(self.model, lambda: self._loss.of(self.batch))
-        names = whole.names_of_trained()
+        self._loss.refuse_kept_weights()
+        whole = Whole(self.model, lambda: self._loss.of(self.batch))
+        names = list(whole.trained())
 
         def loss(weights: dict[str, Tensor]) -> Tensor:
             value: Tensor = functional_call(whole, weights, ())
@@ -249,8 +250,9 @@ class Objective:
         Forward mode, no backward pass; `.grad` is unchanged. Cost: 1 per example.
         """
         self._refuse_other_shapes("jvp", tangent)
-        whole = _Whole(self.model, lambda: self._loss.of(self.batch))
-        names = whole.names_of_trained()
+        self._loss.refuse_kept_weights()
+        whole = Whole(self.model, lambda: self._loss.of(self.batch))
+        names = list(whole.trained())
         with self._higher_order("jvp"), torch.no_grad(), forward_ad.dual_level():
             duals = [
                 forward_ad.make_dual(p.detach(), t.detach())
@@ -406,19 +408,6 @@ class Objective:
 
 def _shapes(shapes: Sequence[torch.Size]) -> str:
     return ", ".join(str(tuple(shape)) for shape in shapes)
-
-
-class _Whole(nn.Module):
-    """The whole loss as a module, so that its weights can be replaced in a call."""
-
-    def __init__(self, model: nn.Module, loss: Callable[..., Tensor]) -> None:
-        super().__init__()
-        self.model = model
-        self.forward = loss
-
-    def names_of_trained(self) -> list[str]:
-        """The names of the trained parameters, in their order."""
-        return [name for name, p in self.named_parameters() if p.requires_grad]
 
 
 class Hessian:

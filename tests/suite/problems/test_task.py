@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import math
 import subprocess
@@ -19,7 +20,7 @@ from suite.components.fingerprints import source_files, source_hash
 from suite.data.split import Split
 from suite.errors import UsageError
 from suite.home import ROOT
-from suite.problems.metrics import classification_metrics
+from suite.problems.metrics import classification_metrics, loss_name
 from suite.problems.task import family_of, task
 from tests.commands import environment
 
@@ -55,6 +56,45 @@ def test_metrics_are_of_what_the_task_compares():
     assert metrics["accuracy"] == 0.5
     expected = nn.functional.cross_entropy(outputs[:, 1:], torch.tensor([1, 1]))
     assert metrics["loss"] == pytest.approx(float(expected))
+
+
+def of_every_position(scores, labels):
+    return nn.functional.cross_entropy(scores.flatten(0, -2), labels.flatten())
+
+
+@pytest.mark.parametrize(
+    ("criterion", "name"),
+    [
+        (nn.functional.cross_entropy, "cross_entropy"),
+        (of_every_position, "cross_entropy"),
+        (nn.functional.mse_loss, "mse"),
+        (lambda outputs, targets: (outputs - targets).square().mean(), "mse"),
+        (lambda outputs, targets: (outputs - targets).square().mean() / 2, None),
+        (lambda outputs, targets: nn.functional.cross_entropy(outputs, targets) * 2, None),
+        (functools.partial(nn.functional.cross_entropy, reduction="sum"), None),
+        (functools.partial(nn.functional.cross_entropy, reduction="none"), None),
+        (functools.partial(nn.functional.cross_entropy, label_smoothing=0.1), None),
+        (lambda outputs, targets: outputs.mean(), None),
+    ],
+)
+def test_a_loss_is_named_by_what_it_computes(criterion, name):
+    assert loss_name(criterion) == name
+    assert type("Mine", (Plain,), {"criterion": staticmethod(criterion)})().loss_name == name
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("digits", "cross_entropy"),
+        ("split_digits_task", "cross_entropy"),
+        ("lm_markov", "cross_entropy"),
+        ("lm_shakespeare", "cross_entropy"),
+        ("matrix_sensing", "mse"),
+        ("pvr_boolean", None),
+    ],
+)
+def test_the_losses_of_tasks(task, name):
+    assert registry.get("task", task).problem.loss_name == name
 
 
 class Plain(Problem):

@@ -205,3 +205,26 @@ def test_layers_of_reparametrized_modules_have_one_name():
     nn.utils.parametrizations.weight_norm(model[0])
     names = [(layer.name, layer.depth) for layer in layers_of(model)]
     assert names == [("0", 0), ("1", 1)]
+
+
+def test_a_penalty_on_weights_that_it_kept_is_refused_where_others_pass_through():
+    class Kept(Regularizer):
+        def __init__(self, parameters):
+            self.parameters = list(parameters)
+
+        def penalty(self, model):
+            return sum(p.square().sum() for p in self.parameters)
+
+    class Zero(Regularizer):
+        def penalty(self, model):
+            return 0.0 * sum(p.square().sum() for p in model.parameters())
+
+    model = small_model()
+    objective = make_objective(model, regularizers=[Zero(), SquaredNorm()])
+    objective.jvp(tangent_for(model))
+    for name in ("jvp", "losses_at"):
+        objective = make_objective(model, regularizers=[Kept(model.parameters())])
+        objective()
+        tangent = tangent_for(model)
+        with pytest.raises(ValueError, match=r"Kept.penalty does not depend on the model"):
+            getattr(objective, name)(tangent if name == "jvp" else [tangent])

@@ -100,6 +100,16 @@ class Listener(Regularizer):
         Listener.heard.append(self.progress)
 
 
+class Numbered(Regularizer):
+    """What it hears of a change: the task, and the target of the batch that is still there."""
+
+    heard: ClassVar[list[tuple[int, float]]] = []
+
+    def on_task_change(self, model, task):
+        Numbered.heard.append((task, float(self.objective.batch[1].mean())))
+        self.objective.gradient()
+
+
 class Peeking(torch.optim.SGD):
     def step(self, closure):
         closure.loss()
@@ -142,6 +152,7 @@ def run():
     optimizer("dicing_steps", Dicing, **about)
     optimizer("shrinking_steps", Shrinking, **about)
     regularizer("listener", Listener, **about)
+    regularizer("numbered", Numbered, **about)
     for name, problem in PROBLEMS.items():
         settings = {"batch_size": 4, "budget": 4 * 8, "evaluations": 8, "target": 0.0}
         final = score.final("weight", higher_is_better=False, worst=1.0)
@@ -166,9 +177,10 @@ def run():
         values = {method: {"lr": 0.1}, **{r: {} for r in regularizers}}
         return run_trial(Trial(name, components, values, 0, seed, "tuning")).run
 
-    Listener.heard = []
+    Listener.heard, Numbered.heard = [], []
     yield trial
-    mine = {("task", name) for name in PROBLEMS} | {("regularizer", "listener")}
+    mine = {("task", name) for name in PROBLEMS}
+    mine |= {("regularizer", name) for name in ("listener", "numbered")}
     for name in ("plain_steps", "peeking_steps", "dicing_steps", "shrinking_steps"):
         mine.add(("optimizer", name))
     for key in mine:
@@ -222,6 +234,12 @@ def test_a_stream_changes_task_with_the_budget_and_says_so(run):
     assert curve.gradient_evaluations == [0, 4, 8]
     assert curve.validation["loss"] == pytest.approx([losses[0], *halves], rel=1e-5)
     assert curve.validation["plasticity"] == pytest.approx([0, 0.19, 0.19], rel=1e-5)
+
+
+def test_a_change_of_task_comes_before_its_first_batch_and_what_it_asks_for_is_charged(run):
+    cost = run("stream", "plain_steps", "numbered").cost
+    assert Numbered.heard == [(1, 0.0)], "the number of the new task, and a batch of the old one"
+    assert (cost.gradient_evaluations, cost.steps) == (8, 7)
 
 
 def test_a_seed_decides_every_global_generator(run):
