@@ -34,7 +34,7 @@ def write_method(folder: Path, name: str, *body: str) -> str:
 
     An optimizer of that name that another test registered in this process is forgotten.
     """
-    registry._registry.found.pop(("optimizer", name), None)
+    registry.forget("optimizer", name)
     path = folder / f"{name}.py"
     lines = "\n".join(" " * 8 + line for line in body)
     path.write_text(HEADER.format(name=name, body=lines))
@@ -51,8 +51,8 @@ def registered_methods() -> Iterator[Any]:
     names = [("optimizer", "hidden_steps"), ("regularizer", "hidden_hook")]
 
     def forget() -> None:
-        for name in names:
-            registry._registry.found.pop(name, None)
+        for kind, name in names:
+            registry.forget(kind, name)
 
     def declare(steps: Any, hook: Any = None, extra: Any = None) -> None:
         forget()

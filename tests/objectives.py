@@ -7,6 +7,7 @@ from torch import nn
 
 from suite.components.parameters import describe_parameters, mark_head
 from suite.components.regularizer import TaskInfo
+from suite.problems.metrics import unrestricted
 from suite.training.batch_source import BatchSource
 from suite.training.meter import Ledger, meter
 from suite.training.objective import Objective
@@ -30,12 +31,17 @@ def small_batch(seed=1):
 
 
 def make_objective(
-    model, batch=None, regularizers=(), criterion=nn.functional.cross_entropy, budget=1e6
+    model,
+    batch=None,
+    regularizers=(),
+    criterion=nn.functional.cross_entropy,
+    budget=1e6,
+    restrict=unrestricted,
 ):
     ledger = Ledger(budget)
     meter(model, ledger)
     source = BatchSource(repeat(batch or small_batch()), ledger)
-    objective = Objective(model, criterion, source.key, ledger, regularizers)
+    objective = Objective(model, criterion, source.key, ledger, regularizers, restrict=restrict)
     objective.next_batch()
     return objective
 

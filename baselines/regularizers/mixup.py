@@ -35,15 +35,19 @@ class Mixup(Regularizer):
         ).tolist()
         self._weight = a / (a + b) if a + b > 0 else 1.0
         order = torch.randperm(len(inputs), generator=self._generator).to(inputs.device)
-        self._other = targets[order]
+        self._order, self._targets = order, targets
         return torch.lerp(inputs[order], inputs, self._weight), targets
 
     def criterion(
         self, outputs: Tensor, targets: Tensor, default: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
-        if len(outputs) != len(self._other):
+        if len(outputs) != len(self._order):
             raise NotApplicable("mixup pairs the examples of a batch: it needs all of its outputs")
-        other = default(outputs, self._other)
+        # Where a task compares only some classes, targets are counted from the first of these.
+        first = self._targets - targets if targets is not self._targets else None
+        if first is not None and not torch.equal(first, first[self._order]):
+            raise NotApplicable("mixup pairs examples whose possible classes are not the same")
+        other = default(outputs, targets[self._order])
         return self._weight * default(outputs, targets) + (1 - self._weight) * other
 
 

@@ -15,16 +15,41 @@ from suite.errors import SuiteError
 
 INTERRUPTED = 130
 
-#: command to where it is defined and what it does
+#: command to where it is defined and the first line of its help, which is shown without importing
+#: it; a test compares them
 COMMANDS = {
-    "run": ("suite.cli.run:run", "Tune and evaluate methods on tasks; write result files."),
-    "leaderboard": ("suite.cli.leaderboard:leaderboard", "Render result files into a site."),
-    "list": ("suite.cli.inspect:list_", "List tasks, optimizers, regularizers or schedules."),
-    "show": ("suite.cli.inspect:show", "Show a task or component: space, defaults, budget, paper."),
-    "data": ("suite.cli.data:data", "List, fetch and check the data sets that tasks need."),
-    "compare": ("suite.cli.results:compare", "Compare methods on a task."),
-    "validate": ("suite.cli.results:validate", "Check result files."),
-    "new": ("suite.cli.inspect:new", "Write a working skeleton for a submission."),
+    "run": (
+        "suite.cli.run:run",
+        "Tune and evaluate methods on tasks; write one result file each.",
+    ),
+    "leaderboard": (
+        "suite.cli.leaderboard:leaderboard",
+        "Render result files into a static site.",
+    ),
+    "list": (
+        "suite.cli.inspect:list_",
+        "List everything of a kind with a one-line description; tasks are sorted by family.",
+    ),
+    "show": (
+        "suite.cli.inspect:show",
+        "Show a task, optimizer, regularizer or schedule, or what a file registers.",
+    ),
+    "data": (
+        "suite.cli.data:data",
+        "List, fetch and check the data sets that tasks need.",
+    ),
+    "compare": (
+        "suite.cli.results:compare",
+        "Compare two or more methods on a task by their results.",
+    ),
+    "validate": (
+        "suite.cli.results:validate",
+        "Check result files, or all below a folder: one line each, exit code 1 if one is refused.",
+    ),
+    "new": (
+        "suite.cli.inspect:new",
+        "Write a working skeleton of an optimizer, regularizer, schedule or task.",
+    ),
 }
 
 

@@ -352,6 +352,11 @@ def replaced(entry: Any) -> Iterator[None]:
             _registry.found[key] = before
 
 
+def forget(kind: str, name: str) -> None:
+    """Remove a component or task that was declared outside of the suite's files: for tests."""
+    _registry.found.pop((kind, name), None)
+
+
 @contextmanager
 def separate() -> Iterator[None]:
     """Inside, the registry is empty; what is declared there is removed afterwards: for tests."""

@@ -119,6 +119,9 @@ class Regularizer:
     ) -> Tensor:
         """The loss to train with; `default` is the task's (or the regularizer's before).
 
+        Where a task compares only some outputs, such as the classes of a known task, `outputs`
+        are these alone, and `targets` are counted among them.
+
         `default.each(outputs, targets)` gives the loss of every example instead, of shape (N,).
         """
         return default(outputs, targets)

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,13 @@ from torch import Tensor, nn
 from suite.data import catalog
 from suite.data.split import Split
 from suite.errors import SuiteError
-from suite.problems.metrics import classification_metrics
+from suite.problems.metrics import (
+    LossName,
+    Restrict,
+    classification_metrics,
+    loss_name,
+    unrestricted,
+)
 
 
 def fingerprint_of(text: str) -> str:
@@ -72,15 +78,17 @@ class Problem(ABC):
     """What a task family implements: data, model, batches, criterion and evaluation.
 
     A method never sees the problem: the training loop gives it only the model and the batches.
-    Therefore `criterion` is a plain function, and what `batches` returns must not refer to the
-    problem or to held-out data (a test checks all objects that every task gives to a method).
+    Therefore `criterion` and `restrict` are plain functions, and what `batches` returns must not
+    refer to the problem or to held-out data (a test checks all objects that every task gives to a
+    method).
     """
 
-    #: loss of (outputs, targets); a plain function, not a method
+    #: the part of (outputs, targets) that is compared, for each example: such as the scores of the
+    #: classes that are known to be possible, with the targets counted among these. Every loss sees
+    #: this alone: `criterion`, a regularizer's in its place, and labels that a method samples
+    restrict: Restrict = staticmethod(unrestricted)
+    #: loss of (outputs, targets), after `restrict`; a plain function, not a method
     criterion: Callable[[Tensor, Tensor], Tensor] = staticmethod(nn.functional.cross_entropy)
-    #: the name of what `criterion` computes, if it is a mean of one of these: then methods that
-    #: are made for it can be used. By default that of torch's function of this name.
-    loss: Literal["cross_entropy", "mse"] | None = None
     #: number of classes the outputs score, if there are classes
     classes: int | None = None
     #: True for streams: the metric is measured on each batch before it is trained on
@@ -110,13 +118,9 @@ class Problem(ABC):
                 )
 
     @property
-    def loss_name(self) -> Literal["cross_entropy", "mse"] | None:
-        """The name of the loss, from `loss` or from the function that `criterion` is."""
-        if self.loss is not None:
-            return self.loss
-        if type(self).criterion is nn.functional.cross_entropy:
-            return "cross_entropy"
-        return "mse" if type(self).criterion is nn.functional.mse_loss else None
+    def loss_name(self) -> LossName | None:
+        """The name of what `criterion` computes, for methods that are made for one loss."""
+        return loss_name(type(self).criterion)
 
     @property
     def needs(self) -> str:
@@ -169,7 +173,8 @@ class Problem(ABC):
 
     def evaluate(self, model: nn.Module, split: Split) -> dict[str, float]:
         """Metrics of a model in evaluation mode on a split: by default loss and accuracy."""
-        return classification_metrics(model, split, type(self).criterion)
+        cls = type(self)
+        return classification_metrics(model, split, cls.criterion, restrict=cls.restrict)
 
     def summarize(self, history: Sequence[Point]) -> dict[str, float]:
         """More metrics of a split, read from all that was measured on it so far; the last is now.

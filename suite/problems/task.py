@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from suite.components import registry
 from suite.components.discovery import declaring_file
-from suite.components.fingerprints import source_files, source_hash
+from suite.components.fingerprints import source_hash
 from suite.errors import UsageError
 from suite.home import ROOT
 from suite.problems.problem import Problem
@@ -101,16 +101,12 @@ class Task:
 
     @functools.cached_property
     def code(self) -> list[str]:
-        """Hashes of the files that define the problem, read once: they may change on disk later."""
-        return sorted(source_hash(path) for path in self._roots())
+        """Hashes of the task's own file and those of its problem's classes, each with its imports.
 
-    def code_files(self) -> list[Path]:
-        """The files that `code` covers: those of the problem's classes and what they import."""
-        return sorted({file for path in self._roots() for file in source_files(path)})
-
-    def _roots(self) -> set[Path]:
-        """The task's own file, and those of the classes that its problem is made of."""
-        return {self.path, *_files_of(type(self.problem).__mro__)}
+        Read once: the files may change on disk later.
+        """
+        roots = {self.path, *_files_of(type(self.problem).__mro__)}
+        return sorted(source_hash(path) for path in roots)
 
 
 def _files_of(classes: Iterable[type]) -> Iterable[Path]:

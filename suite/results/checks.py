@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from suite.problems.score import Score
-from suite.results.model import Replicate, Result, Run, TaskRecord
+from suite.results.model import HeldOut, Result, Run, TaskRecord
 from suite.studies.protocol import PROTOCOLS
 from suite.studies.tuning import best, sampler_record
 from suite.training.seeds import derive
@@ -125,7 +125,7 @@ def hyperparameters_are_in_the_space(result: Result) -> Problems:
 def seeds_are_derived(result: Result) -> Problems:
     """Every run's seed comes from the result seed, the purpose and, in evaluation, its number."""
     for replicate in result.replicates:
-        for purpose, runs in _purposes(replicate):
+        for purpose, runs in replicate.by_purpose():
             for run in runs:
                 number = 0 if purpose == "tuning" else run.number
                 if run.seed != derive(replicate.seed, purpose, number):
@@ -205,13 +205,9 @@ def score_of_schema_1(score: Score, at: Sequence[float], values: Sequence[float]
 def _runs(result: Result) -> Iterator[tuple[str, Run]]:
     """Every run with its place in the file."""
     for replicate in result.replicates:
-        for purpose, runs in _purposes(replicate):
+        for purpose, runs in replicate.by_purpose():
             for run in runs:
                 yield f"{purpose}.{run.number}", run
-
-
-def _purposes(replicate: Replicate) -> tuple[tuple[str, list[Run]], ...]:
-    return ("tuning", replicate.tuning), ("evaluation", replicate.evaluation)
 
 
 def _budget(task: TaskRecord) -> float:
@@ -223,11 +219,11 @@ def _score(task: TaskRecord) -> Score:
     return Score(task.score, task.metric, task.higher_is_better, task.worst, task.hold)
 
 
-def _splits(run: Run) -> tuple[str, ...]:
+def _splits(run: Run) -> tuple[HeldOut, ...]:
     return ("validation",) if run.test_score is None else ("validation", "test")
 
 
-def _values(run: Run, split: str, task: TaskRecord) -> list[float]:
+def _values(run: Run, split: HeldOut, task: TaskRecord) -> list[float]:
     values: list[float] = getattr(run.curve, split).get(task.metric, [])
     return values
 
@@ -244,7 +240,7 @@ def _recomputed(result: Result, run: Run) -> Iterator[tuple[str, float | None, f
     yield "seconds_to_target", run.seconds_to_target, seconds
 
 
-def _score_of(result: Result, run: Run, split: str) -> float:
+def _score_of(result: Result, run: Run, split: HeldOut) -> float:
     task, score = result.task, _score(result.task)
     budget, values = _budget(task), _values(run, split, task)
     if not run.succeeded or not values:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from suite.errors import InvalidResult, UsageError
 from suite.results.files import check_place, find, read
-from suite.results.model import Cost, Result, Run
+from suite.results.model import Cost, Purpose, Result, Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -92,7 +92,7 @@ def runs_frame(stored: Iterable[Stored]) -> pd.DataFrame:
     rows = [
         _run_row(item, purpose, run)
         for item in stored
-        for purpose, runs in _purposes(item.result)
+        for purpose, runs in item.result.replicates[0].by_purpose()
         for run in runs
     ]
     frame = pd.DataFrame(rows, columns=None if rows else RUN_COLUMNS)
@@ -106,7 +106,7 @@ def curves_frame(stored: Iterable[Stored]) -> pd.DataFrame:
 
     parts: dict[str, list[Any]] = {name: [] for name in _CURVE_COLUMNS}
     for item in stored:
-        for purpose, runs in _purposes(item.result):
+        for purpose, runs in item.result.replicates[0].by_purpose():
             for run in runs:
                 _add_curve(parts, item, purpose, run)
     return pd.DataFrame(parts)
@@ -153,11 +153,7 @@ _CURVE_COLUMNS = (
 )
 
 
-def _purposes(result: Result) -> tuple[tuple[str, list[Run]], ...]:
-    return ("tuning", result.tuning), ("evaluation", result.evaluation)
-
-
-def _run_row(item: Stored, purpose: str, run: Run) -> dict[str, Any]:
+def _run_row(item: Stored, purpose: Purpose, run: Run) -> dict[str, Any]:
     result = item.result
     optimizer = result.method.components[0].name
     row: dict[str, Any] = {
@@ -203,7 +199,7 @@ def _cost(cost: Cost) -> dict[str, Any]:
     }
 
 
-def _add_curve(parts: dict[str, list[Any]], item: Stored, purpose: str, run: Run) -> None:
+def _add_curve(parts: dict[str, list[Any]], item: Stored, purpose: Purpose, run: Run) -> None:
     result, curve = item.result, run.curve
     constants = {
         "path": str(item.path),

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import itertools
 import unicodedata
-from collections.abc import Sized
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Sized
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -23,6 +23,11 @@ from pydantic import (
 
 SCHEMA_VERSION = 2
 
+#: tuning runs are measured on validation data alone, evaluation runs on test data, too
+Purpose = Literal["tuning", "evaluation"]
+PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+#: data that no run trains on
+HeldOut = Literal["validation", "test"]
 Status = Literal[
     "completed",
     "pruned",
@@ -387,9 +392,14 @@ class Replicate(Record):
     chosen: Count
     evaluation: Annotated[list[Run], Field(min_length=1, max_length=MAX_COUNT)]
 
+    def by_purpose(self) -> Iterator[tuple[Purpose, list[Run]]]:
+        """Its runs, with the purpose that they had."""
+        yield "tuning", self.tuning
+        yield "evaluation", self.evaluation
+
     @model_validator(mode="after")
     def _study_is_whole(self) -> Replicate:
-        for name, runs in (("tuning", self.tuning), ("evaluation", self.evaluation)):
+        for name, runs in self.by_purpose():
             if any(run.number != number for number, run in enumerate(runs)):
                 raise ValueError(f"{name}: expected runs 0 to {len(runs) - 1}, in order")
         if self.chosen >= len(self.tuning):

@@ -18,8 +18,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState, create_trial
 
 from suite.problems.score import Direction
-
-PURPOSES = ("tuning", "evaluation")
+from suite.results.model import PURPOSES, Purpose
 
 
 class DashboardCopy:
@@ -38,7 +37,7 @@ class DashboardCopy:
             for name in PURPOSES
         }
 
-    def plan(self, purpose: str, number: int, flat: Mapping[str, Any]) -> None:
+    def plan(self, purpose: Purpose, number: int, flat: Mapping[str, Any]) -> None:
         """Show a trial as running, unless one of its number is there."""
         study = self._studies[purpose]
         if len(study.get_trials(deepcopy=False)) == number:
@@ -46,7 +45,7 @@ class DashboardCopy:
                 create_trial(state=TrialState.RUNNING, params=dict(flat), distributions=self._space)
             )
 
-    def finish(self, purpose: str, number: int, score: float) -> None:
+    def finish(self, purpose: Purpose, number: int, score: float) -> None:
         """Show a trial's score."""
         with suppress(KeyError, ValueError):  # it was never shown: an earlier one is missing
             self._studies[purpose].tell(number, score, skip_if_finished=True)

@@ -19,7 +19,7 @@ from suite.disk import naming_full
 from suite.errors import UsageError
 from suite.problems.score import Direction
 from suite.problems.task import Task
-from suite.results.model import MethodRecord, ProtocolRecord, Result, TaskRecord
+from suite.results.model import MethodRecord, ProtocolRecord, Purpose, Result, TaskRecord
 from suite.studies import identity, records
 from suite.studies.protocol import StudyRules
 from suite.studies.storage import set_aside
@@ -143,7 +143,7 @@ class Plan:
         except FileNotFoundError:
             return False
 
-    def trial(self, purpose: str, number: int, hyperparameters: dict[str, Any]) -> Trial:
+    def trial(self, purpose: Purpose, number: int, hyperparameters: dict[str, Any]) -> Trial:
         """One trial of the study. All tuning trials share one seed; evaluations have others."""
         seed = derive(self.seed, purpose, 0 if purpose == "tuning" else number)
         # Only the trial's own files: another method's file may change numbers when it is imported.

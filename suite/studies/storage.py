@@ -19,8 +19,8 @@ from suite.errors import UsageError
 from suite.home import make_folder
 from suite.problems.score import Direction
 from suite.results import environment
-from suite.results.model import DataRecord, Run
-from suite.studies.dashboard import PURPOSES, DashboardCopy
+from suite.results.model import PURPOSES, DataRecord, Purpose, Run
+from suite.studies.dashboard import DashboardCopy
 from suite.studies.journal import Entry, Journal
 from suite.training.trial import Outcome
 
@@ -36,8 +36,8 @@ class StudyStorage:
         self.path = path
         self._direction = direction
         self._space = space
-        self._planned: dict[str, dict[int, Flat]] = {purpose: {} for purpose in PURPOSES}
-        self._ended: dict[str, dict[int, Entry]] = {purpose: {} for purpose in PURPOSES}
+        self._planned: dict[Purpose, dict[int, Flat]] = {purpose: {} for purpose in PURPOSES}
+        self._ended: dict[Purpose, dict[int, Entry]] = {purpose: {} for purpose in PURPOSES}
         self._kept: dict[str, Any] = {}
 
     def __enter__(self) -> StudyStorage:
@@ -67,11 +67,11 @@ class StudyStorage:
             "again"
         )
 
-    def planned(self, purpose: str) -> dict[int, Flat]:
+    def planned(self, purpose: Purpose) -> dict[int, Flat]:
         """The flat hyperparameters of every trial planned so far, by its number."""
         return dict(self._planned[purpose])
 
-    def plan(self, purpose: str, number: int, flat: Flat) -> None:
+    def plan(self, purpose: Purpose, number: int, flat: Flat) -> None:
         """Record a planned trial; an earlier one of its number with other values is removed."""
         entry = {"planned": [purpose, number], "hyperparameters": flat}
         self._journal.append(entry)
@@ -79,11 +79,11 @@ class StudyStorage:
         if self._copy is not None:
             self._show(entry)
 
-    def finished(self, purpose: str) -> dict[int, Outcome]:
+    def finished(self, purpose: Purpose) -> dict[int, Outcome]:
         """The outcome of every finished trial by its number."""
         return {number: _outcome(entry) for number, entry in sorted(self._ended[purpose].items())}
 
-    def finish(self, purpose: str, outcome: Outcome, score: float) -> None:
+    def finish(self, purpose: Purpose, outcome: Outcome, score: float) -> None:
         """Keep a finished trial of any status; `score` is what the dashboard shows."""
         run, data = outcome.run, outcome.data
         entry = {

@@ -13,13 +13,11 @@ from suite.errors import SuiteError
 from suite.execution.executor import Job
 from suite.results import environment
 from suite.results import files as results
-from suite.results.model import DataRecord, EnvironmentRecord, Result, Run
+from suite.results.model import PURPOSES, DataRecord, EnvironmentRecord, Purpose, Result, Run
 from suite.studies.plan import Plan
 from suite.studies.storage import StudyStorage
 from suite.studies.tuning import best, propose
 from suite.training.trial import Outcome
-
-PURPOSES = ("tuning", "evaluation")
 
 
 class Study:
@@ -123,7 +121,9 @@ class Study:
         chosen = method.flat(self._tuned()[self._choose()].hyperparameters)
         yield self._plan_trials("evaluation", 0, [chosen] * rules.seeds)
 
-    def _plan_trials(self, purpose: str, first: int, wanted: Sequence[dict[str, Any]]) -> list[Job]:
+    def _plan_trials(
+        self, purpose: Purpose, first: int, wanted: Sequence[dict[str, Any]]
+    ) -> list[Job]:
         """Record the trials from number `first` on; return those that have not finished.
 
         An earlier plan is used again if it equals the present one. It differs if an outcome that it

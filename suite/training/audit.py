@@ -121,7 +121,8 @@ class _Plain:
         with counter() as operations:
             outputs = model.module(inputs)
             self.forward = int(operations.get_total_flops())
-            task.problem.criterion(outputs, targets).backward()
+            problem = task.problem
+            problem.criterion(*problem.restrict(outputs, targets)).backward()
         self.gradient = int(operations.get_total_flops())
 
 
@@ -190,6 +191,7 @@ class _Rehearsal:
             ledger,
             parts.regularizers,
             gradient_delay=problem.gradient_delay,
+            restrict=problem.restrict,
             create_graph=parts.create_graph,
         )
         steps = Steps(module, parts, objective, checked=4 * STEPS)

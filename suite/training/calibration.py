@@ -60,14 +60,15 @@ def _time_steps(
     task: Task, model: nn.Module, train: Split, device: str, update: Callable[[], object]
 ) -> float:
     """Median seconds of up to 20 steps within 40 ms, after two for warm-up."""
-    batches = task.problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
+    problem = task.problem
+    batches = problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
     seconds: list[float] = []
     for step in range(2 + _CALIBRATION_STEPS):
         inputs, targets = next(batches)
         synchronize(device)
         began = time.perf_counter()
         model.zero_grad()
-        task.problem.criterion(model(inputs), targets).backward()
+        problem.criterion(*problem.restrict(model(inputs), targets)).backward()
         update()
         synchronize(device)
         if step >= 2:

@@ -142,6 +142,7 @@ class _Session:
             self._ledger,
             parts.regularizers,
             gradient_delay=problem.gradient_delay,
+            restrict=problem.restrict,
             create_graph=parts.create_graph,
         )
         self._steps = Steps(self._model, parts, self._objective)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
 from suite.components.regularizer import Regularizer
+from suite.problems.metrics import Restrict, unrestricted
 from suite.training.batch_source import Batch
 
 _Criterion = Callable[[Tensor, Tensor], Tensor]
@@ -21,9 +22,14 @@ class Loss:
     """The training loss: the task's criterion, changed by regularizers, and their penalties."""
 
     def __init__(
-        self, model: nn.Module, criterion: _Criterion, regularizers: Sequence[Regularizer]
+        self,
+        model: nn.Module,
+        criterion: _Criterion,
+        regularizers: Sequence[Regularizer],
+        restrict: Restrict = unrestricted,
     ) -> None:
         self._model = model
+        self._restrict = restrict
         self._logits = [r for r in regularizers if r.overrides("logits")]
         self._penalties = [r for r in regularizers if r.overrides("penalty")]
         self._criterion: _Criterion | Criterion = criterion
@@ -56,11 +62,18 @@ class Loss:
 
     def of_examples(self, batch: Batch) -> Tensor:
         """The same without penalties."""
-        inputs, targets = batch
-        outputs = self.outputs(inputs)
+        outputs, targets = self.compared(batch)
         for regularizer in self._logits:
             outputs = regularizer.logits(outputs)
         return self._criterion(outputs, targets)
+
+    def compared(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Outputs and targets that the task compares.
+
+        Before all hooks: a loss in place of the task's must see the same classes.
+        """
+        inputs, targets = batch
+        return self._restrict(self.outputs(inputs), targets)
 
     def refuse_kept_weights(self) -> None:
         """Raise ValueError for a penalty that holds the weights instead of reading the model's.
@@ -89,8 +102,9 @@ class Loss:
                     "`model` at every call"
                 )
 
-    def each(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def each(self, batch: Batch) -> Tensor:
         """The criterion of every example, of shape (examples,), without penalties."""
+        outputs, targets = self.compared(batch)
         for regularizer in self._logits:
             outputs = regularizer.logits(outputs)
         return each(self._criterion, outputs, targets)

@@ -21,6 +21,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from suite.components.parameters import Layer, layers_of
 from suite.components.regularizer import Regularizer
 from suite.errors import NotApplicable
+from suite.problems.metrics import Restrict, unrestricted
 from suite.training import batch_source
 from suite.training.batch_source import Batch
 from suite.training.costs import COSTS
@@ -52,13 +53,14 @@ class Objective:
         regularizers: Sequence[Regularizer] = (),
         gradient_delay: int = 0,
         create_graph: bool = False,
+        restrict: Restrict = unrestricted,
     ) -> None:
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.model = model
         self._source = source
         self._ledger = ledger
         self._delay = gradient_delay
-        self._loss = Loss(model, criterion, regularizers)
+        self._loss = Loss(model, criterion, regularizers, restrict)
         self._gradient = GradientPipeline(
             self._loss, self.parameters, regularizers, gradient_delay, create_graph
         )
@@ -98,9 +100,8 @@ class Objective:
         Each as of a batch of its own, without penalties. Cost: 1/3 per example.
         """
         self._refuse_when_delayed("losses")
-        inputs, targets = batch or self.batch
         with torch.no_grad():
-            return self._loss.each(self._loss.outputs(inputs), targets)
+            return self._loss.each(batch or self.batch)
 
     def gradient(self, batch: Batch | None = None) -> tuple[Tensor, list[Tensor]]:
         """Loss and gradient of the current or of another batch; `.grad` is unchanged.
@@ -228,14 +229,15 @@ class Objective:
         """As calling the objective, but with labels drawn from the model's own prediction.
 
         For Gauss-Newton-Bartlett estimates (Sophia, eq. 12): the outputs are class scores of shape
-        (..., classes). Regularizers are not used. Cost: 1 per example. Raises NotApplicable on a
-        task whose targets are numbers and not classes.
+        (..., classes), and labels are among those that the task compares. Regularizers are not
+        used. Cost: 1 per example. Raises NotApplicable on a task whose targets are numbers and not
+        classes.
         """
         self._refuse_when_delayed("sampled_labels")
         self._refuse_without_classes("sampled_labels")
         with torch.enable_grad():
             zero_gradients(self.parameters)
-            outputs = self._loss.outputs(self._inputs)
+            outputs, _ = self._loss.compared(self.batch)
             logits = outputs.detach().flatten(0, -2)
             labels = torch.multinomial(logits.softmax(-1), 1).view(outputs.shape[:-1])
             loss = self._criterion_only(outputs, labels)

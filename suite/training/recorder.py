@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from suite.problems.task import Task
-from suite.results.model import MAX_METRIC, MAX_NUMBER, NAME_PATTERN, Curve
+from suite.results.model import MAX_METRIC, MAX_NUMBER, NAME_PATTERN, Curve, HeldOut
 
 #: digits kept of every measured number: enough to rank, few enough to keep result files small
 DIGITS = 6
@@ -22,7 +22,7 @@ class Recorder:
     def __init__(
         self,
         task: Task,
-        splits: Sequence[str],
+        splits: Sequence[HeldOut],
         budget: float,
         report: Callable[[float, float], None],
     ) -> None:
@@ -104,7 +104,7 @@ class Recorder:
         score, target = self._task.score, self._task.target
         return all(score.settled(self._at, self._values(s), target=target) for s in self._splits)
 
-    def score(self, split: str, completed: bool) -> float:
+    def score(self, split: HeldOut, completed: bool) -> float:
         """The score on a split; the worst one for a run that did not complete."""
         score, values = self._task.score, self._values(split)
         budget = self._budget / self._task.batch_size
@@ -112,7 +112,7 @@ class Recorder:
             return rounded(score.worst_score(budget))
         return rounded(score.read(self._at, values, target=self._task.target, budget=budget))
 
-    def reached(self, split: str) -> tuple[float | None, float | None]:
+    def reached(self, split: HeldOut) -> tuple[float | None, float | None]:
         """Gradient evaluations and training seconds when the target was first held, or None."""
         values = self._values(split)
         at = self._task.score.reached(self._at, values, target=self._task.target)
@@ -128,7 +128,7 @@ class Recorder:
             test=self._metrics["test"],
         )
 
-    def _values(self, split: str) -> list[float]:
+    def _values(self, split: HeldOut) -> list[float]:
         return self._metrics[split].get(self._task.score.metric, [])
 
 

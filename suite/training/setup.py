@@ -66,7 +66,9 @@ def load_data(trial: Trial, task: Task) -> Data:
     data = problem.data(Path(trial.data_folder), generator(trial, "split"))
     record = DataRecord(fingerprint=data.fingerprint, canonical=data.canonical, source=data.source)
     found = {} if problem.online else {"validation": data.validation, "test": data.test}
-    held_out = {name: _on(found.get(name), trial.device) for name in trial.splits}
+    held_out: dict[str, Split | None] = {
+        name: _on(found.get(name), trial.device) for name in trial.splits
+    }
     return Data(data.train.to(trial.device), held_out, record)
 
 

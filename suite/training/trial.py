@@ -12,7 +12,7 @@ from suite.components.fingerprints import Sources, changed_part, sources
 from suite.components.method import Hyperparameters
 from suite.errors import SuiteError
 from suite.problems.task import Task
-from suite.results.model import DataRecord, Run
+from suite.results.model import DataRecord, HeldOut, Purpose, Run
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Trial:
     number: int
     seed: int
     #: "tuning" runs never touch test data, "evaluation" runs report on it
-    purpose: str
+    purpose: Purpose
     budget_fraction: float = 1.0
     device: str = "cpu"
     threads: int = 1
@@ -39,7 +39,7 @@ class Trial:
     audited: Hyperparameters | None = None
 
     @property
-    def splits(self) -> tuple[str, ...]:
+    def splits(self) -> tuple[HeldOut, ...]:
         """The held-out splits that this trial may be measured on."""
         return ("validation",) if self.purpose == "tuning" else ("validation", "test")
 

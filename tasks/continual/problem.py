@@ -44,10 +44,6 @@ class ContinualProblem(Problem):
     def task_numbers(self, split: Split) -> Tensor:
         """The task, counted from 0, that each example belongs to, shape (N,)."""
 
-    def visible(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """The class scores that a prediction may choose from: all, or others at -infinity."""
-        return outputs
-
     def augmentation(self) -> Augment | None:
         """The change to the inputs of a training batch, given a generator; must not be a method."""
         return None
@@ -68,9 +64,9 @@ class ContinualProblem(Problem):
         chunks = zip(split.inputs.split(1000), split.targets.split(1000), strict=True)
         loss, right = 0.0, []
         for inputs, targets in chunks:
-            outputs = model(self.as_inputs(inputs))
-            loss += float(type(self).criterion(outputs, targets)) * len(targets)
-            right.append(self.visible(outputs, targets).argmax(-1) == targets)
+            scores, labels = type(self).restrict(model(self.as_inputs(inputs)), targets)
+            loss += float(type(self).criterion(scores, labels)) * len(targets)
+            right.append(scores.argmax(-1) == labels)
         members = nn.functional.one_hot(self.task_numbers(split), self.tasks).double()
         accuracies = (torch.cat(right).double() @ members / members.sum(0)).tolist()
         named = {_accuracy_name(task): value for task, value in enumerate(accuracies)}
@@ -114,17 +110,11 @@ def _shuffled(
     return Shuffled(part, batch_size, generator, augment)
 
 
-def own_task_scores(outputs: Tensor, targets: Tensor, *, classes: int) -> Tensor:
-    """Class scores (N, C) with -infinity at the classes of other tasks than the target's.
+def among_own_task(outputs: Tensor, targets: Tensor, *, classes: int) -> tuple[Tensor, Tensor]:
+    """The scores (N, `classes`) of each target's own task, and targets counted among its classes.
 
-    Task t has the `classes` classes from t * classes on.
+    This is task-incremental learning: task t has the `classes` classes from t * classes on.
     """
-    tasks = torch.arange(outputs.shape[-1], device=outputs.device) // classes
-    others = tasks != (targets // classes).unsqueeze(-1)
-    return outputs.masked_fill(others, float("-inf"))
-
-
-def own_task_cross_entropy(outputs: Tensor, targets: Tensor, *, classes: int) -> Tensor:
-    """Cross-entropy among the classes of each example's own task (task-incremental learning)."""
-    scores = own_task_scores(outputs, targets, classes=classes)
-    return nn.functional.cross_entropy(scores, targets)
+    first = targets - targets % classes
+    own = first.unsqueeze(-1) + torch.arange(classes, device=targets.device)
+    return outputs.gather(-1, own), targets - first

@@ -20,7 +20,7 @@ from suite import Split, mark_head, score, task
 
 from ..vision.images import ImageProblem, flip_and_crop, normalize
 from ..vision.networks import resnet
-from .problem import Augment, ContinualProblem, own_task_cross_entropy, own_task_scores
+from .problem import Augment, ContinualProblem, among_own_task
 
 TRAIN, VALIDATION, TEST = 45_000, 5_000, 10_000
 
@@ -48,19 +48,13 @@ class SplitImages(ContinualProblem, ImageProblem):
 class PairsKnown(SplitImages):
     """Task-incremental: a prediction chooses among the two classes of the example's task."""
 
-    criterion = staticmethod(partial(own_task_cross_entropy, classes=2))
-
-    def visible(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return own_task_scores(outputs, targets, classes=2)
+    restrict = staticmethod(partial(among_own_task, classes=2))
 
 
 class TensKnown(SplitImages):
     """Task-incremental: a prediction chooses among the ten classes of the example's task."""
 
-    criterion = staticmethod(partial(own_task_cross_entropy, classes=10))
-
-    def visible(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return own_task_scores(outputs, targets, classes=10)
+    restrict = staticmethod(partial(among_own_task, classes=10))
 
 
 class GrowingImages(SplitImages):

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from suite import Data, Split, score, split_once, task
 
 from ..vision.digits_data import CLASSES, PIXELS, perceptron, read_digits
-from .problem import ContinualProblem, own_task_cross_entropy, own_task_scores
+from .problem import ContinualProblem, among_own_task
 
 TASKS = 5
 CLASSES_PER_TASK = CLASSES // TASKS
@@ -65,10 +65,7 @@ class SplitDigits(ContinualProblem):
 class SplitDigitsTask(SplitDigits):
     """Task-incremental: a prediction chooses among the two classes of the example's task."""
 
-    criterion = staticmethod(partial(own_task_cross_entropy, classes=CLASSES_PER_TASK))
-
-    def visible(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        return own_task_scores(outputs, targets, classes=CLASSES_PER_TASK)
+    restrict = staticmethod(partial(among_own_task, classes=CLASSES_PER_TASK))
 
 
 class GrowingDigits(SplitDigits):

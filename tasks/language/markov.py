@@ -128,7 +128,6 @@ class MarkovLanguage(Problem):
     """Predict a second-order Markov chain: one example is a sequence with `length` predictions."""
 
     criterion = staticmethod(token_cross_entropy)
-    loss = "cross_entropy"
 
     def __init__(
         self,

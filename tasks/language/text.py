@@ -58,7 +58,6 @@ class NextToken(Problem):
     """
 
     criterion = staticmethod(next_token_loss)
-    loss = "cross_entropy"
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape

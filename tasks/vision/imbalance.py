@@ -117,7 +117,7 @@ task(
     LongTailDigits(largest=100, imbalance=100, validation=30, test=44, width=128, depth=2),
     version=2,
     track="mini",
-    contrast=("muon", "lion"),
+    contrast=("adamw", "mezo"),
     summary="Digits, 100 zeros down to a single nine: balanced test accuracy.",
     source="Cui et al. 2019, imbalance factor 100; scikit-learn's digits",
     batch_size=48,

@@ -7,10 +7,11 @@ import resource
 import subprocess
 import sys
 
+import click
 import pytest
 
 import suite
-from suite.cli import COMMANDS
+from suite.cli import COMMANDS, cli
 from tests.commands import command, environment
 
 LIMIT_SECONDS = 0.25
@@ -26,6 +27,14 @@ def cpu_seconds(arguments: list[str], variables: dict[str, str]) -> float:
 def test_help_answers_at_once(tmp_path) -> None:
     variables = environment(tmp_path)
     assert min(cpu_seconds(command("--help"), variables) for _ in range(5)) < LIMIT_SECONDS
+
+
+def test_the_overview_is_the_first_line_of_each_command_s_help() -> None:
+    context = click.Context(cli)
+    for name, (_, about) in COMMANDS.items():
+        command = cli.get_command(context, name)
+        assert command is not None
+        assert about == (command.help or "").partition("\n")[0], name
 
 
 LOOK = """

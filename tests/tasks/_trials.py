@@ -3,28 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from contextlib import contextmanager
 
 from suite import optimizer
 from suite.components import registry
 from suite.results.model import Run
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
-
-
-@contextmanager
-def registered(task):
-    """Inside, the task stands in the registry, in place of one of the same name."""
-    known = registry._registry.found
-    before = known.get(("task", task.name))
-    known["task", task.name] = task
-    try:
-        yield task
-    finally:
-        if before is None:
-            del known["task", task.name]
-        else:
-            known["task", task.name] = before
 
 
 def train(task, build, *, seed: int = 0, steps: int | None = None, **changes) -> Run:
@@ -36,10 +20,10 @@ def train(task, build, *, seed: int = 0, steps: int | None = None, **changes) ->
     name = "optimizer_under_test"
     optimizer(name, build, paper="none", url="")
     try:
-        with registered(dataclasses.replace(task, problem=problem, budget=budget)):
+        with registry.replaced(dataclasses.replace(task, problem=problem, budget=budget)):
             trial = Trial(task.name, (("optimizer", name),), {name: {}}, 0, seed, "evaluation")
             run = run_trial(trial).run
     finally:
-        del registry._registry.found["optimizer", name]
+        registry.forget("optimizer", name)
     assert run.status == "completed", run.traceback or run.reason
     return run

@@ -385,6 +385,15 @@ def test_an_entry_is_replaced_and_comes_back(clean, tmp_path):
     assert registry.names("optimizer").count("new") == 0
 
 
+def test_an_entry_is_forgotten_and_may_be_declared_in_another_file(clean, tmp_path):
+    registry.load_file(write_optimizer(tmp_path / "mine.py", "mine"))
+    registry.forget("optimizer", "mine")
+    registry.forget("optimizer", "mine")  # is not there: nothing to do
+    assert "mine" not in registry.names("optimizer")
+    (entry,) = registry.load_file(write_optimizer(tmp_path / "other.py", "mine"))
+    assert registry.get("optimizer", "mine") is entry
+
+
 @pytest.mark.parametrize("name", ["method", "method.txt", "method.v2"])
 def test_a_users_file_may_have_any_ending(clean, tmp_path, name):
     (entry,) = registry.load_file(write_optimizer(tmp_path / name, "mine"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import math
 import subprocess
@@ -19,7 +20,7 @@ from suite.components.fingerprints import source_files, source_hash
 from suite.data.split import Split
 from suite.errors import UsageError
 from suite.home import ROOT
-from suite.problems.metrics import classification_metrics
+from suite.problems.metrics import classification_metrics, loss_name
 from suite.problems.task import family_of, task
 from tests.commands import environment
 
@@ -42,6 +43,58 @@ def test_metrics_of_sequences_count_every_position():
     targets = torch.tensor([[0, 1], [1, 0]])
     metrics = classification_metrics(nn.Identity(), Split(outputs, targets), criterion)
     assert metrics["accuracy"] == 0.75
+
+
+def test_metrics_are_of_what_the_task_compares():
+    outputs = torch.tensor([[9.0, 0.0, 1.0], [9.0, 1.0, 0.0]])
+
+    def last_two(scores, labels):
+        return scores[:, 1:], labels - 1
+
+    split = Split(outputs, torch.tensor([2, 2]))
+    metrics = classification_metrics(nn.Identity(), split, restrict=last_two)
+    assert metrics["accuracy"] == 0.5
+    expected = nn.functional.cross_entropy(outputs[:, 1:], torch.tensor([1, 1]))
+    assert metrics["loss"] == pytest.approx(float(expected))
+
+
+def of_every_position(scores, labels):
+    return nn.functional.cross_entropy(scores.flatten(0, -2), labels.flatten())
+
+
+@pytest.mark.parametrize(
+    ("criterion", "name"),
+    [
+        (nn.functional.cross_entropy, "cross_entropy"),
+        (of_every_position, "cross_entropy"),
+        (nn.functional.mse_loss, "mse"),
+        (lambda outputs, targets: (outputs - targets).square().mean(), "mse"),
+        (lambda outputs, targets: (outputs - targets).square().mean() / 2, None),
+        (lambda outputs, targets: nn.functional.cross_entropy(outputs, targets) * 2, None),
+        (functools.partial(nn.functional.cross_entropy, reduction="sum"), None),
+        (functools.partial(nn.functional.cross_entropy, reduction="none"), None),
+        (functools.partial(nn.functional.cross_entropy, label_smoothing=0.1), None),
+        (lambda outputs, targets: outputs.mean(), None),
+    ],
+)
+def test_a_loss_is_named_by_what_it_computes(criterion, name):
+    assert loss_name(criterion) == name
+    assert type("Mine", (Plain,), {"criterion": staticmethod(criterion)})().loss_name == name
+
+
+@pytest.mark.parametrize(
+    ("task", "name"),
+    [
+        ("digits", "cross_entropy"),
+        ("split_digits_task", "cross_entropy"),
+        ("lm_markov", "cross_entropy"),
+        ("lm_shakespeare", "cross_entropy"),
+        ("matrix_sensing", "mse"),
+        ("pvr_boolean", None),
+    ],
+)
+def test_the_losses_of_tasks(task, name):
+    assert registry.get("task", task).problem.loss_name == name
 
 
 class Plain(Problem):
@@ -68,9 +121,9 @@ def declare(problem=None, **changes):
     }
     try:
         task(changes.pop("name", "wrong"), problem or Plain(), **{**about, **changes})
-        return registry._registry.found["task", "wrong"]
+        return registry.get("task", "wrong")
     finally:
-        registry._registry.found.pop(("task", "wrong"), None)
+        registry.forget("task", "wrong")
 
 
 def final(**changes):
@@ -172,9 +225,9 @@ def test_every_process_finds_the_same_fingerprint(tmp_path):
 
 
 def test_code_covers_what_the_problem_imports_from_other_families():
-    names = {path.name for path in registry.get("task", "split_digits").code_files()}
+    names = {path.name for path in source_files(registry.get("task", "split_digits").path)}
     assert names == {"split_digits.py", "problem.py", "metrics.py", "digits_data.py"}
-    names = {path.name for path in registry.get("task", "split_cifar10").code_files()}
+    names = {path.name for path in source_files(registry.get("task", "split_cifar10").path)}
     assert {"images.py", "networks.py", "problem.py"} <= names
 
 
@@ -187,7 +240,6 @@ def test_code_covers_a_base_class_from_a_module_elsewhere(tmp_path, monkeypatch)
     monkeypatch.syspath_prepend(str(tmp_path))
     lab = importlib.import_module("lab_problems")
     entry = declare(problem=type("Mine", (lab.Lab,), {"__module__": __name__})())
-    assert base in entry.code_files()
     before = entry.code
     write(base, base.read_text() + "X = 1\n")
     assert dataclasses.replace(entry).code != before

@@ -104,7 +104,7 @@ def cheat(request):
         components = (("optimizer", "sgd"), ("regularizer", "cheating_regularizer"))
     yield components
     for key in [("optimizer", "cheating_optimizer"), ("regularizer", "cheating_regularizer")]:
-        del registry._registry.found[key]
+        registry.forget(*key)
 
 
 @pytest.mark.parametrize("task_name", ["modular_addition", "digits", "lm_markov", TINY])

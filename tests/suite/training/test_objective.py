@@ -118,6 +118,46 @@ def test_regularizers_act_in_the_order_given():
     ]
 
 
+class SumOfScores(Regularizer):
+    """A loss of its own, of whatever outputs it is given."""
+
+    def criterion(self, outputs, targets, default):
+        return outputs.logsumexp(-1).sum() + targets.sum()
+
+
+def last_two(outputs, targets):
+    """Of three classes, those that are known to be possible, and targets counted among them."""
+    return outputs[:, 1:], (targets - 1).clamp(min=0)
+
+
+def test_only_what_the_task_compares_has_a_gradient():
+    model, (inputs, targets) = small_model(), small_batch()
+    loss = make_objective(model, restrict=last_two)()
+    expected = nn.functional.cross_entropy(*last_two(model(inputs), targets))
+    torch.testing.assert_close(loss, expected.detach())
+    head = model[-1].weight.grad
+    assert float(head[0].abs().max()) == 0.0
+    assert float(head[1:].abs().min()) > 0.0
+
+
+def test_a_regularizer_s_loss_is_of_what_the_task_compares():
+    model, (inputs, targets) = small_model(), small_batch()
+    objective = make_objective(model, regularizers=[SumOfScores()], restrict=last_two)
+    outputs, labels = last_two(model(inputs), targets)
+    expected = outputs.logsumexp(-1).sum() + labels.sum()
+    torch.testing.assert_close(objective.loss(), expected.detach())
+
+
+def test_sampled_labels_are_among_the_compared_classes():
+    model = small_model()
+    objective = make_objective(model, restrict=last_two)
+    for _ in range(20):
+        objective.sampled_labels()
+        assert float(model[-1].bias.grad[0]) == 0.0
+        # The gradient of each row of scores sums to zero: all labels were among the two.
+        assert float(model[-1].bias.grad.sum()) == pytest.approx(0.0, abs=1e-12)
+
+
 def test_next_batch_goes_on():
     model = small_model()
     objective = make_objective(model)

@@ -184,7 +184,7 @@ def run():
     for name in ("plain_steps", "peeking_steps", "dicing_steps", "shrinking_steps"):
         mine.add(("optimizer", name))
     for key in mine:
-        del registry._registry.found[key]
+        registry.forget(*key)
 
 
 def test_late_gradients_are_those_of_earlier_weights(run):

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite import NotApplicable
 from suite.components import registry
 from suite.data.split import Split
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
+from tests.objectives import make_info, make_objective
 
 SPLIT = registry.get("task", "split_digits")
 MODULE = sys.modules["suite_tasks.continual.split_digits"]
@@ -73,11 +75,86 @@ def test_evaluations_fall_on_the_ends_of_tasks(name):
 def test_only_the_classes_of_the_own_task_count():
     scores = torch.tensor([[9.0, 0.0, 1.0, 2.0], [9.0, 0.0, 1.0, 2.0]])
     targets = torch.tensor([3, 1])
-    visible = CONTINUAL.own_task_scores(scores, targets, classes=2)
-    assert visible.argmax(-1).tolist() == [3, 0]
-    loss = CONTINUAL.own_task_cross_entropy(scores, targets, classes=2)
+    visible, labels = CONTINUAL.among_own_task(scores, targets, classes=2)
+    assert visible.tolist() == [[1.0, 2.0], [9.0, 0.0]]
+    assert labels.tolist() == [1, 1]
+    loss = torch.nn.functional.cross_entropy(visible, labels)
     by_hand = (math.log(1 + math.exp(-1)) + math.log(1 + math.exp(9))) / 2
     assert loss.item() == pytest.approx(by_hand)
+
+
+def test_the_loss_is_that_of_other_classes_at_minus_infinity():
+    problem, data = load("split_digits_task")
+    outputs = problem.model()(data.train.inputs)
+    loss = problem.criterion(*problem.restrict(outputs, data.train.targets))
+    tasks = torch.arange(10) // 2
+    others = tasks != (data.train.targets // 2)[:, None]
+    masked = outputs.masked_fill(others, -math.inf)
+    expected = torch.nn.functional.cross_entropy(masked, data.train.targets)
+    torch.testing.assert_close(loss, expected, rtol=1e-6, atol=0)
+    pairs = [
+        torch.autograd.grad(value, outputs, retain_graph=True)[0] for value in (loss, expected)
+    ]
+    torch.testing.assert_close(*pairs, rtol=1e-5, atol=1e-9)
+
+
+def test_label_smoothing_smooths_over_the_classes_of_the_task():
+    problem, data = load("split_digits_task")
+    torch.manual_seed(0)
+    model, batch = problem.model(), (data.train.inputs[:32], data.train.targets[:32])
+    smoothing = registry.get("regularizer", "label_smoothing").build(epsilon=0.2)
+    made = make_objective(model, batch, [smoothing], problem.criterion, restrict=problem.restrict)
+    outputs, targets = problem.restrict(model(batch[0]), batch[1])
+    assert outputs.shape == (32, 2)
+    expected = torch.nn.functional.cross_entropy(outputs, targets, label_smoothing=0.2)
+    torch.testing.assert_close(made(), expected.detach())
+
+
+def test_a_slope_of_the_loss_among_the_classes_of_a_task():
+    """Forward mode, as zeroth-order and forward-gradient methods use it."""
+    problem, data = load("split_digits_task")
+    model, batch = (
+        problem.model().double(),
+        (data.train.inputs[:32].double(), data.train.targets[:32]),
+    )
+    made = make_objective(model, batch, (), problem.criterion, restrict=problem.restrict)
+    tangent = [torch.randn_like(p) for p in model.parameters()]
+    _, slope = made.jvp(tangent)
+    made()
+    by_gradient = sum((p.grad * t).sum() for p, t in zip(model.parameters(), tangent, strict=True))
+    torch.testing.assert_close(slope, by_gradient)
+
+
+def test_losses_and_gradients_of_examples_are_among_the_classes_of_their_task():
+    problem, data = load("split_digits_task")
+    model, batch = problem.model(), (data.train.inputs[:6], data.train.targets[:6])
+    made = make_objective(model, batch, (), problem.criterion, restrict=problem.restrict)
+    outputs, targets = problem.restrict(model(batch[0]), batch[1])
+    losses = torch.nn.functional.cross_entropy(outputs, targets, reduction="none")
+    torch.testing.assert_close(made.losses(), losses.detach())
+    mean = [chunk.mean(0) for (*_, chunk) in made.per_example_gradients()]
+    made()
+    torch.testing.assert_close(mean[0], list(model.parameters())[-1].grad)
+
+
+def test_mixup_mixes_labels_of_one_task_and_refuses_those_of_two():
+    problem, data = load("split_digits_task")
+    mixup = registry.get("regularizer", "mixup").build(alpha=1.0)
+    own, targets = data.train.targets // 2 == 3, data.train.targets
+    for chosen in (own, torch.ones_like(own)):
+        model, batch = problem.model(), (data.train.inputs[chosen][:40], targets[chosen][:40])
+        mixup.attach(model, make_info())
+        made = make_objective(model, batch, [mixup], problem.criterion, restrict=problem.restrict)
+        if chosen is own:
+            inputs, labels = made.batch
+            outputs, labels = problem.restrict(model(inputs), labels)
+            mixed = torch.nn.functional.one_hot(labels, 2).float()
+            mixed = torch.lerp(mixed[mixup._order], mixed, mixup._weight)
+            expected = torch.nn.functional.cross_entropy(outputs, mixed)
+            torch.testing.assert_close(made(), expected.detach())
+        else:
+            with pytest.raises(NotApplicable, match="are not the same"):
+                made()
 
 
 def test_a_classifier_of_halves_is_right_by_chance_or_always():

@@ -86,16 +86,16 @@ def test_parts_are_disjoint_and_cover_the_file(folder, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_trial_runs_from_end_to_end(folder, name, monkeypatch):
+def test_a_trial_runs_from_end_to_end(folder, name):
     task = small(name)
-    monkeypatch.setitem(registry._registry.found, ("task", task.name), task)
     fraction = 8.5 * task.batch_size / task.budget
     hyperparameters = {"adamw": {"lr": 1e-2, "weight_decay": 0.1}}
     trial = Trial(
         *(task.name, (("optimizer", "adamw"),), hyperparameters, 0, 1, "evaluation", fraction),
         data_folder=str(folder),
     )
-    run = run_trial(trial).run
+    with registry.replaced(task):
+        run = run_trial(trial).run
     assert run.status == "completed", run.traceback
     assert run.curve.test["tokens"] == [0, 8 * 32 * 16]
     assert run.curve.test["perplexity"][-1] == pytest.approx(

@@ -46,20 +46,20 @@ def test_the_networks_are_those_that_are_described():
 
 
 @pytest.mark.parametrize("name", ["lm_shakespeare", "lm_shakespeare_mini"])
-def test_a_trial_runs_from_end_to_end(folder, name, monkeypatch):
+def test_a_trial_runs_from_end_to_end(folder, name):
     """With a smaller network: the full one takes seconds a step."""
     task = registry.get("task", name)
     shape = dataclasses.replace(task.problem.shape, width=12, layers=1)
     made = type(task.problem)(shape, evaluated=600)
     task = dataclasses.replace(task, name="scaled_down", problem=made)
-    monkeypatch.setitem(registry._registry.found, ("task", task.name), task)
     hyperparameters = {"adamw": {"lr": 1e-3, "weight_decay": 0.1}}
     fraction = 5.5 * task.batch_size / task.budget
     trial = Trial(
         *(task.name, (("optimizer", "adamw"),), hyperparameters, 0, 1, "evaluation", fraction),
         data_folder=str(folder),
     )
-    run = run_trial(trial).run
+    with registry.replaced(task):
+        run = run_trial(trial).run
     assert run.status == "completed", run.traceback
     assert run.curve.test["tokens"] == [0, 5 * task.batch_size * shape.length]
     assert 3 < run.curve.test["loss"][-1] < 4.8

@@ -112,14 +112,14 @@ def test_a_short_trial_runs_from_image_folders(tmp_path, monkeypatch, mini, modu
     write_image_folders(tmp_path, train=20, test=5)
     problem = module.Cifar10(train=150, validation=50, test=50, widths=mini.problem.widths)
     smaller = dataclasses.replace(mini, problem=problem)
-    monkeypatch.setitem(registry._registry.found, ("task", mini.name), smaller)
     hyperparameters = {"adamw": registry.get("optimizer", "adamw").defaults}
     components = (("optimizer", "adamw"),)
     trial = Trial(
         *(mini.name, components, hyperparameters, 0, 0, "evaluation", FRACTION),
         data_folder=str(tmp_path),
     )
-    outcome = run_trial(trial)
+    with registry.replaced(smaller):
+        outcome = run_trial(trial)
     assert outcome.run.status == "completed", outcome.run.traceback
     assert outcome.run.cost.steps == 2
     assert not outcome.data.canonical

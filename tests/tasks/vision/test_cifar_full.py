@@ -67,15 +67,14 @@ def shrunk(name, monkeypatch):
             monkeypatch.setitem(
                 scope, "load_images", lambda name, folder, train, test: pictures(name, 200)
             )
-    smaller = dataclasses.replace(task, problem=problem, batch_size=2, budget=4, evaluations=1)
-    monkeypatch.setitem(registry._registry.found, ("task", name), smaller)
-    return smaller
+    return dataclasses.replace(task, problem=problem, batch_size=2, budget=4, evaluations=1)
 
 
 def run(task, method="adamw"):
     defaults = registry.get("optimizer", method).defaults
     trial = Trial(task.name, (("optimizer", method),), {method: defaults}, 0, 0, "evaluation")
-    return run_trial(trial).run
+    with registry.replaced(task):
+        return run_trial(trial).run
 
 
 @pytest.mark.parametrize("name", SIZES)
@@ -94,7 +93,7 @@ def test_the_whitening_layer_is_fitted_before_a_method_looks(monkeypatch):
     try:
         run(task, "peek")
     finally:
-        del registry._registry.found["optimizer", "peek"]
+        registry.forget("optimizer", "peek")
     weights = Peek.weights
     assert torch.equal(weights[:12], -weights[12:])
     # Pictures of independent bytes: every pattern has the same variance, so filters are orthogonal.
