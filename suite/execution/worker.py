@@ -1,12 +1,12 @@
 """A worker: runs each trial in a separate process, on request of the process that started it.
 
-Started as `python -P -m suite.execution.worker`. Requests come in by standard input, answers go out
-by standard output. The worker imports torch and the suite once and never a method or a task. On a
-CPU it forks a process for each trial, so that a trial is not affected by earlier ones. A process
-that uses a GPU cannot be forked: there each study has its own, newly started process.
+Forked by `suite.execution.starter`. Requests come in by one pipe, answers go out by another. The
+worker holds torch and the suite and never imports a method or a task. On a CPU it forks a process
+for each trial, so that a trial is not affected by earlier ones. A process that uses a GPU cannot be
+forked: there each study has its own, newly started process.
 
-When the starting process ends for any reason, standard input ends; the worker then kills the
-trial and ends, too.
+When the starting process ends for any reason, the requests end; the worker then kills the trial and
+ends, too.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ import gc
 import importlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from suite.execution import child as trials
 from suite.execution import processes
 from suite.execution.audits import keep_audit, kept_audit
-from suite.execution.child import serve
 from suite.execution.messages import (
     Audited,
     Began,
@@ -54,13 +53,10 @@ _LOOK_SECONDS = 0.2
 OUTPUT_BYTES = 1_000_000
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starting process handles Ctrl-C
-    answers = os.dup(1)
-    os.dup2(2, 1)
+def serve(requests: int, answers: int) -> None:
+    """Answer the requests of a pipe until there are no more, and end the process."""
     adopt_orphans()
-    _Worker(0, answers).serve()
+    _Worker(requests, answers).serve()
 
 
 class _Worker:
@@ -310,7 +306,10 @@ def _what_is_wrong(message: Message, request: Request) -> str | None:
 
 def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
     """Fork a process from this one, which has imported everything but tasks and methods."""
-    _prepare(modules)
+    prepare(modules)
+    # Exclude what was imported from garbage collection: the children keep its memory shared.
+    gc.collect()
+    gc.freeze()
     process = os.fork()
     if process:
         _make_group(process)
@@ -321,13 +320,13 @@ def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -
         for place, file in enumerate((silence, printed, printed)):
             os.dup2(file, place)
         # Only its own ends of the pipes, not the worker's or those of others.
-        requests, answers = _keep_only(requests, answers)
-        serve(requests, answers)
+        requests, answers = keep_only(requests, answers)
+        trials.serve(requests, answers)
     finally:
         os._exit(1)
 
 
-def _keep_only(*files: int) -> list[int]:
+def keep_only(*files: int) -> list[int]:
     """Close every file descriptor except the standard ones and these, which get other numbers."""
     high = [os.dup(file) for file in files]
     first = 3
@@ -360,7 +359,7 @@ def _make_group(process: int) -> None:
 _prepared: set[str] = set()
 
 
-def _prepare(modules: tuple[str, ...]) -> None:
+def prepare(modules: tuple[str, ...]) -> None:
     """Import what every trial needs, and what its trials need according to the starting process.
 
     No thread may be started here: a forked process would lose it.
@@ -381,10 +380,3 @@ def _prepare(modules: tuple[str, ...]) -> None:
         declarations()
         suite_hash()  # read once: otherwise each forked process would read all files again
         warm_up()
-    # Exclude these objects from garbage collection: the children then keep their memory shared.
-    gc.collect()
-    gc.freeze()
-
-
-if __name__ == "__main__":
-    main()
