@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 
 from suite.components.method import method_name
 from suite.execution import messages
@@ -42,10 +41,7 @@ LISTENING_SECONDS = 1.0
 class LocalExecutor:
     """Worker processes on this machine, each running one trial at a time."""
 
-    def __init__(self, jobs: int, threads: int, log: Path, starter: Starter | None = None) -> None:
-        """`starter` is one that was started earlier, with the same threads and log."""
-        self._threads = threads
-        self._log = log
+    def __init__(self, jobs: int, starter: Starter) -> None:
         self._starter = starter
         self._waiting: deque[tuple[Job, int]] = deque()
         self._messages: queue.SimpleQueue[tuple[_Worker, Message | None]] = queue.SimpleQueue()
@@ -77,8 +73,7 @@ class LocalExecutor:
         self._waiting.clear()
         for worker in filter(None, self._slots):
             worker.kill()
-        if self._starter is not None:
-            self._starter.close()
+        self._starter.close()
 
     def _handle_message(self, timeout: float) -> None:
         """Handle the next message of any worker, if there is one within `timeout` seconds."""
@@ -158,9 +153,9 @@ class LocalExecutor:
                 self._events.append(Started(job))
 
     def _ready_starter(self) -> Starter:
-        """The process that forks workers; a new one if there is none or it has ended."""
-        if self._starter is None or not self._starter.usable:
-            self._starter = Starter(self._threads, self._log)
+        """The process that forks workers; a new one if it has ended."""
+        if not self._starter.usable:
+            self._starter = Starter(self._starter.threads, self._starter.log)
         return self._starter
 
     def _stop_hanging(self) -> None:

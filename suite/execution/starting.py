@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from suite.execution.processes import cause_of_death, kill_group
-from suite.home import ROOT
+from suite.home import ROOT, home
 
 
 class Starter:
@@ -97,6 +97,11 @@ class Starter:
             worker.began(said["process"])
         else:
             worker.end(said["status"], cause_of_death(said["status"]))
+
+
+def worker_log() -> Path:
+    """Where the output of worker processes goes: what methods print, and crashes."""
+    return home() / "logs" / f"workers-{os.getpid()}.log"
 
 
 class WorkerProcess:
