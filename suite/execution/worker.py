@@ -20,7 +20,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
+from suite.components.discovery import declarations
+from suite.components.imports import imported
 from suite.execution import child as trials
 from suite.execution import processes
 from suite.execution.audits import keep_audit, kept_audit
@@ -40,6 +43,7 @@ from suite.execution.messages import (
 )
 from suite.execution.processes import adopt_orphans, cause_of_death, kill_children, kill_group
 from suite.results.model import AuditRecord
+from suite.training.trial import Trial
 
 #: what a trial's process may take to start on a busy machine, before the trial's own limit counts
 START_UP_SECONDS = 300.0
@@ -193,7 +197,7 @@ class _Child:
         self.output = _Output(output, request.title)
         self._status: int | None = None
         start = _fork if processes.can_fork(request.trial.device) else _spawn
-        self.process = start(requests, theirs, printed, request.modules)
+        self.process = start(requests, theirs, printed, request)
         for file in (requests, theirs, printed):
             os.close(file)
 
@@ -304,9 +308,10 @@ def _what_is_wrong(message: Message, request: Request) -> str | None:
     return "an audit instead of an outcome" if isinstance(message, Audited) else None
 
 
-def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
+def _fork(requests: int, answers: int, printed: int, request: Request) -> int:
     """Fork a process from this one, which has imported everything but tasks and methods."""
-    prepare(modules)
+    prepare(request.modules)
+    _read_sources(request.trial)
     # Exclude what was imported from garbage collection: the children keep its memory shared.
     gc.collect()
     gc.freeze()
@@ -326,6 +331,19 @@ def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -
         os._exit(1)
 
 
+def _read_sources(trial: Trial) -> None:
+    """Parse a trial's files, which runs none of their code: its processes find that done.
+
+    What was parsed is kept by the files' content, so that an edited file is parsed anew.
+    """
+    index = declarations()[0]
+    named = [("task", trial.task), *trial.components]
+    places = [place for key in named for place in index.get(key, ()) if isinstance(place, Path)]
+    for path in (*places, *map(Path, trial.files)):
+        with suppress(OSError):  # the trial will report it
+            imported(path)
+
+
 def keep_only(*files: int) -> list[int]:
     """Close every file descriptor except the standard ones and these, which get other numbers."""
     high = [os.dup(file) for file in files]
@@ -337,7 +355,7 @@ def keep_only(*files: int) -> list[int]:
     return high
 
 
-def _spawn(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
+def _spawn(requests: int, answers: int, printed: int, request: Request) -> int:
     """Start a new process: one that uses a GPU cannot be forked."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "suite.execution.child", str(requests), str(answers)],
@@ -373,7 +391,6 @@ def prepare(modules: tuple[str, ...]) -> None:
                 _write(f"== importing {name} failed: {error}\n".encode())
     if "warm" not in _prepared:
         _prepared.add("warm")
-        from suite.components.discovery import declarations
         from suite.components.fingerprints import suite_hash
         from suite.training.calibration import warm_up
 
