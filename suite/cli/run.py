@@ -4,59 +4,82 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli.options import NameType
-from suite.errors import MissingData, UsageError
+from suite.cli.options import NamesType, NearChoice, as_json, joined, wide
+from suite.cli.tables import print_json
+from suite.errors import MissingData, StudyStopped, SuiteError, UsageError
 from suite.studies.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
+    from suite.components.method import Method
     from suite.problems.task import Task
     from suite.results.model import Result
+    from suite.studies.estimate import Estimate
     from suite.studies.plan import Plan
+
+#: what `suite new` writes where a paper and its address belong
+_PLACEHOLDERS = ("Authors year, Title", "https://example.org/paper")
+_SEVERAL = "Name, pattern, or path to a file; repeat the option, or join by commas, for several."
+_MAX_SEED = 2**63 - 1
 
 
 @click.command(no_args_is_help=True)
 @click.option(
     "--optimizer",
+    "-o",
     "optimizers",
-    type=NameType("optimizer"),
+    type=NamesType("optimizer"),
     multiple=True,
     required=True,
-    help="Name or path to a file; repeat the option for several.",
+    callback=joined,
+    help=_SEVERAL,
 )
 @click.option(
     "--task",
+    "-t",
     "tasks",
-    type=NameType("task"),
+    type=NamesType("task"),
     multiple=True,
-    help="Name or path to a file; repeat the option for several.",
+    callback=joined,
+    help=f"{_SEVERAL} With --track: in addition to it.",
 )
-@click.option("--track", type=click.Choice(["mini", "full"]), help="All tasks of a track.")
+@click.option("--track", type=NearChoice("track", ["mini", "full"]), help="All tasks of a track.")
 @click.option(
     "--core", is_flag=True, help="Of the track, only the core tasks, which its ranking counts."
 )
 @click.option(
     "--regularizer",
+    "-r",
     "regularizers",
-    type=NameType("regularizer", also=("none",)),
+    type=NamesType("regularizer", also=("none",), together=True),
     multiple=True,
+    callback=joined,
     help="Repeated: one method each. Joined by commas: together in one method. Or 'none'.",
 )
 @click.option(
     "--schedule",
+    "-s",
     "schedules",
-    type=NameType("schedule", also=("none",)),
+    type=NamesType("schedule", also=("none",)),
     multiple=True,
-    help="Repeated: one method each.",
+    callback=joined,
+    help="Repeated, or joined by commas: one method each. Or 'none'.",
 )
-@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="quick", show_default=True)
 @click.option(
-    "--jobs", type=click.IntRange(1), help="Trials at a time.  [default: number of CPU cores]"
+    "--protocol",
+    "-p",
+    type=NearChoice("protocol", list(PROTOCOLS)),
+    default="quick",
+    show_default=True,
+)
+@click.option(
+    "--jobs", "-j", type=click.IntRange(1), help="Trials at a time.  [default: number of CPU cores]"
 )
 @click.option(
     "--threads",
@@ -65,10 +88,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Threads per trial: part of the result, unlike --jobs.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, _MAX_SEED), default=0, show_default=True)
 @click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    type=NearChoice("device", ["auto", "cpu", "cuda", "mps"]),
     default="auto",
     help="[default: a GPU for full tasks where there is one, else the CPU]",
 )
@@ -90,8 +113,15 @@ if TYPE_CHECKING:
     help="Seconds after which a trial is stopped, instead of the task's limit. The result then has "
     "another file name.",
 )
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Run all trials of a study even if its first one ends in an error of the method's code.",
+)
 @click.option("--force", is_flag=True, help="Run again what is done; restart unfinished studies.")
-@click.option("--dry-run", is_flag=True, help="Show plan, cost and time, and run nothing.")
+@click.option("--dry-run", "-n", is_flag=True, help="Show plan, cost and time, and run nothing.")
+@wide
+@as_json
 def run(
     optimizers: tuple[str, ...],
     tasks: tuple[str, ...],
@@ -102,6 +132,9 @@ def run(
     jobs: int | None,
     dry_run: bool,
     force: bool,
+    keep_going: bool,
+    wide: bool,
+    as_json: bool,
     **settings: Any,
 ) -> int:
     """Tune and evaluate methods on tasks; write one result file each.
@@ -111,6 +144,7 @@ def run(
     \b
         suite run --optimizer lion --task modular_addition
         suite run --optimizer adamw --regularizer none --regularizer sam --track mini --core
+        suite run --optimizer adamw,lion --task 'modular*' --dry-run
         suite run --optimizer my_optimizer.py --task digits --protocol smoke
     """
     if not tasks and not track:
@@ -122,27 +156,81 @@ def run(
     from suite.home import make_home
     from suite.studies.run_studies import default_jobs
 
-    chosen = _choose_tasks(tasks, track, core)
-    plans = _make_plans(optimizers, regularizers, schedules, chosen, settings)
+    left_out = _LeftOut()
+    chosen = _choose_tasks(tasks, track, core, left_out)
+    methods = _make_methods(optimizers, regularizers, schedules, left_out)
+    if not (chosen and methods):
+        left_out.raise_it()
+    plans = _make_plans(methods, chosen, settings)
     count = jobs or max(default_jobs(plan.device) for plan in plans)
+    say = _Say(as_json=as_json)
     if dry_run:
-        _print_plans(plans, count, force)
-        return 0
+        _print_plans(plans, count, force, say)
+        left_out.say()
+        return left_out.exit_code
     make_home()
-    plans, missing = _with_data(plans)
+    _say_what_is_left_to_fill_in(methods)
+    plans = _with_data(plans, left_out)
     if not plans:
-        raise MissingData("\n".join(missing))
-    code = _run(plans, count, force)
-    for message in missing:
-        click.echo(f"suite: {message}", err=True)
-    return 2 if missing else code
+        left_out.raise_it()
+    code = _run(plans, count, force, keep_going, say, left_out.errors, wide=wide)
+    left_out.say()
+    return left_out.exit_code or code
 
 
-def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[Task]:
+class _Say:
+    """Where text for people goes: standard output, or standard error beside a JSON document."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def __call__(self, line: str = "") -> None:
+        click.echo(line, err=self.as_json)
+
+
+class _LeftOut:
+    """What was asked for and cannot run, while the rest does: its errors are told at the end."""
+
+    def __init__(self) -> None:
+        self.errors: list[SuiteError] = []
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing is left out."""
+        return max((error.exit_code for error in self.errors), default=0)
+
+    def say(self) -> None:
+        """Tell what is left out."""
+        for error in self.errors:
+            click.echo(f"suite: {error}", err=True)
+
+    def raise_it(self) -> None:
+        """Nothing is left to run."""
+        for error in self.errors[:-1]:
+            click.echo(f"suite: {error}", err=True)
+        raise self.errors[-1]
+
+    def usable(self, names: Iterable[str], find: Callable[[str], object]) -> list[str]:
+        """The names whose files can be used; the errors of the others are kept."""
+        found = []
+        for name in names:
+            try:
+                find(name)
+            except SuiteError as error:
+                if str(error) not in map(str, self.errors):
+                    self.errors.append(error)
+            else:
+                found.append(name)
+        return found
+
+
+def _choose_tasks(
+    names: Sequence[str], track: str | None, core: bool, left_out: _LeftOut
+) -> list[Task]:
     from suite.components import registry
     from suite.studies.plan import find_task
 
-    chosen = [find_task(name) for name in names]
+    chosen = [find_task(name) for name in left_out.usable(names, find_task)]
     if track:
         entries, broken = registry.load_all("task")
         for file in broken:
@@ -155,14 +243,44 @@ def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[T
     return chosen
 
 
-def _make_plans(
+def _make_methods(
     optimizers: Sequence[str],
     regularizers: Sequence[str],
     schedules: Sequence[str],
-    tasks: Sequence[Task],
-    settings: dict[str, Any],
+    left_out: _LeftOut,
+) -> list[Method]:
+    """Every combination of what can be used."""
+    from suite.components.method import find_component, products
+
+    def usable(kind: str, values: Sequence[str]) -> list[str]:
+        return left_out.usable(
+            values,
+            lambda value: (
+                [find_component(kind, name) for name in value.split(",") if name != "none"]
+                if kind == "regularizer"
+                else value == "none" or find_component(kind, value)
+            ),
+        )
+
+    chosen = [
+        usable(kind, values)
+        for kind, values in (
+            ("optimizer", optimizers),
+            ("regularizer", regularizers),
+            ("schedule", schedules),
+        )
+    ]
+    if any(
+        values and not found
+        for values, found in zip((optimizers, regularizers, schedules), chosen, strict=True)
+    ):
+        return []
+    return list(products(*chosen))
+
+
+def _make_plans(
+    methods: Sequence[Method], tasks: Sequence[Task], settings: dict[str, Any]
 ) -> list[Plan]:
-    from suite.components.method import products
     from suite.home import data_folder
     from suite.studies.plan import make_plan
     from suite.studies.protocol import get_protocol
@@ -180,13 +298,25 @@ def _make_plans(
             time_limit=settings["trial_timeout"],
         )
         for task in tasks
-        for method in products(optimizers, regularizers, schedules)
+        for method in methods
     ]
     return list({plan.name: plan for plan in plans}.values())  # a repeated request runs once
 
 
-def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
-    """The plans whose data is available, fetched where possible; messages for the others.
+def _say_what_is_left_to_fill_in(methods: Iterable[Method]) -> None:
+    """A skeleton's paper and address would stand in published results."""
+    components = {c.path: c for method in methods for c in method.components}
+    for path, component in components.items():
+        if component.paper == _PLACEHOLDERS[0] or component.url == _PLACEHOLDERS[1]:
+            click.echo(
+                f"suite: {path}: paper and url are still those of the skeleton. Results hold them: "
+                "fill them in before you publish any.",
+                err=True,
+            )
+
+
+def _with_data(plans: list[Plan], left_out: _LeftOut) -> list[Plan]:
+    """The plans whose data is available, fetched where possible.
 
     Tasks that need the same data share one attempt and one message.
     """
@@ -201,14 +331,16 @@ def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
             except MissingData as error:
                 errors[need] = error
         without.setdefault(need, []).append(plan.task.name)
-    messages = [f"{', '.join(names)}: {errors[need]}" for need, names in without.items()]
-    left_out = {name for names in without.values() for name in names}
-    return [plan for plan in plans if plan.task.name not in left_out], messages
+    left_out.errors += [
+        MissingData(f"{', '.join(names)}: {errors[need]}") for need, names in without.items()
+    ]
+    names = {name for names in without.values() for name in names}
+    return [plan for plan in plans if plan.task.name not in names]
 
 
-def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
+def _print_plans(plans: list[Plan], jobs: int, force: bool, say: _Say) -> None:
     """Each study's trials, cost, time and place. Fetches no data: without data no time is shown."""
-    from suite.studies.estimate import study_seconds
+    from suite.studies.estimate import study_estimates
     from suite.words import duration
 
     todo = [plan for plan in plans if force or plan.finished() is None]
@@ -216,52 +348,92 @@ def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
     without: dict[str, MissingData] = {}
     for name in dict.fromkeys(plan.task.name for plan in todo):
         try:
-            seconds |= study_seconds([plan for plan in todo if plan.task.name == name], jobs)
+            of_task = [plan for plan in todo if plan.task.name == name]
+            found = study_estimates(of_task, jobs)
+            seconds |= {identity: estimate.seconds for identity, estimate in found.items()}
         except MissingData as error:
             without[name] = error
+    if say.as_json:
+        print_json({"jobs": jobs, "studies": [_planned(p, p in todo, seconds) for p in plans]})
     for plan in plans:
         rules = plan.rules
-        cost = plan.budget / plan.task.batch_size * (rules.trials + rules.seeds)
         if plan not in todo:
             state = "done already"
         elif plan.identity in seconds:
             state = "about " + duration(seconds[plan.identity])
         else:
             state = f"time unknown. {without[plan.task.name]}"
-        click.echo(
+        say(
             f"{plan.name}: {rules.trials} tuning trials + {rules.seeds} seeds, "
-            f"{cost:,.0f} gradient evaluations of batch {plan.task.batch_size}; {state}"
+            f"{_cost(plan):,.0f} gradient evaluations of batch {plan.task.batch_size}; {state}"
         )
-        click.echo(f"  result: {plan.result_path()[0]}")
+        say(f"  result: {plan.result_path()[0]}")
     total = duration(sum(seconds.values()))
     unknown = len(todo) - len(seconds)
     rest = f", and {unknown} of unknown time" if unknown else ""
-    click.echo(
-        f"{len(todo)} of {len(plans)} studies to run, about {total} with {jobs} jobs here{rest}."
-    )
+    say(f"{len(todo)} of {len(plans)} studies to run, about {total} with {jobs} jobs here{rest}.")
 
 
-def _run(plans: list[Plan], jobs: int, force: bool) -> int:
+def _cost(plan: Plan) -> float:
+    """Gradient evaluations of the whole study."""
+    return plan.budget / plan.task.batch_size * plan.trials
+
+
+def _named(plan: Plan, status: str) -> dict[str, Any]:
+    return {
+        "method": plan.method.name,
+        "task": plan.task.name,
+        "protocol": plan.rules.name,
+        "seed": plan.seed,
+        "status": status,
+    }
+
+
+def _planned(plan: Plan, to_run: bool, seconds: dict[str, float]) -> dict[str, Any]:
+    return {
+        **_named(plan, "to run" if to_run else "done already"),
+        "result": str(plan.result_path()[0]),
+        "trials": plan.rules.trials,
+        "seeds": plan.rules.seeds,
+        "gradient_evaluations": _cost(plan),
+        "batch_size": plan.task.batch_size,
+        "seconds": seconds.get(plan.identity),
+    }
+
+
+def _run(
+    plans: list[Plan],
+    jobs: int,
+    force: bool,
+    keep_going: bool,
+    say: _Say,
+    not_run: Sequence[SuiteError],
+    *,
+    wide: bool,
+) -> int:
     from suite.cli.live_view import make_view
     from suite.execution.local import LocalExecutor
-    from suite.studies.run_studies import run_studies, worker_log
+    from suite.studies.run_studies import attempt_studies, worker_log
 
     # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     todo = [plan for plan in plans if plan.finished() is None or force]
     for plan in plans:
         if plan not in todo:
-            click.echo(
-                f"{plan.name}: done already, {plan.result_path()[0]} (--force runs it again)"
-            )
+            say(f"{plan.name}: done already, {plan.result_path()[0]} (--force runs it again)")
         elif reason := plan.why_own_name():
-            click.echo(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
-    seconds = _say_how_long(todo, jobs)
+            say(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
+    estimates = _say_how_long(todo, jobs, say)
     log = worker_log()
     executor = LocalExecutor(jobs, plans[0].threads, log)
     try:
-        with make_view(todo, seconds) as view:
-            results = run_studies(plans, executor, jobs, view, force=force)
+        if todo:
+            with make_view(todo, estimates) as view:
+                ended = attempt_studies(
+                    plans, executor, jobs, view, force=force, keep_going=keep_going
+                )
+        else:
+            ended = [there for plan in plans if (there := plan.finished()) is not None]
     except KeyboardInterrupt:
         without = " without --force" if force else ""
         click.echo(
@@ -276,39 +448,90 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
             log.unlink()
     if log.exists():
         click.echo(f"What the trials printed: {log}", err=True)
-    for plan, result in zip(plans, results, strict=True):
-        _print_result(plan, plan.result_path()[0], result)
-    _print_standings(plans)
-    return 1 if any(run.status != "completed" for r in results for run in r.evaluation) else 0
+    if say.as_json:
+        pairs = zip(plans, ended, strict=True)
+        print_json(
+            {
+                "studies": [_ended(plan, result, plan in todo) for plan, result in pairs],
+                "not_run": [str(error) for error in not_run],
+            }
+        )
+    results = [result for result in ended if not isinstance(result, StudyStopped)]
+    for plan, result in zip(plans, ended, strict=True):
+        if not isinstance(result, StudyStopped):
+            _print_result(plan, plan.result_path()[0], result, say)
+    if results and not say.as_json:
+        finished = [p for p, r in zip(plans, ended, strict=True) if not isinstance(r, StudyStopped)]
+        _print_standings(finished, wide=wide)
+    for result in ended:
+        if isinstance(result, StudyStopped):
+            click.echo(f"\nsuite: {result}", err=True)
+    whole = all(run.status == "completed" for result in results for run in result.evaluation)
+    return 0 if whole and len(results) == len(ended) else 1
 
 
-def _say_how_long(plans: list[Plan], jobs: int) -> dict[str, float]:
-    """Print it; returns the seconds of each study by its identity."""
+def _ended(plan: Plan, result: Result | StudyStopped, ran: bool) -> dict[str, Any]:
+    """A study in the JSON document."""
+    if isinstance(result, StudyStopped):
+        return {**_named(plan, "stopped"), "result": None, "error": str(result)}
+    chosen = result.tuning[result.chosen]
+    return {
+        **_named(plan, "written" if ran else "done already"),
+        "result": str(plan.result_path()[0]),
+        "error": None,
+        "chosen": {
+            "trial": chosen.number,
+            "hyperparameters": chosen.hyperparameters,
+            "validation_score": chosen.validation_score,
+        },
+        "default_validation_score": result.tuning[0].validation_score,
+        "higher_is_better": result.task.higher_is_better,
+        "test_scores": [run.test_score for run in result.evaluation],
+        "failed": [
+            {
+                "purpose": "tuning" if run in result.tuning else "evaluation",
+                "number": run.number,
+                "status": run.status,
+                "reason": run.reason,
+            }
+            for run in result.failed
+        ],
+    }
+
+
+def _say_how_long(plans: list[Plan], jobs: int, say: _Say) -> dict[str, Estimate]:
+    """Print it; returns what each study should take by its identity."""
     if not plans:
         return {}
-    from suite.studies.estimate import study_seconds
+    from suite.studies.estimate import study_estimates
     from suite.words import duration
 
     trials = sum(plan.trials for plan in plans)
-    estimates = study_seconds(plans, jobs)
+    estimates = study_estimates(plans, jobs)
     # A worker takes about as long to start as this process took so far.
-    seconds = sum(estimates.values()) + time.process_time()
+    seconds = sum(each.seconds for each in estimates.values()) + time.process_time()
     studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
-    click.echo(
-        f"{studies}, {trials} trials, {jobs} at a time: about {duration(seconds)} on this machine."
-    )
+    say(f"{studies}, {trials} trials, {jobs} at a time: about {duration(seconds)} on this machine.")
     return estimates
 
 
-def _print_result(plan: Plan, path: Path, result: Result) -> None:
-    click.echo(f"\n{plan.name}: {path}")
-    for run in result.failed:
-        purpose = "tuning" if run in result.tuning else "evaluation"
-        click.echo(f"  {purpose} trial {run.number} {run.status}: {run.reason}")
+def _print_result(plan: Plan, path: Path, result: Result, say: _Say) -> None:
+    from suite.words import in_words
+
+    chosen = result.tuning[result.chosen]
+    say(f"\n{plan.name}: {path}")
+    if values := in_words(chosen.hyperparameters):
+        which = "the defaults" if chosen.number == 0 else f"trial {chosen.number}"
+        say(f"  chosen: {values} ({which} of {len(result.tuning)} trials)")
+    for purpose, runs in (("tuning", result.tuning), ("evaluation", result.evaluation)):
+        failed = [run for run in runs if run in result.failed]
+        for (status, reason), alike in groupby(failed, lambda run: (run.status, run.reason)):
+            numbers = ", ".join(str(run.number) for run in alike)
+            say(f"  {purpose} trial {numbers} {status}: {reason}")
 
 
-def _print_standings(plans: list[Plan]) -> None:
-    """The methods compared with those in the results folder: one table per task."""
+def _print_standings(plans: list[Plan], *, wide: bool) -> None:
+    """What was run, compared with the baselines in the results folder: one table per task."""
     from leaderboard.standings import task_standings
     from suite.cli.results import print_standing
     from suite.results.frames import read_folder
@@ -316,11 +539,25 @@ def _print_standings(plans: list[Plan]) -> None:
     folder, rules = plans[0].results, plans[0].rules
     tasks = {plan.task.name for plan in plans}
     stored, refused = read_folder(folder, tasks)
+    marked = {plan.method.name for plan in plans}
     for standing in task_standings(stored):
         if standing.protocol.name == rules.name:
             click.echo()
-            print_standing(standing, marked={plan.method.name for plan in plans})
+            print_standing(standing, marked=marked, shown=marked | _baselines(), wide=wide)
     if not rules.ranked:
         click.echo(f"A '{rules.name}' run is never ranked.")
     if refused:
         click.echo(f"suite: {len(refused)} files were refused: `suite validate {folder}`", err=True)
+
+
+def _baselines() -> set[str]:
+    """The optimizers of this repository, each alone: what a method is first compared with."""
+    from suite.components.discovery import ROOT, declarations
+
+    folder = ROOT / "baselines"
+    return {
+        name
+        for (kind, name), places in declarations()[0].items()
+        if kind == "optimizer"
+        and any(isinstance(place, Path) and place.is_relative_to(folder) for place in places)
+    }
