@@ -250,10 +250,10 @@ def test_what_no_result_could_hold_is_refused_when_it_is_declared(
 def test_a_wrong_distribution_is_named(clean, tmp_path, distribution):
     path = tmp_path / "mine.py"
     path.write_text(
-        "from torch.optim import SGD\nfrom suite import optimizer, search\n"
-        'optimizer("good", SGD, paper="-", url="",\n'
+        "from suite import optimizer, search\ndef build(params, **settings): pass\n"
+        'optimizer("good", build, paper="-", url="",\n'
         '    search={"beta": search.uniform(0, 1, default=0)})\n'
-        'optimizer("mine", SGD, paper="-", url="",\n'
+        'optimizer("mine", build, paper="-", url="",\n'
         '    search={"beta": search.uniform(0, 1, default=0),\n'
         f'        "lr": {distribution},\n'
         '        "gamma": search.uniform(0, 1, default=0)})\n'
@@ -353,14 +353,14 @@ def test_each_declaration_belongs_to_the_file_that_makes_it(checkout, tmp_path, 
 
 
 def test_a_declaration_outside_of_a_loaded_file(clean):
-    def build(params, lr):
+    def build(params, lr=1):
         return lr
 
     about = {"paper": "-", "url": ""}
     registry.optimizer("here", build, **about)
     assert registry.get("optimizer", "here").path == Path(__file__)
     namespace = {"__name__": "a_notebook"}
-    exec("def build(params, lr): return lr", namespace)
+    exec("def build(params, lr=1): return lr", namespace)
     registry.optimizer("cell", namespace["build"], **about)
     registry.optimizer("built", dict, **about)
     for name in ("cell", "built"):
@@ -512,7 +512,7 @@ def factor(progress, power): return 1.0
             'regularizer("mine", Rule, weight=1, **ABOUT)',
             "takes no argument 'weight'. It takes name",
         ),
-        ('task("mine")', "task(...) needs problem and "),
+        ('task("mine")', "task(...) needs problem: add problem=... to the call"),
         ("def f(:", "this is not Python: "),
     ],
 )
