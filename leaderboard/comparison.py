@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,8 +115,6 @@ def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> N
     Raises UsageError if no format has the file's ending.
     """
     check_figure(path)
-    # A notebook's backend, which commands inherit from it, may be missing here; none is needed.
-    os.environ["MPLBACKEND"] = "agg"
     import seaborn as sns
     from matplotlib.figure import Figure
 

@@ -522,7 +522,8 @@ def _print_result(plan: Plan, path: Path, result: Result, say: _Say) -> None:
     say(f"\n{plan.name}: {path}")
     if values := in_words(chosen.hyperparameters):
         which = "the defaults" if chosen.number == 0 else f"trial {chosen.number}"
-        say(f"  chosen: {values} ({which} of {len(result.tuning)} trials)")
+        among = f", the best of {len(result.tuning)} trials" if len(result.tuning) > 1 else ""
+        say(f"  chosen: {values} ({which}{among})")
     for purpose, runs in (("tuning", result.tuning), ("evaluation", result.evaluation)):
         failed = [run for run in runs if run in result.failed]
         for (status, reason), alike in groupby(failed, lambda run: (run.status, run.reason)):

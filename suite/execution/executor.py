@@ -33,7 +33,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Started:
-    """A job was handed to a process."""
+    """A job's process has begun with its audit or its trial: the last of these counts."""
 
     job: Job
 
