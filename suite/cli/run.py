@@ -5,21 +5,19 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from suite.cli.options import NamesType, NearChoice, as_json, joined, wide
-from suite.cli.tables import print_json
+from suite.cli.summary import Say, print_ended, print_plans
 from suite.errors import MissingData, StudyStopped, SuiteError, UsageError
 from suite.studies.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
     from suite.components.method import Method
     from suite.problems.task import Task
-    from suite.results.model import Result
     from suite.studies.estimate import Estimate
     from suite.studies.plan import Plan
 
@@ -163,9 +161,9 @@ def run(
         left_out.raise_it()
     plans = _make_plans(methods, chosen, settings)
     count = jobs or max(default_jobs(plan.device) for plan in plans)
-    say = _Say(as_json=as_json)
+    say = Say(as_json=as_json)
     if dry_run:
-        _print_plans(plans, count, force, say)
+        print_plans(plans, count, force, say)
         left_out.say()
         return left_out.exit_code
     make_home()
@@ -176,16 +174,6 @@ def run(
     code = _run(plans, count, force, keep_going, say, left_out.errors, wide=wide)
     left_out.say()
     return left_out.exit_code or code
-
-
-class _Say:
-    """Where text for people goes: standard output, or standard error beside a JSON document."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self.as_json = as_json
-
-    def __call__(self, line: str = "") -> None:
-        click.echo(line, err=self.as_json)
 
 
 class _LeftOut:
@@ -338,75 +326,12 @@ def _with_data(plans: list[Plan], left_out: _LeftOut) -> list[Plan]:
     return [plan for plan in plans if plan.task.name not in names]
 
 
-def _print_plans(plans: list[Plan], jobs: int, force: bool, say: _Say) -> None:
-    """Each study's trials, cost, time and place. Fetches no data: without data no time is shown."""
-    from suite.studies.estimate import study_estimates
-    from suite.words import duration
-
-    todo = [plan for plan in plans if force or plan.finished() is None]
-    seconds: dict[str, float] = {}
-    without: dict[str, MissingData] = {}
-    for name in dict.fromkeys(plan.task.name for plan in todo):
-        try:
-            of_task = [plan for plan in todo if plan.task.name == name]
-            found = study_estimates(of_task, jobs)
-            seconds |= {identity: estimate.seconds for identity, estimate in found.items()}
-        except MissingData as error:
-            without[name] = error
-    if say.as_json:
-        print_json({"jobs": jobs, "studies": [_planned(p, p in todo, seconds) for p in plans]})
-    for plan in plans:
-        rules = plan.rules
-        if plan not in todo:
-            state = "done already"
-        elif plan.identity in seconds:
-            state = "about " + duration(seconds[plan.identity])
-        else:
-            state = f"time unknown. {without[plan.task.name]}"
-        say(
-            f"{plan.name}: {rules.trials} tuning trials + {rules.seeds} seeds, "
-            f"{_cost(plan):,.0f} gradient evaluations of batch {plan.task.batch_size}; {state}"
-        )
-        say(f"  result: {plan.result_path()[0]}")
-    total = duration(sum(seconds.values()))
-    unknown = len(todo) - len(seconds)
-    rest = f", and {unknown} of unknown time" if unknown else ""
-    say(f"{len(todo)} of {len(plans)} studies to run, about {total} with {jobs} jobs here{rest}.")
-
-
-def _cost(plan: Plan) -> float:
-    """Gradient evaluations of the whole study."""
-    return plan.budget / plan.task.batch_size * plan.trials
-
-
-def _named(plan: Plan, status: str) -> dict[str, Any]:
-    return {
-        "method": plan.method.name,
-        "task": plan.task.name,
-        "protocol": plan.rules.name,
-        "seed": plan.seed,
-        "status": status,
-    }
-
-
-def _planned(plan: Plan, to_run: bool, seconds: dict[str, float]) -> dict[str, Any]:
-    return {
-        **_named(plan, "to run" if to_run else "done already"),
-        "result": str(plan.result_path()[0]),
-        "trials": plan.rules.trials,
-        "seeds": plan.rules.seeds,
-        "gradient_evaluations": _cost(plan),
-        "batch_size": plan.task.batch_size,
-        "seconds": seconds.get(plan.identity),
-    }
-
-
 def _run(
     plans: list[Plan],
     jobs: int,
     force: bool,
     keep_going: bool,
-    say: _Say,
+    say: Say,
     not_run: Sequence[SuiteError],
     *,
     wide: bool,
@@ -448,58 +373,13 @@ def _run(
             log.unlink()
     if log.exists():
         click.echo(f"What the trials printed: {log}", err=True)
-    if say.as_json:
-        pairs = zip(plans, ended, strict=True)
-        print_json(
-            {
-                "studies": [_ended(plan, result, plan in todo) for plan, result in pairs],
-                "not_run": [str(error) for error in not_run],
-            }
-        )
+    print_ended(plans, ended, todo, not_run, say, wide=wide)
     results = [result for result in ended if not isinstance(result, StudyStopped)]
-    for plan, result in zip(plans, ended, strict=True):
-        if not isinstance(result, StudyStopped):
-            _print_result(plan, plan.result_path()[0], result, say)
-    if results and not say.as_json:
-        finished = [p for p, r in zip(plans, ended, strict=True) if not isinstance(r, StudyStopped)]
-        _print_standings(finished, wide=wide)
-    for result in ended:
-        if isinstance(result, StudyStopped):
-            click.echo(f"\nsuite: {result}", err=True)
     whole = all(run.status == "completed" for result in results for run in result.evaluation)
     return 0 if whole and len(results) == len(ended) else 1
 
 
-def _ended(plan: Plan, result: Result | StudyStopped, ran: bool) -> dict[str, Any]:
-    """A study in the JSON document."""
-    if isinstance(result, StudyStopped):
-        return {**_named(plan, "stopped"), "result": None, "error": str(result)}
-    chosen = result.tuning[result.chosen]
-    return {
-        **_named(plan, "written" if ran else "done already"),
-        "result": str(plan.result_path()[0]),
-        "error": None,
-        "chosen": {
-            "trial": chosen.number,
-            "hyperparameters": chosen.hyperparameters,
-            "validation_score": chosen.validation_score,
-        },
-        "default_validation_score": result.tuning[0].validation_score,
-        "higher_is_better": result.task.higher_is_better,
-        "test_scores": [run.test_score for run in result.evaluation],
-        "failed": [
-            {
-                "purpose": "tuning" if run in result.tuning else "evaluation",
-                "number": run.number,
-                "status": run.status,
-                "reason": run.reason,
-            }
-            for run in result.failed
-        ],
-    }
-
-
-def _say_how_long(plans: list[Plan], jobs: int, say: _Say) -> dict[str, Estimate]:
+def _say_how_long(plans: list[Plan], jobs: int, say: Say) -> dict[str, Estimate]:
     """Print it; returns what each study should take by its identity."""
     if not plans:
         return {}
@@ -513,52 +393,3 @@ def _say_how_long(plans: list[Plan], jobs: int, say: _Say) -> dict[str, Estimate
     studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
     say(f"{studies}, {trials} trials, {jobs} at a time: about {duration(seconds)} on this machine.")
     return estimates
-
-
-def _print_result(plan: Plan, path: Path, result: Result, say: _Say) -> None:
-    from suite.words import in_words
-
-    chosen = result.tuning[result.chosen]
-    say(f"\n{plan.name}: {path}")
-    if values := in_words(chosen.hyperparameters):
-        which = "the defaults" if chosen.number == 0 else f"trial {chosen.number}"
-        among = f", the best of {len(result.tuning)} trials" if len(result.tuning) > 1 else ""
-        say(f"  chosen: {values} ({which}{among})")
-    for purpose, runs in (("tuning", result.tuning), ("evaluation", result.evaluation)):
-        failed = [run for run in runs if run in result.failed]
-        for (status, reason), alike in groupby(failed, lambda run: (run.status, run.reason)):
-            numbers = ", ".join(str(run.number) for run in alike)
-            say(f"  {purpose} trial {numbers} {status}: {reason}")
-
-
-def _print_standings(plans: list[Plan], *, wide: bool) -> None:
-    """What was run, compared with the baselines in the results folder: one table per task."""
-    from leaderboard.standings import task_standings
-    from suite.cli.results import print_standing
-    from suite.results.frames import read_folder
-
-    folder, rules = plans[0].results, plans[0].rules
-    tasks = {plan.task.name for plan in plans}
-    stored, refused = read_folder(folder, tasks)
-    marked = {plan.method.name for plan in plans}
-    for standing in task_standings(stored):
-        if standing.protocol.name == rules.name:
-            click.echo()
-            print_standing(standing, marked=marked, shown=marked | _baselines(), wide=wide)
-    if not rules.ranked:
-        click.echo(f"A '{rules.name}' run is never ranked.")
-    if refused:
-        click.echo(f"suite: {len(refused)} files were refused: `suite validate {folder}`", err=True)
-
-
-def _baselines() -> set[str]:
-    """The optimizers of this repository, each alone: what a method is first compared with."""
-    from suite.components.discovery import ROOT, declarations
-
-    folder = ROOT / "baselines"
-    return {
-        name
-        for (kind, name), places in declarations()[0].items()
-        if kind == "optimizer"
-        and any(isinstance(place, Path) and place.is_relative_to(folder) for place in places)
-    }

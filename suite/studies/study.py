@@ -225,6 +225,9 @@ def _why_stopped(plan: Plan, run: Run) -> str:
         lines.append(f"  {file}, line {frame.line}, in {frame.function}")
         lines += [f"    {frame.text}"] if frame.text else []
     lines.append(f"  {reason}")
+    if plan.rules.budget_fraction < 1 and "more than the whole budget" in reason:
+        share = f"a {1 / plan.rules.budget_fraction:.0f}th of the budget"
+        lines.append(f"  The protocol {plan.rules.name} gives {share}: try --protocol quick.")
     return "\n".join(
         [
             f"{plan.name} stopped: its first trial, with the defaults, failed.",

@@ -18,6 +18,14 @@ from suite.results.model import printable
 
 _LONGEST_REASON = 2_000
 _LONGEST_TRACE = 8_000
+#: what to do about errors of torch that say nothing about the suite
+_ADVICE = (
+    (
+        "does not require grad and does not have a grad_fn",
+        ". The closure's gradients have no graph: for second derivatives ask `objective.hvp` "
+        "(docs/submit.md)",
+    ),
+)
 _FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)\n(?:    (?!\^)(.*)\n)?', re.MULTILINE)
 
 
@@ -45,6 +53,7 @@ def reason_of(error: BaseException) -> str:
         text = str(error)
     except BaseException as second:
         text = f"its text cannot be shown, making it raised {type(second).__name__}"
+    text += next((advice for seen, advice in _ADVICE if seen in text), "")
     place = "" if isinstance(error, SuiteError) else place_of(error)
     said = _one_line(f"{name}: {text}" if text else name, _LONGEST_REASON - len(place))
     return said + place
