@@ -21,6 +21,11 @@ _LONGEST_TRACE = 8_000
 #: what to do about errors of torch that say nothing about the suite
 _ADVICE = (
     (
+        "step() takes 1 positional argument but 2 were given",
+        ". The suite calls `step(closure)`: write a subclass whose step is "
+        "`loss = closure(); super().step(); return loss`",
+    ),
+    (
         "does not require grad and does not have a grad_fn",
         ". The closure's gradients have no graph: for second derivatives ask `objective.hvp` "
         "(docs/submit.md)",
