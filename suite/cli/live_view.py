@@ -26,6 +26,7 @@ Key = tuple[str, str, int]
 #: the share of a trial after which its time so far says something about the rest
 _UNDER_WAY = 0.25
 _BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS = "_.-~=+*#"
 
 
 def sparkline(values: list[float], width: int = 24) -> str:
@@ -36,7 +37,17 @@ def sparkline(values: list[float], width: int = 24) -> str:
     picked = [values[min(len(values) - 1, int(i * step))] for i in range(min(width, len(values)))]
     low, high = min(picked), max(picked)
     span = high - low or 1.0
-    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in picked)
+    bars = _BARS if _shows(_BARS) else _PLAIN_BARS
+    return "".join(bars[round((value - low) / span * (len(bars) - 1))] for value in picked)
+
+
+def _shows(text: str) -> bool:
+    """Whether the terminal's encoding has these characters; ASCII has not."""
+    try:
+        text.encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass

@@ -164,7 +164,7 @@ def print_standing(
     ]
     rows = [
         [
-            ("→ " if entry.method in marked else "")
+            ("> " if entry.method in marked else "")
             + ("-" if entry.rank is None else str(entry.rank)),
             entry.method,
             f"{entry.raw.value:.4g}",

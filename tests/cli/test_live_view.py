@@ -29,6 +29,14 @@ def test_a_sparkline_rises_with_its_values_and_keeps_its_width():
     assert len(sparkline([float(i) for i in range(1000)])) == 24
 
 
+def test_a_sparkline_on_a_terminal_of_ascii(monkeypatch):
+    monkeypatch.setattr("suite.cli.live_view.sys", SimpleNamespace(stderr=ASCII))
+    assert sparkline([0.0, 0.5, 1.0]) == "_=#"
+
+
+ASCII = SimpleNamespace(encoding="ascii")
+
+
 class Trials:
     """What the view reads of a study: how many trials it has, and how many are done."""
 

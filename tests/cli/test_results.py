@@ -367,7 +367,7 @@ def test_a_ranking_fits_the_terminal_and_keeps_names_and_scores(
     table = [line for line in out.splitlines() if not line.startswith("Not shown")]
     assert max(map(len, table)) <= width
     for name in names:
-        assert re.search(rf"(?m)^(→ )?\d +{re.escape(name)} +0\.\d+", out)
+        assert re.search(rf"(?m)^(> )?\d +{re.escape(name)} +0\.\d+", out)
     print_standing(standing, wide=True)
     assert "Not shown" not in capsys.readouterr().out
 
