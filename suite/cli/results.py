@@ -146,6 +146,7 @@ def print_standing(
     task = standing.task
     better = "higher" if task.higher_is_better else "lower"
     click.echo(f"{task.name}, protocol {standing.protocol.name}; {better} scores are better")
+    alone = len(standing.ranked) == 1  # the first of one says nothing
     entries = [e for e in standing.entries if shown is None or e.method in shown]
     columns = [
         Column("rank"),
@@ -165,7 +166,7 @@ def print_standing(
     rows = [
         [
             ("> " if entry.method in marked else "")
-            + ("-" if entry.rank is None else str(entry.rank)),
+            + ("-" if entry.rank is None or alone else str(entry.rank)),
             entry.method,
             f"{entry.raw.value:.4g}",
             f"{entry.raw.low:.4g} to {entry.raw.high:.4g}",
