@@ -44,7 +44,8 @@ def sparkline(values: list[float], width: int = 24) -> str:
 def _shows(text: str) -> bool:
     """Whether the terminal's encoding has these characters; ASCII has not."""
     try:
-        text.encode(sys.stderr.encoding or "ascii")
+        # Not `sys.stderr`: rich replaces it by an object without an encoding.
+        text.encode(getattr(sys.__stderr__, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         return False
     return True

@@ -30,7 +30,7 @@ def test_a_sparkline_rises_with_its_values_and_keeps_its_width():
 
 
 def test_a_sparkline_on_a_terminal_of_ascii(monkeypatch):
-    monkeypatch.setattr("suite.cli.live_view.sys", SimpleNamespace(stderr=ASCII))
+    monkeypatch.setattr("suite.cli.live_view.sys", SimpleNamespace(__stderr__=ASCII))
     assert sparkline([0.0, 0.5, 1.0]) == "_=#"
 
 
