@@ -104,7 +104,8 @@ def test_a_method_that_cannot_be_audited_has_not_completed(
     failed = run(executor, trial(method, 0.1))
     task = registry.load_file(TINY)[0]
     assert failed.status == "failed"
-    assert failed.reason == "its operations could not be counted: RuntimeError: nothing to count"
+    said = "its operations could not be counted: RuntimeError: nothing to count"
+    assert failed.reason.startswith(said)
     assert failed.validation_score == task.score.worst
     assert failed.cost.gradient_evaluations > 0
     assert run(executor, trial(method, None)).status == "completed"
