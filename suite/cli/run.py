@@ -284,11 +284,7 @@ def _make_methods(
     def usable(kind: str, values: Sequence[str]) -> list[str]:
         return left_out.usable(
             values,
-            lambda value: (
-                [find_component(kind, name) for name in value.split(",") if name != "none"]
-                if kind == "regularizer"
-                else value == "none" or find_component(kind, value)
-            ),
+            lambda value: [find_component(kind, n) for n in value.split(",") if n != "none"],
         )
 
     chosen = [

@@ -166,7 +166,7 @@ def test_missing_data_is_named_and_the_other_tasks_run(tmp_path):
         (("--optimizer", "adamw"), "which task? Give --task NAME or --track"),
         (("--optimizer", "adamw", "--task", "digits", "--core"), "give --track, too"),
         (("--optimizer", "adamw", "--task", "no/such/file.py"), "no such file: no/such/file.py"),
-        (("--optimizer", "adamw", "--task", TINY, "--jobs", "0"), "0 is not in the range x>=1"),
+        (("--optimizer", "adamw", "--task", TINY, "--jobs", "-1"), "-1 is not in the range x>=0"),
         (("--optimizer", "adamw", "--task", TINY, "--device", "cuda"), "torch finds no GPU here"),
         (
             ("--optimizer", "adamw", "--regularizer", "sam,sam", "--task", TINY),
