@@ -371,8 +371,12 @@ def test_a_declaration_outside_of_a_loaded_file(clean):
 
 def test_the_keywords_are_the_public_interface():
     expected = ["paper", "url", "search", "summary", "version", "authors", "extra_work"]
-    for declare in (registry.optimizer, registry.regularizer, registry.schedule):
+    for declare in (registry.regularizer, registry.schedule):
         assert list(inspect.signature(declare).parameters)[2:] == expected
+    how = ["gradient_first", "create_graph"]
+    assert list(inspect.signature(registry.optimizer).parameters)[2:] == [*expected, *how]
+    parts = ["regularizers", "schedules"]
+    assert list(inspect.signature(registry.method).parameters)[2:] == [*parts, *expected, *how]
 
 
 def test_an_entry_is_replaced_and_comes_back(clean, tmp_path):
