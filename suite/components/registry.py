@@ -55,6 +55,8 @@ _NAME_RULE = (
     "lower-case letters, digits and single underscores, starting with a letter, at most 60 "
     "characters"
 )
+#: what the `build` of an optimizer may ask for besides hyperparameters, by the argument's name
+OFFERED = ("info", "model", "named_parameters")
 #: what a result records of a component
 MAX_TEXT = 2_000
 MAX_AUTHORS = 200
@@ -165,13 +167,6 @@ def method(
     those of `suite.optimizer`.
     """
     about = _About(paper, url, summary or _first_line(optimizer), version, authors, extra_work)
-    parts = (optimizer, *regularizers, *schedules)
-    for hyperparameter in search or {}:
-        if not any(taken_by(part, [hyperparameter]) for part in parts):
-            raise UsageError(
-                f"method {name!r}: no part has an argument for the hyperparameter "
-                f"{hyperparameter!r}."
-            )
     how = {"gradient_first": gradient_first, "create_graph": create_graph}
     others = {"regularizers": tuple(regularizers), "schedules": tuple(schedules)}
     _register("optimizer", name, optimizer, search, about, **how, **others)
@@ -252,7 +247,15 @@ def _register(
     path = declaring_file(kind, name, build)
     who = f"{path}: {kind} {name!r}"
     _check_space(who, search or {})
-    _check_arguments(who, kind, build, search or {})
+    others: dict[ComponentKind, Sequence[Callable[..., Any]]] = {
+        "regularizer": how.get("regularizers", ()),
+        "schedule": how.get("schedules", ()),
+    }
+    if any(others.values()):
+        others["optimizer"] = [build]
+        _check_parts(who, others, search or {})
+    else:
+        _check_arguments(who, kind, build, search or {})
     _check_number_and_texts(who, about)
     add(
         Component(
@@ -320,6 +323,20 @@ def _check_space(who: str, search: object) -> None:
             )
 
 
+def _check_parts(
+    who: str, parts: Mapping[ComponentKind, Sequence[Callable[..., Any]]], search: SearchSpace
+) -> None:
+    """Raise UsageError unless each part of a method can be called with what it takes."""
+    every = [part for some in parts.values() for part in some]
+    for name in search:
+        if not any(taken_by(part, [name]) for part in every):
+            raise UsageError(f"{who}: no part has an argument for the hyperparameter {name!r}.")
+    for kind, some in parts.items():
+        for part in some:
+            taken = {name: search[name] for name in taken_by(part, search)}
+            _check_arguments(who, kind, part, taken)
+
+
 def _check_arguments(
     who: str, kind: ComponentKind, build: Callable[..., Any], search: SearchSpace
 ) -> None:
@@ -345,7 +362,7 @@ def _check_arguments(
             f"{who}: search has the hyperparameter {unknown[0]!r}, and {called} takes no argument "
             f"of that name.{hint} It takes: {', '.join(sorted(takes)) or 'none'}."
         )
-    provided = {*search, "info"} if kind == "optimizer" else set(search)
+    provided = {*search, *OFFERED} if kind == "optimizer" else set(search)
     missing = [p.name for p in named if p.default is Parameter.empty and p.name not in provided]
     if missing:
         raise UsageError(
