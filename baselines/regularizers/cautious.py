@@ -14,7 +14,8 @@ class Cautious(Regularizer):
     that its length is about the same, by d / (number of ones + 1) for the d entries of a tensor.
 
     Deviates from the paper: nothing, if the optimizer's groups say `decoupled_weight_decay`. Other
-    optimizers' decay is part of what is masked.
+    optimizers' decay is part of what is masked. The scale is that of the authors' Lion; their AdamW
+    divides by the mean of the mask, at least 1e-3.
     """
 
     def update(self, parameters: list[nn.Parameter], deltas: list[Tensor]) -> None:
