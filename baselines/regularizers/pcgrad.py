@@ -31,7 +31,7 @@ class PCGrad(Regularizer):
         if targets.ndim != 1:
             raise NotApplicable("PCGrad takes classes as tasks and needs one for each example")
         groups = self.objective.per_group_gradients()
-        shares = [float((targets == label).float().mean()) for label in groups]
+        shares = [int((targets == label).sum()) / len(targets) for label in groups]
         rows = [torch.cat([g.flatten() for g in gradients]) for gradients in groups.values()]
         original = torch.stack(rows) * rows[0].new_tensor(shares)[:, None]
         total = torch.zeros_like(original[0])
