@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from suite import Regularizer, regularizer
+from suite import NotApplicable, Regularizer, regularizer
 
 
 class Cautious(Regularizer):
@@ -19,6 +19,8 @@ class Cautious(Regularizer):
     """
 
     def update(self, parameters: list[nn.Parameter], deltas: list[Tensor]) -> None:
+        if all(p.grad is None for p in parameters):
+            raise NotApplicable("cautious updates compare the step with a gradient: there is none")
         for p, delta in zip(parameters, deltas, strict=True):
             if p.grad is not None:
                 mask = (delta * p.grad < 0).to(delta.dtype)
