@@ -20,11 +20,11 @@ class BEMA(Regularizer):
     """
 
     recalibrate = 10
+    lag = 10.0
 
-    def __init__(self, ema_power: float, bias_power: float, lag: float = 10.0) -> None:
+    def __init__(self, ema_power: float, bias_power: float) -> None:
         self.ema_power = ema_power
         self.bias_power = bias_power
-        self.lag = lag
         self._steps = 0
         self._first: dict[str, Tensor] = {}
         self._mean: dict[str, Tensor] = {}

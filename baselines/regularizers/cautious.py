@@ -19,7 +19,7 @@ class Cautious(Regularizer):
     """
 
     def update(self, parameters: list[nn.Parameter], deltas: list[Tensor]) -> None:
-        if all(p.grad is None for p in parameters):
+        if not self.objective.called:
             raise NotApplicable("cautious updates compare the step with a gradient: there is none")
         for p, delta in zip(parameters, deltas, strict=True):
             if p.grad is not None:
