@@ -20,6 +20,7 @@ class NormTest(Regularizer):
     has ceil(sum of variances / (eta^2 ||gradient||^2)) examples; batches never shrink.
 
     Deviates from the paper: sizes are multiples of the task's batch, at most `largest` of them.
+    Penalties of other regularizers are no part of the gradients of examples, and have no effect.
     """
 
     def __init__(self, eta: float, largest: int = 16) -> None:

@@ -17,10 +17,12 @@ class EGGROLL(Optimizer):
     A member of the population moves each matrix by sigma A B' / sqrt(rank) with standard normal
     A (rows x rank) and B (columns x rank), other tensors by sigma times a normal tensor. The step
     is lr / population * sum of F_i E_i, where F is the negative loss, standardized over the
-    population.
+    population, and E_i is the perturbation divided by sigma.
 
     Deviates from the paper: all members see the same batch; convolution kernels count as matrices
     with one row for each output channel; the paper's other fitness transformations are not used.
+    The authors' code multiplies the step by sigma sqrt(population) and adds 1e-5 to the variance of
+    the fitness; the rate absorbs the one, and losses may vary less than the other.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ from suite import NotApplicable, Objective, optimizer, search
 
 
 class KFAC(Optimizer):
-    """Martens and Grosse 2015, sections 3, 6.3 and 6.5, with momentum.
+    """Martens and Grosse 2015, sections 3, 4.2, 5 and 6.3, with momentum.
 
     A = E[a a'] of a layer's inputs with a 1 appended and G = E[g g'] of the gradients at its
     outputs, for labels that the model samples, are averaged with decay min(1 - 1/k, 0.95). The step
@@ -18,8 +18,9 @@ class KFAC(Optimizer):
     pi^2 = (tr A / dim A) / (tr G / dim G).
 
     Deviates from the paper: a fixed learning rate, momentum and damping instead of those that
-    minimize the quadratic model (sections 6.4, 6.6, 7); factors every `interval` steps; positions
-    of a sequence count as independent examples; parameters outside of linear layers get SGD.
+    minimize the quadratic model (sections 6.4 to 6.6 and 7); factors every `interval` steps;
+    positions of a sequence count as independent examples; all other parameters, and reparametrized
+    weights, get SGD.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class KFAC(Optimizer):
         model: nn.Module,
         interval: int = 10,
     ) -> None:
-        if not any(isinstance(module, nn.Linear) for module in model.modules()):
+        if not any(_is_plain(module) for module in model.modules()):
             raise NotApplicable("K-FAC needs linear layers, and the model has none")
         super().__init__(params, {"lr": lr, "momentum": momentum})
         self._damping = damping
@@ -44,16 +45,22 @@ class KFAC(Optimizer):
     @torch.no_grad()
     def step(self, objective: Objective) -> Tensor:
         """One step; every `interval`-th one, starting with the first, estimates the factors too."""
-        layers = [layer for layer in objective.layers() if isinstance(layer.module, nn.Linear)]
+        layers = [layer for layer in objective.layers() if _is_plain(layer.module)]
+        loss = objective()
+        if not loss.isfinite():
+            return loss  # no labels can be drawn: the trial has diverged
         if self._steps % self._interval == 0:
+            gradients = [p.grad for p in objective.parameters]
             with objective.watch(layers) as seen:
                 objective.sampled_labels()
             for name, found in seen.items():
                 self._update_factors(name, found.inputs, found.gradients)
+            for p, gradient in zip(objective.parameters, gradients, strict=True):
+                p.grad = gradient
         self._steps += 1
-        loss = objective()
         for layer in layers:
-            self._precondition(layer.module, *self._inverses[layer.name])
+            if layer.name in self._inverses:  # else torch uses its weights without calling it
+                self._precondition(layer.module, *self._inverses[layer.name])
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -88,9 +95,15 @@ class KFAC(Optimizer):
             bias.copy_(step[:, -1])
 
 
+def _is_plain(module: nn.Module) -> bool:
+    """Whether a module is a linear layer whose weight is a parameter of its own."""
+    return isinstance(module, nn.Linear) and isinstance(module.weight, nn.Parameter)
+
+
 def _inverse(factor: Tensor, damping: Tensor) -> Tensor:
     eye = torch.eye(len(factor), dtype=factor.dtype, device=factor.device)
-    return torch.cholesky_inverse(torch.linalg.cholesky(factor + damping * eye))
+    # Without an error where numbers have overflowed: the loss will say that the trial diverged.
+    return torch.cholesky_inverse(torch.linalg.cholesky_ex(factor + damping * eye)[0])
 
 
 optimizer(
@@ -100,9 +113,10 @@ optimizer(
     paper="Martens and Grosse 2015, Optimizing Neural Networks with Kronecker-factored "
     "Approximate Curvature",
     url="https://arxiv.org/abs/1503.05671",
+    extra_work="multiplies inputs and output gradients of each layer by themselves for the factors",
     search={
         "lr": search.log_uniform(1e-4, 1.0, default=1e-2),
-        "damping": search.log_uniform(1e-5, 1.0, default=1e-2),
+        "damping": search.log_uniform(1e-5, 1.0, default=0.1),
         "momentum": search.choice(0.0, 0.5, 0.9, default=0.9),
     },
 )

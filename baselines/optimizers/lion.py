@@ -1,21 +1,31 @@
 """Lion: pytorch-optimizer's, with every hyperparameter given: its defaults may change."""
 
-from functools import partial
-
 from pytorch_optimizer import Lion
+from torch import nn
 
 from suite import optimizer, search
 
-optimizer(
-    "lion",
-    partial(
-        Lion,
+
+def lion(parameters: list[nn.Parameter], lr: float, weight_decay: float) -> Lion:
+    """Chen et al. 2023, algorithm 2. Deviates from the paper: nothing."""
+    built = Lion(
+        parameters,
+        lr=lr,
+        weight_decay=weight_decay,
         betas=(0.9, 0.99),
         weight_decouple=True,
         fixed_decay=False,
         foreach=True,
         maximize=False,
-    ),
+    )
+    for group in built.param_groups:
+        group["decoupled_weight_decay"] = True  # hooks of the update leave the decay alone
+    return built
+
+
+optimizer(
+    "lion",
+    lion,
     summary="The sign of an interpolation of gradient and momentum, with decoupled weight decay.",
     paper="Chen et al. 2023, Symbolic Discovery of Optimization Algorithms",
     url="https://arxiv.org/abs/2302.06675",

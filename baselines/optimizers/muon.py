@@ -35,6 +35,8 @@ class FlatteningMuon(Muon):
         self._parameters = parameters
         with as_matrices(parameters):
             super().__init__(parameters, **hyperparameters)
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = True  # hooks of the update leave the decay alone
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:

@@ -27,7 +27,8 @@ class SophiaG(Optimizer):
         eps: float = 1e-12,
     ) -> None:
         groups = {"lr": lr, "weight_decay": weight_decay, "gamma": gamma, "betas": betas}
-        super().__init__(parameters, {**groups, "eps": eps})
+        # Hooks of the update leave the decay alone.
+        super().__init__(parameters, {**groups, "eps": eps, "decoupled_weight_decay": True})
         self._interval = interval
         self._steps = 0
 

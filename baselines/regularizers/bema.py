@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from torch import Tensor
+from torch import Tensor, nn
 
-from suite import Regularizer, regularizer, search
+from suite import Objective, Regularizer, regularizer, search
 
 
 class BEMA(Regularizer):
     """Block and Zhang 2025, algorithm 1.
 
-    With t the number of updates: b = (lag + t)^-ema_power, a = (lag + t)^-bias_power, the average
-    is m <- (1 - b) m + b w, and the model is evaluated with m + a (w - w0).
+    With t the number of steps: b = (lag + t)^-ema_power, a = (lag + t)^-bias_power, the average
+    is m <- (1 - b) m + b w, and the model is evaluated with m + a (w - w0). Both begin with the
+    initial weights.
 
     Deviates from the paper: updates come after every step and not after every 400th, since the
     budgets here are shorter; the multiplier of t is 1, and there is no burn-in; batch norm's
@@ -19,23 +20,24 @@ class BEMA(Regularizer):
     """
 
     recalibrate = 10
+    lag = 10.0
 
-    def __init__(self, ema_power: float, bias_power: float, lag: float = 10.0) -> None:
+    def __init__(self, ema_power: float, bias_power: float) -> None:
         self.ema_power = ema_power
         self.bias_power = bias_power
-        self.lag = lag
-        self._updates = 0
+        self._steps = 0
         self._first: dict[str, Tensor] = {}
         self._mean: dict[str, Tensor] = {}
 
+    def start(self, model: nn.Module, objective: Objective) -> None:
+        named = [*model.named_parameters(), *model.named_buffers()]
+        self._first = {name: t.detach().clone() for name, t in named if t.is_floating_point()}
+        self._mean = {name: weight.clone() for name, weight in self._first.items()}
+
     def average(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        if not self._mean:
-            self._first = {name: weight.clone() for name, weight in weights.items()}
-            self._mean = {name: weight.clone() for name, weight in weights.items()}
-            return weights
-        self._updates += 1
-        ema = (self.lag + self._updates) ** -self.ema_power
-        bias = (self.lag + self._updates) ** -self.bias_power
+        self._steps += 1
+        ema = (self.lag + self._steps) ** -self.ema_power
+        bias = (self.lag + self._steps) ** -self.bias_power
         corrected = {}
         for name, weight in weights.items():
             mean = self._mean[name].lerp_(weight, ema)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from suite import Regularizer, regularizer
+from suite import NotApplicable, Regularizer, regularizer
 
 
 class Cautious(Regularizer):
@@ -14,10 +14,13 @@ class Cautious(Regularizer):
     that its length is about the same, by d / (number of ones + 1) for the d entries of a tensor.
 
     Deviates from the paper: nothing, if the optimizer's groups say `decoupled_weight_decay`. Other
-    optimizers' decay is part of what is masked.
+    optimizers' decay is part of what is masked. The scale is that of the authors' Lion; their AdamW
+    divides by the mean of the mask, at least 1e-3.
     """
 
     def update(self, parameters: list[nn.Parameter], deltas: list[Tensor]) -> None:
+        if not self.objective.called:
+            raise NotApplicable("cautious updates compare the step with a gradient: there is none")
         for p, delta in zip(parameters, deltas, strict=True):
             if p.grad is not None:
                 mask = (delta * p.grad < 0).to(delta.dtype)

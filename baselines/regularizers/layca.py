@@ -14,7 +14,8 @@ class Layca(Regularizer):
     the length rate ||w||; the result is scaled to the norm that the layer had at first. The rate
     takes the place of the learning rate, and schedules apply to it.
 
-    Deviates from the paper: nothing; biases and norms get the optimizer's own step, as there.
+    Deviates from the paper: biases and norms get the optimizer's own step; the authors' code leaves
+    them as they were initialized, and offers this as an option. Embeddings count as layers.
     """
 
     def __init__(self, rate: float) -> None:

@@ -14,7 +14,7 @@ class Lookahead(Regularizer):
     """Zhang et al. 2019, algorithm 1.
 
     After every `k` steps of the optimizer, slow <- slow + alpha (fast - slow), and the next steps
-    begin at the slow weights. The optimizer's state is kept (the paper's default).
+    begin at the slow weights. The optimizer's state is kept, as by default in the authors' code.
 
     Deviates from the paper: between two synchronizations the fast weights are evaluated.
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from suite import NotApplicable, Objective, Regularizer, TaskInfo, regularizer
 
@@ -13,8 +14,10 @@ _KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 class LSUV(Regularizer):
     """Mishkin and Matas 2016, algorithm 1: tolerance 0.1, at most 10 passes for a layer.
 
-    Deviates from the paper: nothing. Layers are taken in the order in which the model holds them;
-    biases stay as they are.
+    Biases begin at zero. Layers are taken in the order in which the model holds them.
+
+    Deviates from the paper: nothing. The authors' PyTorch code compares the standard deviation with
+    the tolerance and shifts biases for a mean of zero, which the paper does not.
     """
 
     tolerance = 0.1
@@ -31,15 +34,27 @@ class LSUV(Regularizer):
     def start(self, model: nn.Module, objective: Objective) -> None:
         layers = [layer for layer in objective.layers() if isinstance(layer.module, _KINDS)]
         for layer in layers:
-            nn.init.orthogonal_(layer.module.weight)
+            _set_weight(layer.module, nn.init.orthogonal_(layer.module.weight.clone()))
+            if layer.bias is not None:
+                layer.bias.zero_()
         for layer in layers:
             for _ in range(self.passes):
                 with objective.watch([layer]) as seen:
                     objective.loss()
-                variance = seen[layer.name].outputs.var()
+                if layer.name not in seen:  # used by its weights only, as in torch's attention
+                    break
+                variance = seen[layer.name].outputs.var(unbiased=False)
                 if abs(variance - 1) < self.tolerance or variance == 0:
                     break
-                layer.module.weight.div_(variance.sqrt())
+                _set_weight(layer.module, layer.module.weight / variance.sqrt())
+
+
+def _set_weight(module: nn.Module, weight: Tensor) -> None:
+    """Set a weight; a reparametrized one through its factors."""
+    if parametrize.is_parametrized(module, "weight"):
+        module.weight = weight
+    else:
+        module.weight.copy_(weight)
 
 
 regularizer(

@@ -27,11 +27,13 @@ class PCGrad(Regularizer):
         self._generator = info.generator
 
     def evaluate(self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]) -> Tensor:
-        groups = self.objective.per_group_gradients()
         targets = self.objective.batch[1]
-        shares = [float((targets == label).float().mean()) for label in groups]
+        if targets.ndim != 1:
+            raise NotApplicable("PCGrad takes classes as tasks and needs one for each example")
+        groups = self.objective.per_group_gradients()
+        shares = [int((targets == label).sum()) / len(targets) for label in groups]
         rows = [torch.cat([g.flatten() for g in gradients]) for gradients in groups.values()]
-        original = torch.stack(rows) * torch.tensor(shares, device=targets.device)[:, None]
+        original = torch.stack(rows) * rows[0].new_tensor(shares)[:, None]
         total = torch.zeros_like(original[0])
         for i, gradient in enumerate(original):
             projected = gradient.clone()
@@ -52,4 +54,5 @@ regularizer(
     summary="Removes the conflicting components of the classes' gradients.",
     paper="Yu et al. 2020, Gradient Surgery for Multi-Task Learning",
     url="https://arxiv.org/abs/2001.06782",
+    extra_work="projects the gradient of each class in a batch onto those of all others",
 )

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from suite import Regularizer, regularizer
 
 
 class StableMax(Regularizer):
-    """Prieto et al. 2025, eq. 5 and 6: s(x) = x + 1 for x >= 0, 1 / (1 - x) for x < 0.
+    """Prieto et al. 2025: s(x) = x + 1 for x >= 0, 1 / (1 - x) for x < 0.
 
     The cross entropy of s(x_i) / sum of s(x_j) is the usual one of the logits log s(x), which is
     sign(x) log(1 + |x|): the transformation works with every loss of logits.
 
-    Deviates from the paper: nothing; the loss has the model's precision.
+    Deviates from the paper: nothing; the loss has the model's precision (the authors' code can
+    compute it in double precision).
     """
 
     def logits(self, logits: Tensor) -> Tensor:
-        return logits.sign() * logits.abs().log1p()
+        # Not sign(x) log(1 + |x|): its automatic derivative at 0 is 0 instead of 1.
+        positive, negative = logits.clamp(min=0), logits.clamp(max=0)
+        return torch.where(logits < 0, -(-negative).log1p(), positive.log1p())
 
 
 regularizer(

@@ -12,8 +12,10 @@ class SWA(Regularizer):
     weights at the end of every epoch; batch norm's statistics are computed again.
 
     Deviates from the paper: the learning rate is the schedule's and not set here; on tasks without
-    epochs, weights are averaged after every step; statistics come from the latest 10 batches and
-    not from all.
+    epochs, weights are averaged after every step, and more often than once an epoch if the last
+    quarter of the budget has less than ten; the mean begins with the first end of an epoch, as in
+    the authors' code, and not with the weights at `start`; statistics come from the latest 10
+    batches and not from all.
     """
 
     recalibrate = 10
@@ -25,7 +27,7 @@ class SWA(Regularizer):
         self._mean: dict[str, Tensor] = {}
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:
-        # An epoch in steps; at least ten means over the budget, however short it is.
+        # An epoch in steps; ten sets of weights in a quarter of the budget, however short it is.
         epoch = 1 if info.examples is None else info.examples // info.batch_size
         self._period = max(1, min(epoch, info.steps // 40))
 

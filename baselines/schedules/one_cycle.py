@@ -2,21 +2,27 @@
 
 from suite import schedule, search
 
+#: the first learning rate, as a share of the maximum
+START = 0.04
+#: Smith 2018: momentum goes from 0.95 to 0.85 and back
+LOWEST_MOMENTUM = 0.85 / 0.95
 
-def one_cycle(progress: float, rise: float, final: float, start: float = 0.04) -> dict[str, float]:
+
+def one_cycle(progress: float, rise: float, final: float) -> dict[str, float]:
     """A cycle of two straight lines, then a last part with a far smaller learning rate.
 
-    The learning rate rises from `start` times its maximum over the share `rise` of the budget,
-    falls back over as long a share, and falls to `final` times the maximum in the rest. Momentum
-    falls from its value to 0.85 / 0.95 of it and rises again, the paper's range.
+    The learning rate rises from 0.04 times its maximum over the share `rise` of the budget, falls
+    back over as long a share, and falls to `final` times the maximum in the rest. Momentum falls
+    from its value to 0.85 / 0.95 of it and rises again: the range of Smith 2018, arXiv 1803.09820.
 
-    Deviates from the paper: the length of the cycle is a hyperparameter.
+    Deviates from the paper: the length of the cycle is a hyperparameter; the first rate is a fixed
+    share of the maximum and not found by a range test; the last part falls geometrically.
     """
     if progress >= 2 * rise:
         rest = (progress - 2 * rise) / max(1 - 2 * rise, 1e-9)
-        return {"lr": start * (final / start) ** rest, "momentum": 1.0}
+        return {"lr": START * (final / START) ** rest, "momentum": 1.0}
     height = 1 - abs(progress - rise) / rise
-    return {"lr": start + (1 - start) * height, "momentum": 1 - (1 - 0.85 / 0.95) * height}
+    return {"lr": START + (1 - START) * height, "momentum": 1 - (1 - LOWEST_MOMENTUM) * height}
 
 
 schedule(

@@ -142,4 +142,6 @@ def test_step_returns_the_loss(name):
     objective = make_objective(model)
     before = float(objective.loss())
     switch_optimizer(optimizer, training=True)
-    assert float(optimizer.step(objective)) == pytest.approx(before, rel=1e-4)
+    # EGGROLL returns the mean over its population, which is not at the weights themselves.
+    close = 1e-2 if name == "eggroll" else 1e-4
+    assert float(optimizer.step(objective)) == pytest.approx(before, rel=close)

@@ -14,14 +14,18 @@ from suite.training.loop import run_trial
 from suite.training.trial import Trial
 
 NAMES = registry.names("regularizer")
+#: where a regularizer cannot work on tokens: a task, and the share of its budget that is as long
+OTHER_TASKS = {"ewc": ("split_digits", 0.04), "mixup": ("digits", 0.2)}
+#: regularizers whose steps do not cost a whole number of evaluations: the last one is not taken
+UNEVEN = {"experience_replay", "ewc", "lsuv"}
 
 
 def short_run(components: list[tuple[str, str]], seed: int = 7) -> Run:
     """A fiftieth of modular_addition's budget, every component with its defaults."""
+    tasks = [OTHER_TASKS[name] for _, name in components if name in OTHER_TASKS]
+    task, share = tasks[0] if tasks else ("modular_addition", 0.02)
     hyperparameters = {name: registry.get(kind, name).defaults for kind, name in components}
-    trial = Trial(
-        "modular_addition", tuple(components), hyperparameters, 0, seed, "evaluation", 0.02
-    )
+    trial = Trial(task, tuple(components), hyperparameters, 0, seed, "evaluation", share)
     return run_trial(trial).run
 
 
@@ -47,7 +51,8 @@ def test_same_seed_same_bits(name):
     first, second = short_run(method), short_run(method)
     assert first.status == "completed", first.reason
     assert measured(first) == measured(second)
-    assert first.cost.gradient_evaluations == 40
+    spent = first.cost.gradient_evaluations
+    assert 38 < spent <= 40 if name in UNEVEN else spent == 40
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -79,7 +84,7 @@ def test_sam_gets_half_the_steps_of_the_same_budget():
 
 
 def test_all_at_once():
-    every = [("regularizer", name) for name in NAMES if name != "redo"]
+    every = [("regularizer", name) for name in NAMES if name not in {"redo", *OTHER_TASKS}]
     run = short_run([("optimizer", "adamw"), *every, ("schedule", "cosine")])
     assert run.status == "completed", run.reason
 
@@ -89,7 +94,10 @@ def test_with_an_optimizer_that_asks_for_no_gradient_none_is_silently_left_out(n
     component = registry.get("regularizer", name)
     regularizer = component.build(**component.defaults)
     run = short_run([("optimizer", "mezo"), ("regularizer", name)])
-    if regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
+    if name == "cautious":
+        assert run.status == "failed"
+        assert run.reason.startswith("NotApplicable: cautious updates compare")
+    elif regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
         assert run.status == "failed"
         assert run.reason.startswith(f"NotApplicable: '{name}' works on gradient evaluations")
     else:

@@ -6,6 +6,7 @@ import inspect
 import itertools
 import math
 import re
+from collections.abc import Mapping
 
 import pytest
 
@@ -49,8 +50,9 @@ def test_between_zero_and_one_for_any_progress_and_corner(name):
     points = [0.0, 1e-12, *(i / 997 for i in range(997)), EDGE]
     for hyperparameters in corners(name):
         for progress in points:
-            value = factor(name)(progress, **hyperparameters)
-            assert 0.0 <= value <= 1.0, (progress, hyperparameters)
+            answer = factor(name)(progress, **hyperparameters)
+            values = answer.values() if isinstance(answer, Mapping) else [answer]
+            assert all(0.0 <= value <= 1.0 for value in values), (progress, hyperparameters)
 
 
 @pytest.mark.parametrize("name", NAMES)
