@@ -12,11 +12,13 @@ from pydantic import ValidationError
 
 from suite.home import ROOT
 from suite.results.model import printable
+from suite.training.advice import advised
 
 _LONGEST_REASON = 2_000
 _LONGEST_TRACE = 8_000
 
 
+@advised
 def reason_of(error: BaseException) -> str:
     """The class and text of an error in one line, even if making the text raises an error."""
     name = type(error).__name__
