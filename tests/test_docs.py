@@ -7,6 +7,7 @@ smoke protocol. A block that does not run has a comment before it: `<!-- illustr
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shlex
@@ -17,9 +18,15 @@ from typing import NamedTuple
 
 import pytest
 
+from suite.components import registry
+from suite.components.regularizer import HOOKS, TaskInfo
 from suite.results.model import Run
 from suite.studies.protocol import PROTOCOLS
+from suite.training.audit import measure
 from suite.training.costs import COSTS
+from suite.training.loop import run_trial
+from suite.training.objective import Objective
+from suite.training.trial import Trial
 from tests.commands import ROOT, environment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -169,3 +176,55 @@ def test_result_fields_are_all_explained() -> None:
 
     text = (ROOT / "docs" / "result-format.md").read_text(encoding="utf-8")
     assert [name for name in Result.model_fields if f"`{name}`" not in text] == []
+
+
+# -- methods in docs ------------------------------------------------------------------------------
+
+
+def method_files() -> list[Block]:
+    found = [b for page in ("submit.md", "hooks.md") for b in blocks(ROOT / "docs" / page)]
+    return [block for block in found if block.file]
+
+
+@pytest.mark.parametrize("block", method_files(), ids=lambda block: block.file)
+def test_every_method_in_docs_runs_and_pays_for_what_it_computes(
+    block: Block, tmp_path: Path
+) -> None:
+    """Each file as it is, at its defaults; those that follow tasks on a task that has several."""
+    path = tmp_path / block.file
+    path.write_text(block.text, encoding="utf-8")
+    (component,) = registry.load_file(path)
+    try:
+        done = ran(component, path)
+    finally:
+        registry._registry.extra_files.remove(path)
+        del registry._registry.found[component.kind, component.name]
+    assert component.summary
+    assert (done.status, done.reason) == ("completed", None)
+
+
+def ran(component: registry.Component, path: Path) -> Run:
+    chosen = [registry.get("optimizer", "sgd")] if component.kind != "optimizer" else []
+    if component.kind == "schedule":
+        chosen = [registry.get("optimizer", "adamw")]
+    parts = [*chosen, component]
+    trial = Trial(
+        task="split_digits" if "on_task_change" in path.read_text() else "digits",
+        components=tuple((c.kind, c.name) for c in parts),
+        hyperparameters={c.name: c.defaults for c in parts},
+        number=0,
+        seed=1,
+        purpose="evaluation",
+        budget_fraction=0.05,
+        data_folder=str(path.parent),
+        files=(str(path),),
+    )
+    return run_trial(trial, audit=measure(trial)).run
+
+
+def test_every_hook_and_every_answer_of_the_objective_is_in_docs() -> None:
+    text = (ROOT / "docs" / "hooks.md").read_text(encoding="utf-8")
+    offered = [n for n in vars(Objective) if not n.startswith("_")]
+    assert [n for n in [*HOOKS, *offered] if f"`{n}" not in text and f" `{n}(" not in text] == []
+    fields = [field.name for field in dataclasses.fields(TaskInfo)]
+    assert [name for name in fields if f"`{name}`" not in text] == []

@@ -172,11 +172,11 @@ def _build_optimizer(
     offered = {"info": info, "model": model, "named_parameters": named}
     wanted = inspect.signature(component.build).parameters
     extra = {name: value for name, value in offered.items() if name in wanted}
+    # A class that takes names or the model in the place of the parameters gets them there.
+    first = extra.pop(next(iter(wanted), ""), [p for _, p in named])
     if component.regularizers or component.schedules:
         hyperparameters = _taken(component.build, hyperparameters)
-    optimizer: torch.optim.Optimizer = component.build(
-        [p for _, p in named], **hyperparameters, **extra
-    )
+    optimizer: torch.optim.Optimizer = component.build(first, **hyperparameters, **extra)
     return optimizer
 
 

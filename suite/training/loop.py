@@ -191,7 +191,9 @@ class _Session:
         if not self._count:
             raise RuntimeError(
                 "the first step asked for more than the whole budget of "
-                f"{self._budget / self._task.batch_size:.4g} gradient evaluations"
+                f"{self._budget / self._task.batch_size:.4g} gradient evaluations. A step may call "
+                "the closure several times, and each call is charged: limit them, as torch's LBFGS "
+                "does with max_iter=4"
             )
 
     def _step(self) -> bool:

@@ -254,7 +254,9 @@ class GradientPipeline:
         """Gradients that can be differentiated again, in `.grad` until the next evaluation."""
         found = torch.autograd.grad(loss, self._parameters, create_graph=True, allow_unused=True)
         for parameter, gradient in zip(self._parameters, found, strict=True):
-            parameter.grad = gradient
+            # Optimizers detach gradients in place, which torch refuses for views.
+            view = gradient is not None and gradient._is_view()
+            parameter.grad = gradient.clone() if view else gradient
 
 
 def zero_gradients(parameters: Sequence[nn.Parameter]) -> None:

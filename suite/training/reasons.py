@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from suite.errors import SuiteError
 from suite.home import ROOT
 from suite.results.model import printable
+from suite.training.advice import advised
 
 _LONGEST_REASON = 2_000
 _LONGEST_TRACE = 8_000
@@ -45,6 +46,7 @@ class Frame:
     text: str
 
 
+@advised
 def reason_of(error: BaseException) -> str:
     """The class, text and place of an error in one line, even if making the text raises an error.
 
