@@ -47,13 +47,14 @@ from suite.components.method import make_method, parse_method
 from suite.errors import SuiteError
 from suite.execution.executor import Ended, Executor, Job, Refused
 from suite.execution.local import LocalExecutor
+from suite.execution.starting import Starter, worker_log
 from suite.home import data_folder, home
 from suite.problems.task import Task
 from suite.results.environment import cpu_name
 from suite.results.model import Result, Run
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import StudyRules, get_protocol
-from suite.studies.run_studies import default_jobs, run_studies, worker_log
+from suite.studies.run_studies import default_jobs, run_studies
 
 TUNED = "adamw"
 UNTUNED = Path(__file__).with_name("untuned_sgd.py")
@@ -95,7 +96,7 @@ def calibrate(
         )
         task.problem.prepare(plan.data)
         count = jobs or default_jobs(plan.device)
-        executor = LocalExecutor(count, 1, worker_log())
+        executor = LocalExecutor(count, Starter(1, worker_log()))
         known = (load(references) if references.exists() else {}).get(task.name)
         if known is not None and (replacing or known.task_version != task.version):
             known = None

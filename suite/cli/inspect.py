@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from suite.cli.answers import cached
 from suite.cli.tables import show_table
 from suite.components import registry
 from suite.errors import UsageError, unknown_name
@@ -24,6 +25,7 @@ _TEMPLATES = ROOT / "suite" / "components" / "templates"
 
 @click.command("list", no_args_is_help=True)
 @click.argument("kind", type=click.Choice(list(_PLURALS)))
+@cached
 def list_(kind: str) -> int:
     """List everything of a kind with a one-line description; tasks are sorted by family.
 
@@ -64,6 +66,7 @@ class _AnyName(click.ParamType):
 
 @click.command(no_args_is_help=True)
 @click.argument("name", type=_AnyName())
+@cached
 def show(name: str) -> None:
     """Show a task, optimizer, regularizer or schedule, or what a file registers.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from suite.errors import MissingData, UsageError
 from suite.studies.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
+    from suite.execution.starting import Starter
     from suite.problems.task import Task
     from suite.results.model import Result
     from suite.studies.plan import Plan
@@ -56,7 +59,10 @@ if TYPE_CHECKING:
 )
 @click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="quick", show_default=True)
 @click.option(
-    "--jobs", type=click.IntRange(1), help="Trials at a time.  [default: number of CPU cores]"
+    "--jobs",
+    type=click.IntRange(0),
+    help="Trials at a time; 0 runs them in this process, where breakpoints work.  "
+    "[default: number of CPU cores]",
 )
 @click.option(
     "--threads",
@@ -119,23 +125,54 @@ def run(
         )
     if core and not track:
         raise UsageError("--core chooses among the tasks of a track: give --track, too.")
-    from suite.home import make_home
-    from suite.studies.run_studies import default_jobs
+    started = nullcontext() if dry_run or jobs == 0 else _workers(settings["threads"])
+    with started as starter:
+        with _without_collection():
+            from suite.studies.run_studies import default_jobs
 
-    chosen = _choose_tasks(tasks, track, core)
-    plans = _make_plans(optimizers, regularizers, schedules, chosen, settings)
-    count = jobs or max(default_jobs(plan.device) for plan in plans)
-    if dry_run:
-        _print_plans(plans, count, force)
-        return 0
-    make_home()
-    plans, missing = _with_data(plans)
-    if not plans:
-        raise MissingData("\n".join(missing))
-    code = _run(plans, count, force)
+            chosen = _choose_tasks(tasks, track, core)
+            plans = _make_plans(optimizers, regularizers, schedules, chosen, settings)
+        count = max(default_jobs(plan.device) for plan in plans) if jobs is None else jobs
+        if dry_run:
+            _print_plans(plans, max(1, count), force)
+            return 0
+        plans, missing = _with_data(plans)
+        if not plans:
+            raise MissingData("\n".join(missing))
+        code = _run(plans, count, force, starter)
     for message in missing:
         click.echo(f"suite: {message}", err=True)
     return 2 if missing else code
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Inside, there is no garbage collection, which takes a tenth of the time of imports."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@contextmanager
+def _workers(threads: int) -> Iterator[Starter]:
+    """The process that forks workers: it imports torch while this process makes plans."""
+    from suite.execution.starting import Starter, worker_log
+    from suite.home import make_home
+
+    make_home()
+    log = worker_log()
+    starter = Starter(threads, log)
+    try:
+        yield starter
+    finally:
+        starter.close()
+        if log.stat().st_size == 0:
+            log.unlink()
+        else:
+            click.echo(f"What the trials printed: {log}", err=True)
 
 
 def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[Task]:
@@ -241,10 +278,11 @@ def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
     )
 
 
-def _run(plans: list[Plan], jobs: int, force: bool) -> int:
-    from suite.cli.live_view import make_view
+def _run(plans: list[Plan], jobs: int, force: bool, starter: Starter | None) -> int:
+    from suite.cli.live_view import PlainView, make_view
+    from suite.execution.inline import InlineExecutor
     from suite.execution.local import LocalExecutor
-    from suite.studies.run_studies import run_studies, worker_log
+    from suite.studies.run_studies import run_studies
 
     # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -257,11 +295,12 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
         elif reason := plan.why_own_name():
             click.echo(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
     seconds = _say_how_long(todo, jobs)
-    log = worker_log()
-    executor = LocalExecutor(jobs, plans[0].threads, log)
+    executor = LocalExecutor(jobs, starter) if starter else InlineExecutor(tracebacks=True)
+    # A live view would draw over a debugger.
+    shown = make_view(todo, seconds) if starter else PlainView(todo, seconds)
     try:
-        with make_view(todo, seconds) as view:
-            results = run_studies(plans, executor, jobs, view, force=force)
+        with shown as view:
+            results = run_studies(plans, executor, max(1, jobs), view, force=force)
     except KeyboardInterrupt:
         without = " without --force" if force else ""
         click.echo(
@@ -272,10 +311,6 @@ def _run(plans: list[Plan], jobs: int, force: bool) -> int:
         return 130
     finally:
         executor.close()
-        if log.exists() and log.stat().st_size == 0:
-            log.unlink()
-    if log.exists():
-        click.echo(f"What the trials printed: {log}", err=True)
     for plan, result in zip(plans, results, strict=True):
         _print_result(plan, plan.result_path()[0], result)
     _print_standings(plans)
@@ -290,13 +325,12 @@ def _say_how_long(plans: list[Plan], jobs: int) -> dict[str, float]:
     from suite.words import duration
 
     trials = sum(plan.trials for plan in plans)
-    estimates = study_seconds(plans, jobs)
-    # A worker takes about as long to start as this process took so far.
+    estimates = study_seconds(plans, max(1, jobs))
+    # Workers import torch's compiler, too: they are ready in about as long as this process took.
     seconds = sum(estimates.values()) + time.process_time()
     studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
-    click.echo(
-        f"{studies}, {trials} trials, {jobs} at a time: about {duration(seconds)} on this machine."
-    )
+    how = f"{jobs} at a time" if jobs else "in this process"
+    click.echo(f"{studies}, {trials} trials, {how}: about {duration(seconds)} on this machine.")
     return estimates
 
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import functools
 import hashlib
 import inspect
+import json
+import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.components.imports import imported, read_source
-from suite.home import ROOT
+from suite import atomic
+from suite.components.imports import imported, read_source, source_of
+from suite.home import ROOT, home
 
 if TYPE_CHECKING:
     from suite.components.registry import Component
@@ -58,10 +62,24 @@ def hash_of_code(code: Any) -> str:
 def suite_hash() -> str:
     """A hash of what the suite's own code does, where it can change a number of a result.
 
-    Read once: the files may change on disk later.
+    Read once: the files may change on disk later. To parse all files takes a third of a second at
+    the start of every process: the hash is cached on disk for the bytes that it was made from.
     """
-    digests = (f"{name} {read_source(path).digest}" for name, path in suite_files().items())
-    return _combined("", digests)
+    texts = {name: path.read_bytes() for name, path in suite_files().items()}
+    whole = hashlib.sha256(sys.version.encode())
+    for name, text in texts.items():
+        whole.update(f"\n{name} {hashlib.sha256(text).hexdigest()}".encode())
+    place = home() / "suite-hash.json"
+    with suppress(OSError, ValueError, AttributeError):
+        cached = json.loads(place.read_text(encoding="utf-8")).get(whole.hexdigest())
+        if isinstance(cached, str):
+            return cached
+    found = _combined("", (f"{name} {source_of(text).digest}" for name, text in texts.items()))
+    if place.parent.is_dir():  # made by commands that keep something there
+        body = json.dumps({whole.hexdigest(): found}).encode()
+        with suppress(OSError):
+            atomic.write(place, lambda file: file.write(body))
+    return found
 
 
 def suite_files() -> dict[str, Path]:

@@ -53,7 +53,7 @@ def imported(path: Path) -> Imported:
 
 def read_source(path: Path) -> Source:
     """A file's source; for a file that is not Python text, such as a compiled module, its bytes."""
-    return _parsed(path.read_bytes())
+    return source_of(path.read_bytes())
 
 
 class _Follower:
@@ -225,7 +225,8 @@ def _wheel_folder(name: str) -> Path | None:
 
 
 @functools.lru_cache(maxsize=2000)
-def _parsed(text: bytes) -> Source:
+def source_of(text: bytes) -> Source:
+    """What a text says."""
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):

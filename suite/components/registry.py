@@ -469,6 +469,11 @@ def _clash(kind: str, name: str, *places: object) -> UsageError:
     return UsageError(f"{kind} '{name}' is registered twice: in {listed}. Rename one of them.")
 
 
+def anything_loaded() -> bool:
+    """Whether this process has imported or declared anything yet."""
+    return bool(_registry.found)
+
+
 def extra_files() -> list[Path]:
     """The files outside the repo that were loaded: worker processes load them too."""
     return list(_registry.extra_files)

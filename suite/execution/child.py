@@ -7,7 +7,6 @@ separate pipe.
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import sys
@@ -114,9 +113,11 @@ def loaded_modules() -> tuple[str, ...]:
 
 
 def _show_each_line() -> None:
-    """Pass on output line by line: the process may be killed before it ends."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    """Pass on output line by line: the process may be killed before it ends.
+
+    A new stream: the one that is there was made for another file, which could be searched.
+    """
+    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
 
 
 def _of(request: Request) -> dict[str, object]:

@@ -1,14 +1,19 @@
 """Trials in this process, one after another: to debug a method with pdb, and for quick tests.
 
 Trials have no separate process here: what a method changes in the process affects later trials.
-Time limits do not hold. For results to publish use `suite.execution.local`.
+Time limits do not hold. For results to publish use `suite.execution.local`. Ctrl-C and the
+debugger's `quit` end everything, not only a trial.
 """
 
 from __future__ import annotations
 
+import json
+import sys
+from bdb import BdbQuit
 from collections import deque
 
 from suite.errors import SuiteError
+from suite.execution.audits import kept_audit
 from suite.execution.executor import (
     Ended,
     Event,
@@ -23,13 +28,20 @@ from suite.results.model import AuditRecord
 from suite.training.audit import measure
 from suite.training.loop import Report, run_trial
 from suite.training.reasons import reason_of, trace_of
-from suite.training.trial import Outcome
+from suite.training.trial import Outcome, Trial
 
 
 class InlineExecutor:
-    """Runs a job when the next event is requested."""
+    """Runs a job when the next event is requested.
 
-    def __init__(self) -> None:
+    With `tracebacks`, the traceback of a trial that fails is printed as soon as it has ended.
+    """
+
+    def __init__(self, *, tracebacks: bool = False) -> None:
+        self._tracebacks = tracebacks
+        #: audits that were made here. None is cached on disk: what earlier trials left in this
+        #: process may have changed it
+        self._audits: dict[str, AuditRecord] = {}
         self._waiting: deque[Job] = deque()
         self._events: deque[Event] = deque()
 
@@ -70,6 +82,11 @@ class InlineExecutor:
                 seconds=0.0,
                 traceback=trace_of(error),
             )
+        run = outcome.run
+        if run.status == "interrupted" or (run.reason or "").partition(":")[0] == "BdbQuit":
+            raise KeyboardInterrupt
+        if self._tracebacks and run.traceback:
+            print(run.traceback, file=sys.stderr, end="", flush=True)
         self._events.append(Ended(job, outcome))
 
     def _outcome(self, job: Job, report: Report) -> Outcome:
@@ -77,8 +94,22 @@ class InlineExecutor:
         problem = None
         if job.trial.audited is not None:
             try:
-                audit = measure(job.trial)
+                audit = self._audit(job.trial)
+            except BdbQuit:
+                raise KeyboardInterrupt from None
             except Exception as error:
                 problem = reason_of(error)
+                if self._tracebacks:
+                    print(trace_of(error), file=sys.stderr, end="", flush=True)
         outcome = run_trial(job.trial, report, audit)
         return outcome if problem is None else without_audit(job, outcome, problem)
+
+    def _audit(self, trial: Trial) -> AuditRecord:
+        """The audit of a trial's method: the cached one, or the one made here, or a new one."""
+        kept = kept_audit(trial) if trial.sources else None
+        if kept is not None:
+            return kept
+        key = json.dumps([trial.task, trial.components, trial.audited, trial.sources])
+        if key not in self._audits:
+            self._audits[key] = measure(trial)
+        return self._audits[key]

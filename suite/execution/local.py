@@ -6,15 +6,11 @@ killed, with all processes that it started.
 
 from __future__ import annotations
 
-import os
 import queue
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
 from contextlib import suppress
-from pathlib import Path
 
 from suite.components.method import method_name
 from suite.execution import messages
@@ -30,9 +26,9 @@ from suite.execution.executor import (
     without_audit,
 )
 from suite.execution.messages import Inbox, Message, Request, WrongMessage, send
-from suite.execution.processes import cause_of_death, kill_group
+from suite.execution.processes import kill_group
+from suite.execution.starting import Starter, WorkerProcess
 from suite.execution.worker import ATTEMPTS, AUDIT_SECONDS, START_UP_SECONDS
-from suite.home import ROOT
 from suite.results.model import Status
 from suite.training.trial import Outcome
 
@@ -45,9 +41,8 @@ LISTENING_SECONDS = 1.0
 class LocalExecutor:
     """Worker processes on this machine, each running one trial at a time."""
 
-    def __init__(self, jobs: int, threads: int, log: Path) -> None:
-        self._threads = threads
-        self._log = log
+    def __init__(self, jobs: int, starter: Starter) -> None:
+        self._starter = starter
         self._waiting: deque[tuple[Job, int]] = deque()
         self._messages: queue.SimpleQueue[tuple[_Worker, Message | None]] = queue.SimpleQueue()
         self._slots: list[_Worker | None] = [None] * jobs
@@ -78,6 +73,7 @@ class LocalExecutor:
         self._waiting.clear()
         for worker in filter(None, self._slots):
             worker.kill()
+        self._starter.close()
 
     def _handle_message(self, timeout: float) -> None:
         """Handle the next message of any worker, if there is one within `timeout` seconds."""
@@ -87,6 +83,7 @@ class LocalExecutor:
             return
         if message is None:
             self._slots[self._slots.index(worker)] = None
+            worker.close()
             if worker.job is not None:
                 seconds = worker.seconds
                 self._try_again(worker, worker.cause_of_death(), seconds)
@@ -148,11 +145,18 @@ class LocalExecutor:
             if not self._waiting:
                 return
             if worker is None:
-                worker = self._slots[index] = _Worker(self._threads, self._log, self._messages)
+                process = self._ready_starter().start_worker(self._modules)
+                worker = self._slots[index] = _Worker(process, self._messages)
             if worker.job is None and worker.usable:
                 job, attempt = self._waiting.popleft()
                 worker.run(job, attempt, tuple(sorted(self._modules)))
                 self._events.append(Started(job))
+
+    def _ready_starter(self) -> Starter:
+        """The process that forks workers; a new one if it has ended."""
+        if not self._starter.usable:
+            self._starter = Starter(self._starter.threads, self._starter.log)
+        return self._starter
 
     def _stop_hanging(self) -> None:
         """Kill the workers that send nothing long after their trial's limit, which they enforce.
@@ -175,8 +179,7 @@ class _Worker:
 
     def __init__(
         self,
-        threads: int,
-        log: Path,
+        process: WorkerProcess,
         answers: queue.SimpleQueue[tuple[_Worker, Message | None]],
     ) -> None:
         self.job: Job | None = None
@@ -191,16 +194,7 @@ class _Worker:
         #: why it is being killed
         self._given_up: str | None = None
         self._answers = answers
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "suite.execution.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output,
-                env=_environment(threads),
-                start_new_session=True,
-            )
+        self._process = process
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
         threading.Thread(target=self._announce_death, daemon=True).start()
@@ -224,7 +218,6 @@ class _Worker:
         self.deadline = (
             time.monotonic() + START_UP_SECONDS + audits * (START_UP_SECONDS + job.time_limit)
         )
-        assert self._process.stdin is not None
         request = Request(
             key=job.key,
             attempt=attempt,
@@ -235,7 +228,7 @@ class _Worker:
         )
         # If it died meanwhile, the listener reports that, and the trial is tried again.
         with suppress(BrokenPipeError):
-            send(self._process.stdin.fileno(), request)
+            send(self._process.requests.fileno(), request)
 
     def began(self, process: int, time_limit: float) -> None:
         """Its trial began in a process."""
@@ -256,21 +249,25 @@ class _Worker:
 
     def kill(self) -> None:
         """End the process and all that it started, at once."""
-        if self._process.poll() is None:
+        if not self._process.ended:
             self._kill_groups()
+
+    def close(self) -> None:
+        """After its end: close its pipe, which ends a worker that lives longer than its starter."""
+        self._process.close()
 
     def cause_of_death(self) -> str:
         """How the process ended, in words."""
-        return self._given_up or cause_of_death(self._process.wait())
+        return self._given_up or self._process.wait()
 
     def _kill_groups(self) -> None:
         """Kill the worker and its trial, each with the processes of its group."""
-        for process in filter(None, (self._process.pid, self._trial_process)):
-            kill_group(process)
+        self._process.kill()
+        if self._trial_process is not None:
+            kill_group(self._trial_process)
 
     def _listen(self) -> None:
-        assert self._process.stdout is not None
-        inbox = Inbox(self._process.stdout.fileno())
+        inbox = Inbox(self._process.answers.fileno())
         try:
             while True:
                 for message in inbox.receive():
@@ -300,14 +297,3 @@ def _belongs_to(outcome: Outcome, job: Job) -> bool:
 def _title(job: Job) -> str:
     method = method_name(job.trial.components)
     return f"{method} on {job.trial.task}, {job.trial.purpose} {job.trial.number}"
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """A worker's environment: threads fixed before torch starts its pools; our own code first."""
-    root = str(ROOT)
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    # Every process iterates over a set of names in the same order.
-    fixed["PYTHONHASHSEED"] = "0"
-    # cuBLAS repeats its results only with a fixed workspace.
-    return {**os.environ, **fixed, "PYTHONPATH": path, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

@@ -1,12 +1,12 @@
 """A worker: runs each trial in a separate process, on request of the process that started it.
 
-Started as `python -P -m suite.execution.worker`. Requests come in by standard input, answers go out
-by standard output. The worker imports torch and the suite once and never a method or a task. On a
-CPU it forks a process for each trial, so that a trial is not affected by earlier ones. A process
-that uses a GPU cannot be forked: there each study has its own, newly started process.
+Forked by `suite.execution.starter`. Requests come in by one pipe, answers go out by another. The
+worker holds torch and the suite and never imports a method or a task. On a CPU it forks a process
+for each trial, so that a trial is not affected by earlier ones. A process that uses a GPU cannot be
+forked: there each study has its own, newly started process.
 
-When the starting process ends for any reason, standard input ends; the worker then kills the
-trial and ends, too.
+When the starting process ends for any reason, the requests end; the worker then kills the trial and
+ends, too.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import gc
 import importlib
 import os
 import select
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
+from suite.components.discovery import declarations
+from suite.components.imports import imported
+from suite.execution import child as trials
 from suite.execution import processes
 from suite.execution.audits import keep_audit, kept_audit
-from suite.execution.child import serve
 from suite.execution.messages import (
     Audited,
     Began,
@@ -41,6 +43,7 @@ from suite.execution.messages import (
 )
 from suite.execution.processes import adopt_orphans, cause_of_death, kill_children, kill_group
 from suite.results.model import AuditRecord
+from suite.training.trial import Trial
 
 #: what a trial's process may take to start on a busy machine, before the trial's own limit counts
 START_UP_SECONDS = 300.0
@@ -54,13 +57,10 @@ _LOOK_SECONDS = 0.2
 OUTPUT_BYTES = 1_000_000
 
 
-def main() -> None:
-    """Serve until standard input ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starting process handles Ctrl-C
-    answers = os.dup(1)
-    os.dup2(2, 1)
+def serve(requests: int, answers: int) -> None:
+    """Answer the requests of a pipe until there are no more, and end the process."""
     adopt_orphans()
-    _Worker(0, answers).serve()
+    _Worker(requests, answers).serve()
 
 
 class _Worker:
@@ -197,7 +197,7 @@ class _Child:
         self.output = _Output(output, request.title)
         self._status: int | None = None
         start = _fork if processes.can_fork(request.trial.device) else _spawn
-        self.process = start(requests, theirs, printed, request.modules)
+        self.process = start(requests, theirs, printed, request)
         for file in (requests, theirs, printed):
             os.close(file)
 
@@ -308,9 +308,13 @@ def _what_is_wrong(message: Message, request: Request) -> str | None:
     return "an audit instead of an outcome" if isinstance(message, Audited) else None
 
 
-def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
+def _fork(requests: int, answers: int, printed: int, request: Request) -> int:
     """Fork a process from this one, which has imported everything but tasks and methods."""
-    _prepare(modules)
+    prepare(request.modules)
+    _read_sources(request.trial)
+    # Exclude what was imported from garbage collection: the children keep its memory shared.
+    gc.collect()
+    gc.freeze()
     process = os.fork()
     if process:
         _make_group(process)
@@ -321,13 +325,26 @@ def _fork(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -
         for place, file in enumerate((silence, printed, printed)):
             os.dup2(file, place)
         # Only its own ends of the pipes, not the worker's or those of others.
-        requests, answers = _keep_only(requests, answers)
-        serve(requests, answers)
+        requests, answers = keep_only(requests, answers)
+        trials.serve(requests, answers)
     finally:
         os._exit(1)
 
 
-def _keep_only(*files: int) -> list[int]:
+def _read_sources(trial: Trial) -> None:
+    """Parse a trial's files, which runs none of their code: its processes find that done.
+
+    What was parsed is kept by the files' content, so that an edited file is parsed anew.
+    """
+    index = declarations()[0]
+    named = [("task", trial.task), *trial.components]
+    places = [place for key in named for place in index.get(key, ()) if isinstance(place, Path)]
+    for path in (*places, *map(Path, trial.files)):
+        with suppress(OSError):  # the trial will report it
+            imported(path)
+
+
+def keep_only(*files: int) -> list[int]:
     """Close every file descriptor except the standard ones and these, which get other numbers."""
     high = [os.dup(file) for file in files]
     first = 3
@@ -338,7 +355,7 @@ def _keep_only(*files: int) -> list[int]:
     return high
 
 
-def _spawn(requests: int, answers: int, printed: int, modules: tuple[str, ...]) -> int:
+def _spawn(requests: int, answers: int, printed: int, request: Request) -> int:
     """Start a new process: one that uses a GPU cannot be forked."""
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "suite.execution.child", str(requests), str(answers)],
@@ -360,7 +377,7 @@ def _make_group(process: int) -> None:
 _prepared: set[str] = set()
 
 
-def _prepare(modules: tuple[str, ...]) -> None:
+def prepare(modules: tuple[str, ...]) -> None:
     """Import what every trial needs, and what its trials need according to the starting process.
 
     No thread may be started here: a forked process would lose it.
@@ -374,17 +391,9 @@ def _prepare(modules: tuple[str, ...]) -> None:
                 _write(f"== importing {name} failed: {error}\n".encode())
     if "warm" not in _prepared:
         _prepared.add("warm")
-        from suite.components.discovery import declarations
         from suite.components.fingerprints import suite_hash
         from suite.training.calibration import warm_up
 
         declarations()
         suite_hash()  # read once: otherwise each forked process would read all files again
         warm_up()
-    # Exclude these objects from garbage collection: the children then keep their memory shared.
-    gc.collect()
-    gc.freeze()
-
-
-if __name__ == "__main__":
-    main()

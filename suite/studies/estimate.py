@@ -9,7 +9,6 @@ import torch
 from suite.data.split import Split
 from suite.studies.plan import Plan
 from suite.training.calibration import time_evaluation, time_gradient
-from suite.training.repeatable import make_repeatable
 
 
 def trial_seconds(plan: Plan) -> float:
@@ -18,7 +17,7 @@ def trial_seconds(plan: Plan) -> float:
     May raise MissingData. The method's own work between gradient evaluations is not included.
     """
     task, problem = plan.task, plan.task.problem
-    make_repeatable(plan.threads)
+    _prepare_process(plan.threads)
     data = problem.data(plan.data, torch.Generator().manual_seed(0))
     train = data.train.to(plan.device)
     steps = plan.budget / task.batch_size
@@ -33,6 +32,15 @@ def trial_seconds(plan: Plan) -> float:
         evaluations = steps
     held_out = (data.validation or train).to(plan.device)
     return seconds + evaluations * time_evaluation(task, model, held_out)
+
+
+def _prepare_process(threads: int) -> None:
+    """Of a trial's settings, those that decide how long it takes.
+
+    Not `make_repeatable`: to set torch's deterministic mode imports its compiler, for a second.
+    """
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
 
 
 def study_seconds(plans: Sequence[Plan], jobs: int) -> dict[str, float]:

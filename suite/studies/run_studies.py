@@ -13,7 +13,8 @@ from suite.components.method import make_method
 from suite.disk import naming_full
 from suite.execution.executor import Ended, Event, Executor, Refused
 from suite.execution.local import LocalExecutor
-from suite.home import data_folder, home, make_home
+from suite.execution.starting import Starter, worker_log
+from suite.home import data_folder, make_home
 from suite.results.model import Result
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
@@ -158,7 +159,7 @@ def run(
     )
     plan.task.problem.prepare(plan.data)
     count = jobs or default_jobs(plan.device)
-    chosen = executor or LocalExecutor(count, threads, worker_log())
+    chosen = executor or LocalExecutor(count, Starter(threads, worker_log()))
     try:
         return run_studies([plan], chosen, count, Silent(), force=force)[0]
     finally:
@@ -173,8 +174,3 @@ def default_jobs(device: str) -> int:
         return len(os.sched_getaffinity(0))
     except AttributeError:
         return os.cpu_count() or 1
-
-
-def worker_log() -> Path:
-    """Where the output of worker processes goes: what methods print, and crashes."""
-    return home() / "logs" / f"workers-{os.getpid()}.log"

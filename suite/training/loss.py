@@ -39,6 +39,8 @@ class Loss:
         self._unchecked = list(self._penalties)
         self._norms = [m for m in model.modules() if has_running_statistics(m)]
         self._statistics_moved = False
+        #: nothing comes between the model and its criterion
+        self._plain = not (self._logits or self._penalties or self._norms)
 
     @property
     def has_batch_norm(self) -> bool:
@@ -51,6 +53,8 @@ class Loss:
 
     def of(self, batch: Batch) -> Tensor:
         """A scalar, with a graph where gradients are on."""
+        if self._plain:
+            return self._criterion(self._model(batch[0]), batch[1])
         loss = self.of_examples(batch)
         for regularizer in self._penalties:
             loss = loss + regularizer.penalty(self._model)
@@ -213,6 +217,8 @@ class GradientPipeline:
 
     def evaluate(self, batch: Batch) -> Tensor:
         """The loss of a batch, without a graph; gradients are in `.grad`. Gradients must be on."""
+        if not self._layers and not self._late:
+            return self._evaluate(batch)
         loss = self._with_layers(batch, len(self._layers))
         if self._late:
             self._late.append([p.grad for p in self._parameters])
@@ -222,13 +228,7 @@ class GradientPipeline:
 
     def _with_layers(self, batch: Batch, depth: int) -> Tensor:
         if not depth:
-            zero_gradients(self._parameters)
-            loss = self._loss.of(batch)
-            if self._create_graph:
-                self._leave_graph(loss)
-            else:
-                loss.backward()
-            return loss.detach()
+            return self._evaluate(batch)
         regularizer, around, transforms = self._layers[depth - 1]
         if around:
             loss = regularizer.evaluate(
@@ -240,6 +240,15 @@ class GradientPipeline:
             with torch.no_grad():
                 regularizer.gradients(self._parameters)
         return loss
+
+    def _evaluate(self, batch: Batch) -> Tensor:
+        zero_gradients(self._parameters)
+        loss = self._loss.of(batch)
+        if self._create_graph:
+            self._leave_graph(loss)
+        else:
+            loss.backward()
+        return loss.detach()
 
     def _leave_graph(self, loss: Tensor) -> None:
         """Gradients that can be differentiated again, in `.grad` until the next evaluation."""

@@ -80,6 +80,32 @@ def test_help_and_errors_import_nothing_heavy(tmp_path, arguments, code) -> None
     assert code == 0 or done.stderr.strip()
 
 
+PLAN = """
+import sys
+from suite.cli import _exit_code
+code = _exit_code(sys.argv[1:])
+slow = {"torch._dynamo", "sklearn", "scipy", "pandas", "matplotlib"} & set(sys.modules)
+print("slow:", sorted(slow), "code:", code)
+"""
+
+
+def test_a_plan_imports_neither_torchs_compiler_nor_scikit_learn(tmp_path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            PLAN,
+            *["run", "--optimizer", "adamw", "--task", "digits", "--dry-run"],
+        ],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert "1 of 1 studies to run, about" in done.stdout, done.stderr
+    assert "slow: [] code: 0" in done.stdout
+
+
 def complete(tmp_path, words: str) -> tuple[list[str], str]:
     """What bash is offered for the last of some words, and what was imported meanwhile."""
     variables = environment(tmp_path) | {

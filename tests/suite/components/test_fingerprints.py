@@ -192,15 +192,34 @@ def test_a_byte_order_mark_changes_nothing(tmp_path):
         ("studies/estimate.py", False),
     ],
 )
-def test_the_hash_of_the_suite_is_of_what_decides_numbers(monkeypatch, module, decides):
-    assert (ROOT / "suite" / module).is_file()
+def test_the_hash_of_the_suite_is_of_what_decides_numbers(monkeypatch, tmp_path, module, decides):
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "none"))  # nothing is cached
+    changed = (ROOT / "suite" / module).read_bytes()
     before = suite_hash.__wrapped__()
-    known, changed = fingerprints.read_source, ROOT / "suite" / module
-    other = imports.Source("changed", ())
+    known, other = fingerprints.source_of, imports.Source("changed", ())
     monkeypatch.setattr(
-        fingerprints, "read_source", lambda path: other if path == changed else known(path)
+        fingerprints, "source_of", lambda text: other if text == changed else known(text)
     )
     assert (suite_hash.__wrapped__() != before) == decides
+
+
+def test_the_hash_of_the_suite_is_cached_for_the_bytes_that_it_was_made_from(monkeypatch, tmp_path):
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path))
+    (tmp_path / "code.py").write_text("x = 1\n")
+    monkeypatch.setattr(fingerprints, "suite_files", lambda: {"code.py": tmp_path / "code.py"})
+    parsed = []
+    known = fingerprints.source_of
+    monkeypatch.setattr(fingerprints, "source_of", lambda text: parsed.append(text) or known(text))
+    first = suite_hash.__wrapped__()
+    assert suite_hash.__wrapped__() == first
+    assert len(parsed) == 1
+    (tmp_path / "code.py").write_text("x = 1  # the same\n")
+    assert suite_hash.__wrapped__() == first
+    assert len(parsed) == 2
+    (tmp_path / "code.py").write_text("x = 2\n")
+    assert suite_hash.__wrapped__() != first
+    (tmp_path / "suite-hash.json").write_text("[")
+    assert suite_hash.__wrapped__() != first
 
 
 def test_what_runs_a_study_imports_only_files_that_are_hashed():

@@ -13,6 +13,7 @@ from suite.components.fingerprints import sources
 from suite.execution.audits import keep_audit, kept_audit
 from suite.execution.executor import Ended, Job
 from suite.execution.local import LocalExecutor
+from suite.execution.starting import Starter
 from suite.results.model import AuditRecord, Run
 from suite.training.trial import Trial
 from tests.commands import TINY
@@ -70,7 +71,7 @@ def counted(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def executor(tmp_path) -> Iterator[LocalExecutor]:
-    executor = LocalExecutor(1, 1, tmp_path / "workers.log")
+    executor = LocalExecutor(1, Starter(1, tmp_path / "workers.log"))
     yield executor
     executor.close()
 

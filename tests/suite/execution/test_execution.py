@@ -20,6 +20,7 @@ from suite.execution import executor as events
 from suite.execution.executor import Ended, Event, Job, Reported
 from suite.execution.inline import InlineExecutor
 from suite.execution.local import LocalExecutor
+from suite.execution.starting import Starter
 from suite.results import files as results
 from suite.results.model import Run
 from suite.training.trial import Trial
@@ -37,7 +38,7 @@ def log(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def executor(log) -> Iterator[LocalExecutor]:
     """One for all tests here: no trial disturbs another."""
-    executor = LocalExecutor(1, 1, log)
+    executor = LocalExecutor(1, Starter(1, log))
     yield executor
     executor.close()
 
@@ -309,7 +310,7 @@ def test_an_answer_in_time_counts_however_late_it_is_read(executor, tmp_path):
 
 
 def test_a_worker_that_is_killed_is_replaced_and_its_trial_ends_with_it(tmp_path):
-    executor = LocalExecutor(1, 1, tmp_path / "workers.log")
+    executor = LocalExecutor(1, Starter(1, tmp_path / "workers.log"))
     lock, flag = tmp_path / "lock", tmp_path / "flag"
     method = write_method(
         tmp_path,

@@ -12,6 +12,7 @@ import pytest
 from suite.components.method import make_method
 from suite.execution.executor import Ended, Job
 from suite.execution.local import LocalExecutor
+from suite.execution.starting import Starter
 from suite.results.model import Result, Run
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
@@ -62,7 +63,7 @@ def home(tmp_path_factory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def executor(home) -> Iterator[LocalExecutor]:
-    executor = LocalExecutor(1, 1, home / "workers.log")
+    executor = LocalExecutor(1, Starter(1, home / "workers.log"))
     yield executor
     executor.close()
 
@@ -164,7 +165,7 @@ def test_state_in_a_module_makes_no_difference_to_any_number_of_jobs(home, tmp_p
     method.write_text(source)
     found: list[Result] = []
     for jobs in (1, 2, 3):
-        executor = LocalExecutor(jobs, 1, tmp_path / "workers.log")
+        executor = LocalExecutor(jobs, Starter(1, tmp_path / "workers.log"))
         try:
             folder = tmp_path / str(jobs)
             study = plan(str(method), folder, "quick")
@@ -227,7 +228,7 @@ def test_on_a_gpu_each_study_has_a_process_of_its_own(home, tmp_path, monkeypatc
     once = "if not hasattr(self, 'noted'):"
     noting = write_method(tmp_path, "notes", once, "    self.noted = True", f"    {note}")
     fails = write_method(tmp_path, "fails", note, "raise ValueError")
-    executor = LocalExecutor(1, 1, tmp_path / "workers.log")
+    executor = LocalExecutor(1, Starter(1, tmp_path / "workers.log"))
     try:
         first, other = plan(noting, home), plan(noting, home, seed=1)
         ends = [

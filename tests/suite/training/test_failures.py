@@ -16,6 +16,7 @@ from suite.errors import SuiteError
 from suite.execution.executor import Executor
 from suite.execution.inline import InlineExecutor
 from suite.execution.local import LocalExecutor
+from suite.execution.starting import Starter
 from suite.results import files as results
 from suite.results.model import Result
 from suite.studies.plan import find_task, make_plan
@@ -28,7 +29,7 @@ from tests.methods import write_method
 @pytest.fixture(scope="module")
 def processes(tmp_path_factory) -> Iterator[LocalExecutor]:
     """For what a process is needed; one for all, as no trial disturbs another."""
-    executor = LocalExecutor(1, 1, tmp_path_factory.mktemp("log") / "workers.log")
+    executor = LocalExecutor(1, Starter(1, tmp_path_factory.mktemp("log") / "workers.log"))
     yield executor
     executor.close()
 
