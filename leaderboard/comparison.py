@@ -19,6 +19,9 @@ from leaderboard.statistics import (
 from suite.errors import UsageError, unknown_name
 from suite.results.frames import curves_frame, read_folder
 
+#: what matplotlib writes without other programs
+FIGURE_ENDINGS = (".png", ".svg", ".pdf")
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -99,19 +102,24 @@ def _scores(entry: Entry) -> dict[int, float]:
     return {run.seed: run.test_score for run in runs if run.test_score is not None}
 
 
+def check_figure(path: Path) -> None:
+    """Raise UsageError if no format has the file's ending: before the work, not after it."""
+    if path.suffix.lower() not in FIGURE_ENDINGS:
+        endings = ", ".join(FIGURE_ENDINGS)
+        raise UsageError(f"--figure {path}: the file's name must end in one of {endings}.")
+
+
 def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> None:
     """Write the learning curves on test data to a file, one line per seed.
 
     Raises UsageError if no format has the file's ending.
     """
+    check_figure(path)
     import seaborn as sns
     from matplotlib.figure import Figure
 
     task = standing.task
     figure = Figure(figsize=(7, 4.3), layout="constrained")
-    formats = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:] not in formats:
-        raise UsageError(f"{path}: the ending must be one of {', '.join(sorted(formats))}.")
     curves = curves_frame(entry.stored for entry in _entries(standing, methods))
     shown = curves[
         (curves.purpose == "evaluation") & (curves.split == "test") & (curves.metric == task.metric)
@@ -137,4 +145,4 @@ def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> N
         ylabel=f"test {task.metric}",
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=150, format=path.suffix[1:].lower())

@@ -52,6 +52,7 @@ from suite.home import data_folder, home
 from suite.problems.task import Task
 from suite.results.environment import cpu_name
 from suite.results.model import Result, Run
+from suite.studies.estimate import study_estimates
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import StudyRules, get_protocol
 from suite.studies.run_studies import default_jobs, run_studies
@@ -128,7 +129,8 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
         results=home() / "references",
     )
     studies = [*plans, untuned_plan]
-    with make_view([p for p in studies if p.finished() is None]) as view:
+    todo = [study for study in studies if study.finished() is None]
+    with make_view(todo, study_estimates(todo, jobs)) as view:
         *tuned, untuned = run_studies(studies, executor, jobs, view)
     runs = {}
     for its_plan, result in zip(plans, tuned, strict=True):

@@ -31,6 +31,10 @@ class DamagedData(MissingData):
     """Data exists but cannot be used: broken, incomplete, or of another shape."""
 
 
+class StudyStopped(SuiteError):
+    """A study ended after its first trial raised an error, as all would."""
+
+
 class InvalidResult(SuiteError):
     """A result file that must not be read: the text names the field and the reason."""
 
@@ -42,6 +46,8 @@ class NotApplicable(SuiteError):
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """An error for an unknown name, with similar names."""
     known = sorted(known)
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    # Names of ours are in lower case, those of classes are not: "SGD" means "sgd".
+    by_lower = {text.lower(): text for text in known}
+    near = [by_lower[n] for n in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
     return UsageError(f"unknown {kind} '{name}'.{hint} Known: {', '.join(known) or 'none'}.")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def human_size(count: int) -> str:
     """Bytes in decimal units: "870 B", "29 kB", "1.1 MB", "170 MB", "1.9 GB"."""
@@ -21,3 +24,21 @@ def duration(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def in_words(hyperparameters: Mapping[str, Mapping[str, Any]]) -> str:
+    """A method's hyperparameters in one line: "lr 0.1, momentum 0.9; sam: rho 0.05".
+
+    The first component, the optimizer, is not named; components without hyperparameters are left
+    out.
+    """
+    said = []
+    for number, (component, values) in enumerate(hyperparameters.items()):
+        listed = ", ".join(f"{name} {_short(value)}" for name, value in values.items())
+        if listed:
+            said.append(listed if number == 0 else f"{component}: {listed}")
+    return "; ".join(said)
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,9 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 usage or missing data, 130 interrupted."""
     _print_in_any_encoding()
+    # A command in a notebook inherits the notebook's backend, which may not be installed here.
+    # Figures are written to files only.
+    os.environ["MPLBACKEND"] = "agg"
     sys.exit(_exit_code(arguments))
 
 

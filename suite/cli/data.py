@@ -50,14 +50,20 @@ def data() -> None:
 @_in_folder
 def list_(data_dir: Path | None) -> None:
     """List the data sets, their size, licence, state and tasks."""
-    from suite.cli.tables import show_table
+    from suite.cli.tables import Column, show_table
     from suite.components import registry
     from suite.words import human_size
 
     folder = data_folder(data_dir)
     tasks, broken = registry.load_all("task")
     show_table(
-        ["name", "download", "state", "licence", "tasks"],
+        [
+            Column("name"),
+            Column("download", 1),
+            Column("state"),
+            Column("licence", 3, text=True),
+            Column("tasks", 2, text=True),
+        ],
         [
             [
                 entry.name,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any
@@ -10,7 +12,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from suite.cli.answers import cached
-from suite.cli.tables import show_table
+from suite.cli.options import NearChoice, as_json, wide
+from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
 from suite.errors import UsageError, unknown_name
 from suite.home import ROOT
@@ -24,26 +27,113 @@ _TEMPLATES = ROOT / "suite" / "components" / "templates"
 
 
 @click.command("list", no_args_is_help=True)
-@click.argument("kind", type=click.Choice(list(_PLURALS)))
+@click.argument("kind", type=NearChoice("kind", [*_PLURALS, *registry.KINDS]))
+@click.option("--track", type=NearChoice("track", ["mini", "full"]), help="Tasks of a track.")
+@click.option("--family", help="Tasks of a family, such as vision.")
+@click.option("--core", is_flag=True, help="Only the core tasks, which a track's ranking counts.")
+@click.option("--quiet", "-q", is_flag=True, help="Names only, one a line.")
+@wide
+@as_json
 @cached
-def list_(kind: str) -> int:
+def list_(
+    kind: str,
+    track: str | None,
+    family: str | None,
+    core: bool,
+    quiet: bool,
+    wide: bool,
+    as_json: bool,
+) -> int:
     """List everything of a kind with a one-line description; tasks are sorted by family.
 
     A file that cannot be used is reported with its path and reason (exit code 1); all others are
     still listed.
     """
-    entries, broken = registry.load_all(_PLURALS[kind])
-    if kind == "tasks":
-        columns = ["name", "family", "track", "evaluations x batch", "data", "summary"]
-        by_family = sorted(entries, key=lambda task: (task.family, task.name))
-        rows = [_task_row(task) for task in by_family]
+    kind = _PLURALS.get(kind, kind)
+    if kind != "task" and (track or family or core):
+        raise UsageError("--track, --family and --core choose among tasks: `suite list tasks`.")
+    entries, broken = registry.load_all(kind)
+    if kind == "task":
+        entries = _chosen(entries, track, family, core)
+    if as_json:
+        print_json(
+            {
+                "kind": kind,
+                "entries": [_in_json(entry) for entry in entries],
+                "broken": [{"file": file.path, "reason": file.reason} for file in broken],
+            }
+        )
+    elif quiet:
+        for entry in entries:
+            click.echo(entry.name)
+    elif kind == "task":
+        columns = [
+            Column("name"),
+            Column("family", 2),
+            Column("track", 3),
+            Column("evaluations x batch", 4),
+            Column("data", 5),
+            Column("summary", 1, text=True),
+        ]
+        show_table(columns, [_task_row(task) for task in entries], wide=wide)
     else:
-        columns = ["name", "hyperparameters", "summary"]
+        columns = [Column("name"), Column("hyperparameters", 2, text=True)]
+        columns.append(Column("summary", 1, text=True))
         rows = [[c.name, ", ".join(c.search) or "none", c.summary] for c in entries]
-    show_table(columns, rows)
+        show_table(columns, rows, wide=wide)
     for file in broken:
         click.echo(f"suite: cannot use {file.path}: {file.reason}", err=True)
     return 1 if broken else 0
+
+
+def _chosen(tasks: Iterable[Task], track: str | None, family: str | None, core: bool) -> list[Task]:
+    tasks = sorted(tasks, key=lambda task: (task.family, task.name))
+    families = {task.family for task in tasks}
+    if family is not None and family not in families:
+        raise unknown_name("family", family, families)
+    return [
+        task
+        for task in tasks
+        if track in (None, task.track) and family in (None, task.family) and (task.core or not core)
+    ]
+
+
+def _in_json(entry: Any) -> dict[str, Any]:
+    """A task or component as JSON: what `show` says, under fixed keys."""
+    said = {
+        "kind": entry.kind,
+        "name": entry.name,
+        "version": entry.version,
+        "summary": entry.summary,
+        "file": str(entry.path),
+    }
+    if entry.kind != "task":
+        space = {name: distribution.to_json() for name, distribution in entry.search.items()}
+        return {
+            **said,
+            "paper": entry.paper,
+            "url": entry.url,
+            "authors": list(entry.authors),
+            "search": space,
+        }
+    return {
+        **said,
+        "family": entry.family,
+        "track": entry.track,
+        "core": entry.core,
+        "stream": entry.stream,
+        "batch_size": entry.batch_size,
+        "gradient_evaluations": entry.gradient_evaluations,
+        "evaluations": entry.evaluations,
+        "score": entry.score.kind,
+        "metric": entry.score.metric,
+        "higher_is_better": entry.score.higher_is_better,
+        "target": entry.target,
+        "time_limit": entry.time_limit,
+        "data_needed": entry.problem.needs or None,
+        "source": entry.source,
+        "fingerprint": entry.fingerprint,
+    }
 
 
 def _task_row(task: Task) -> list[str]:
@@ -66,19 +156,73 @@ class _AnyName(click.ParamType):
 
 @click.command(no_args_is_help=True)
 @click.argument("name", type=_AnyName())
+@wide
+@as_json
 @cached
-def show(name: str) -> None:
+def show(name: str, wide: bool, as_json: bool) -> None:
     """Show a task, optimizer, regularizer or schedule, or what a file registers.
 
-    If a name is used in several kinds, all of them are shown.
+    If a name is used in several kinds, all of them are shown. The file of a result (.json) shows
+    its scores, what was chosen, and why trials failed.
     """
-    for i, entry in enumerate(_find(name)):
+    if Path(name).suffix == ".json":
+        _show_result(Path(name), as_json=as_json)
+        return
+    found = _find(name)
+    if as_json:
+        print_json({"entries": [_in_json(entry) for entry in found]})
+        return
+    for i, entry in enumerate(found):
         if i:
             click.echo()
         if entry.kind == "task":
             _show_task(entry)
         else:
-            _show_component(entry)
+            _show_component(entry, wide=wide)
+
+
+def _show_result(path: Path, *, as_json: bool) -> None:
+    from suite.results.files import read
+    from suite.results.model import printable
+    from suite.words import in_words
+
+    if not path.is_file():
+        raise UsageError(f"no such file: {path}")
+    result = read(path)
+    if as_json:
+        print_json(result.model_dump(mode="json"))
+        return
+    task, tuned, environment = result.task, result.tuning[result.chosen], result.environment
+    scores = [run.test_score for run in result.evaluation if run.test_score is not None]
+    better = "higher is better" if task.higher_is_better else "lower is better"
+    facts = {
+        "task": f"{task.name}, version {task.version}",
+        "method": result.method.name,
+        "protocol": f"{result.protocol.name}, version {result.protocol.version}",
+        "test score": f"{statistics.fmean(scores):.4g}, mean over {len(scores)} seeds; {better}",
+        "of each seed": ", ".join(f"{score:.4g}" for score in scores),
+        "chosen": f"trial {tuned.number} of {len(result.tuning)}: "
+        f"{in_words(tuned.hyperparameters) or 'no hyperparameters'}",
+        "validation score": f"{tuned.validation_score:.4g}; "
+        f"with the defaults {result.tuning[0].validation_score:.4g}",
+        "seed, device": f"{result.seed}, {result.device} with {result.threads} threads",
+        "finished": environment.finished,
+        "suite": f"{environment.suite_version}, commit {environment.commit or 'unknown'}",
+        "file": str(path),
+    }
+    _show_facts(
+        printable(f"result of {result.method.name} on {task.name}"),
+        f"{len(result.tuning)} tuning trials, {len(result.evaluation)} evaluation runs, "
+        f"{len(result.failed)} of them not completed",
+        {name: printable(value) for name, value in facts.items()},
+    )
+    shown = set()
+    for run in result.failed:
+        purpose = "tuning" if run in result.tuning else "evaluation"
+        click.echo(printable(f"{purpose} trial {run.number} {run.status}: {run.reason}"))
+        if run.traceback is not None and run.traceback not in shown:
+            shown.add(run.traceback)
+            click.echo(printable(run.traceback))
 
 
 def _find(name: str) -> list[Any]:
@@ -93,7 +237,7 @@ def _find(name: str) -> list[Any]:
     return [registry.get(kind, name) for kind in kinds]
 
 
-def _show_component(component: Component) -> None:
+def _show_component(component: Component, *, wide: bool = False) -> None:
     _show_facts(
         f"{component.kind} {component.name}",
         component.summary,
@@ -109,7 +253,8 @@ def _show_component(component: Component) -> None:
         click.echo("no hyperparameters")
         return
     rows = [[name, str(d.default), str(d)] for name, d in component.search.items()]
-    show_table(["hyperparameter", "default", "search space"], rows)
+    columns = [Column("hyperparameter"), Column("default"), Column("search space", text=True)]
+    show_table(columns, rows, wide=wide)
 
 
 def _show_task(task: Task) -> None:
@@ -157,7 +302,7 @@ def _show_facts(title: str, summary: str, facts: dict[str, str]) -> None:
 
 
 @click.command(no_args_is_help=True)
-@click.argument("kind", type=click.Choice(registry.KINDS))
+@click.argument("kind", type=NearChoice("kind", registry.KINDS))
 @click.argument("name")
 @click.option(
     "--directory",
@@ -190,8 +335,10 @@ def _first_command(kind: str, path: Path) -> str:
     """A command that tries the new file on a task that needs no download."""
     optimizer, task = (registry.names(kind)[0] for kind in ("optimizer", "task"))
     if kind != "task":
-        tasks, _ = registry.load_all("task")
-        task = next(t.name for t in tasks if t.track == "mini" and not t.problem.needs)
+        # Few steps of large batches are soon done: the first by name may take 18,000 steps.
+        tasks = [t for t in registry.load_all("task")[0] if t.track == "mini"]
+        known = [t for t in tasks if t.core and not t.problem.needs]
+        task = min(known, key=lambda t: (t.gradient_evaluations, t.name)).name
     chosen = {"optimizer": optimizer, "task": task, kind: str(path)}
     options = " ".join(f"--{option} {value}" for option, value in chosen.items())
     return f"suite run {options} --protocol smoke"

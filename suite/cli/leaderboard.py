@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from suite.errors import UsageError
+
 
 @click.group()
 def leaderboard() -> None:
@@ -33,6 +35,11 @@ def build(results: Path, output: Path, show: bool) -> int:
 
     Files that are refused are listed here and on the site (exit code 1).
     """
+    if output.resolve() == Path.cwd():
+        raise UsageError(
+            "--output is the present folder, which would be replaced. Name a folder in it: "
+            "--output site"
+        )
     from leaderboard.site import build as build_site
 
     report = build_site(results, output)

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from suite.execution.executor import Ended, Event, Reported
+from suite.execution.executor import Ended, Event, Reported, Started
+from suite.studies.estimate import Estimate
 from suite.studies.plan import Plan
 from suite.studies.study import Study
-from suite.words import duration
+from suite.words import duration, in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
+#: identifies a trial among all that run at the same time
+Key = tuple[str, str, int]
+#: the share of a trial after which its time so far says something about the rest
+_UNDER_WAY = 0.25
 _BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS = "_.-~=+*#"
 
 
 def sparkline(values: list[float], width: int = 24) -> str:
@@ -31,7 +37,18 @@ def sparkline(values: list[float], width: int = 24) -> str:
     picked = [values[min(len(values) - 1, int(i * step))] for i in range(min(width, len(values)))]
     low, high = min(picked), max(picked)
     span = high - low or 1.0
-    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in picked)
+    bars = _BARS if _shows(_BARS) else _PLAIN_BARS
+    return "".join(bars[round((value - low) / span * (len(bars) - 1))] for value in picked)
+
+
+def _shows(text: str) -> bool:
+    """Whether the terminal's encoding has these characters; ASCII has not."""
+    try:
+        # Not `sys.stderr`: rich replaces it by an object without an encoding.
+        text.encode(getattr(sys.__stderr__, "encoding", None) or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass
@@ -39,57 +56,61 @@ class _Watched:
     """The state of a running study. The thread that redraws the live view reads it, too."""
 
     study: Study
-    #: what one of its trials should take, in the unit that all studies of a view share
-    trial_cost: float
-    progress: dict[tuple[str, str, int], float] = field(default_factory=dict)
-    curves: dict[tuple[str, str, int], list[float]] = field(default_factory=dict)
+    estimate: Estimate
+    progress: dict[Key, float] = field(default_factory=dict)
+    curves: dict[Key, list[float]] = field(default_factory=dict)
+    started: dict[Key, float] = field(default_factory=dict)
+    #: what each trial took that ended since the view began
+    took: list[float] = field(default_factory=list)
 
-    def note(self, event: Event) -> None:
+    def note(self, event: Event, now: float) -> None:
         key = event.job.key
-        if isinstance(event, Reported):
+        if isinstance(event, Started):
+            self.started[key] = now
+        elif isinstance(event, Reported):
             self.progress[key] = event.progress
             self.curves.setdefault(key, []).append(event.metric)
         else:
             self.progress.pop(key, None)
             self.curves.pop(key, None)
+            began = self.started.pop(key, None)
+            if began is not None:
+                self.took.append(now - began)
 
     @property
-    def trials_done(self) -> float:
-        """Trials that have ended plus the finished parts of those that run."""
-        return self.study.done + sum(list(self.progress.values()))
+    def trials_left(self) -> float:
+        """Trials that have not ended, without the finished parts of those that run."""
+        return self.study.trials - self.study.done - sum(list(self.progress.values()))
 
-    @property
-    def trials_made(self) -> float:
-        """The same for what ran since the view began."""
-        return self.trials_done - self.study.resumed
+    def projected(self, now: float) -> list[float]:
+        """What the trials that run will have taken, for those that are well under way."""
+        return [
+            (now - self.started[key]) / progress
+            for key, progress in list(self.progress.items())
+            if progress > _UNDER_WAY and key in self.started
+        ]
 
 
 class _View(AbstractContextManager["_View"]):
     """Counts studies and trials; the two classes below show them."""
 
-    def __init__(self, plans: Sequence[Plan], seconds: Mapping[str, float]) -> None:
+    def __init__(self, plans: Sequence[Plan], estimates: Mapping[str, Estimate]) -> None:
         self._studies = len(plans)
         self._closed = 0
         self._watched: dict[str, _Watched] = {}
-        self._began = time.monotonic()
-        #: study identity to the cost of one of its trials: its share of the estimate, else 1
-        self._trial_costs = {
-            plan.identity: seconds[plan.identity] / plan.trials if plan.identity in seconds else 1.0
-            for plan in plans
-        }
-        #: trials made in studies that are closed, and what they should have taken
-        self._closed_trials = self._closed_cost = 0.0
-        #: what the studies that are not opened yet should take
-        self._waiting_cost = sum(plan.trials * self._trial_costs[plan.identity] for plan in plans)
+        self._estimates = dict(estimates)
+        #: what trials of closed studies took, and what they should have taken
+        self._took = self._should = 0.0
+        self._waiting = {plan.identity: estimates[plan.identity].seconds for plan in plans}
 
     def __exit__(self, *error: object) -> None:
         """Nothing to clean up."""
 
     def opened(self, study: Study) -> None:
         """A study begins or resumes."""
-        watched = _Watched(study, self._trial_costs[study.plan.identity])
-        self._waiting_cost -= study.trials * watched.trial_cost
-        self._watched[study.plan.identity] = watched
+        identity = study.plan.identity
+        self._waiting.pop(identity, None)
+        self._watched[identity] = _Watched(study, self._estimates[identity])
         if study.damage:
             self._say(f"{study.plan.name}: {study.damage}")
         if study.resumed:
@@ -99,39 +120,50 @@ class _View(AbstractContextManager["_View"]):
 
     def event(self, study: Study, event: Event) -> None:
         """Something happened to one of its trials."""
-        self._watched[event.job.study].note(event)
-        if isinstance(event, Ended):
+        self._watched[event.job.study].note(event, time.monotonic())
+        if isinstance(event, Ended) and study.stopped is None:
             run, purpose = event.outcome.run, event.job.trial.purpose
             score = run.validation_score if purpose == "tuning" else run.test_score
             said = (
                 f"score {score:g}" if run.status == "completed" else f"{run.status}: {run.reason}"
             )
+            tried = in_words(run.hyperparameters)
             self._say(
                 f"[{study.done}/{study.trials}] {study.plan.name}: {purpose} {run.number}, {said}"
-                f" ({run.cost.seconds:.1f} s)"
+                f" ({run.cost.seconds:.1f} s{f'; {tried}' if tried else ''})"
             )
 
     def closed(self, study: Study) -> None:
-        """Its result is written."""
+        """Its result is written, or it has stopped."""
         watched = self._watched.pop(study.plan.identity)
         self._closed += 1
-        self._closed_trials += watched.trials_made
-        self._closed_cost += watched.trials_made * watched.trial_cost
-        self._say(f"{study.plan.name}: wrote {study.path}")
+        self._took += sum(watched.took)
+        self._should += len(watched.took) * watched.estimate.trial
+        if study.stopped is None:
+            self._say(f"{study.plan.name}: wrote {study.path}")
+        else:
+            self._say(f"{study.plan.name}: stopped after its first trial")
 
-    def time_left(self) -> float | None:
-        """Seconds until all studies end, computed from the time that the finished part took.
+    def time_left(self) -> float:
+        """Seconds until all studies end: the estimate, corrected by what trials took so far.
 
-        None until a part is finished.
+        A study is corrected by its own trials; one that has none yet, by all trials together.
         """
+        now = time.monotonic()
         watched = list(self._watched.values())
-        if self._closed_trials + sum(w.trials_made for w in watched) < 0.2:
-            return None
-        made = self._closed_cost + sum(w.trials_made * w.trial_cost for w in watched)
-        left = self._waiting_cost + sum(
-            (w.study.trials - w.trials_done) * w.trial_cost for w in watched
-        )
-        return left * (time.monotonic() - self._began) / made
+        took, should = self._took, self._should
+        for each in watched:
+            took += sum(each.took)
+            should += len(each.took) * each.estimate.trial
+        overall = took / should if should else 1.0
+        left = overall * sum(list(self._waiting.values()))
+        for each in watched:
+            # Trials beside one another: the same share of the study for each of them.
+            share = each.estimate.rounds / each.study.trials
+            known = list(each.took) or each.projected(now)
+            trial = statistics.fmean(known) if known else overall * each.estimate.trial
+            left += each.trials_left * share * trial
+        return left
 
     @abstractmethod
     def _say(self, line: str) -> None:
@@ -148,8 +180,8 @@ class PlainView(_View):
 class LiveView(_View):
     """A table that redraws itself: trial i of n, best so far, curves, time left."""
 
-    def __init__(self, plans: Sequence[Plan], seconds: Mapping[str, float]) -> None:
-        super().__init__(plans, seconds)
+    def __init__(self, plans: Sequence[Plan], estimates: Mapping[str, Estimate]) -> None:
+        super().__init__(plans, estimates)
         from rich.console import Console
         from rich.live import Live
 
@@ -180,16 +212,14 @@ class LiveView(_View):
                 f"best {best:g}" if best is not None else "",
                 "  ".join(sparkline(curve) for curve in list(watched.curves.values())),
             )
-        left = self.time_left()
         studies = f"{self._closed} of {self._studies} studies done"
-        table.add_row(studies, "" if left is None else f"{duration(left)} left")
+        table.add_row(studies, f"{duration(self.time_left())} left")
         return table
 
 
-def make_view(plans: Sequence[Plan], seconds: Mapping[str, float] = MappingProxyType({})) -> _View:
+def make_view(plans: Sequence[Plan], estimates: Mapping[str, Estimate]) -> _View:
     """The live view on a terminal, plain lines otherwise.
 
-    `plans` are the studies that will run; `seconds` is the estimate for each by its identity, which
-    distinguishes long studies from short ones in the time left.
+    `plans` are the studies that will run; `estimates` says what each should take by its identity.
     """
-    return LiveView(plans, seconds) if sys.stderr.isatty() else PlainView(plans, seconds)
+    return LiveView(plans, estimates) if sys.stderr.isatty() else PlainView(plans, estimates)

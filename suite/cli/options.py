@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 from suite.components import registry
 from suite.components.discovery import looks_like_file
-from suite.errors import unknown_name
+from suite.errors import UsageError, unknown_name
 
 
 class NameType(click.ParamType):
@@ -26,21 +28,94 @@ class NameType(click.ParamType):
 
     def convert(
         self, value: Any, parameter: click.Parameter | None, context: click.Context | None
-    ) -> str:
+    ) -> Any:
         """The value itself; raises UsageError with similar names."""
-        for name in str(value).split(","):
-            if self._files and looks_like_file(name):
-                if not Path(name).expanduser().is_file():
-                    self.fail(f"no such file: {name}", parameter, context)
-            elif name not in self._also and name not in registry.names(self.name):
-                raise unknown_name(self.name, name, registry.names(self.name))
+        self._check(str(value), parameter, context)
         return str(value)
+
+    def _check(
+        self, name: str, parameter: click.Parameter | None, context: click.Context | None
+    ) -> None:
+        if self._files and looks_like_file(name):
+            if not Path(name).expanduser().is_file():
+                self.fail(f"no such file: {name}", parameter, context)
+        elif name not in self._also and name not in registry.names(self.name):
+            raise unknown_name(self.name, name, registry.names(self.name))
 
     def shell_complete(
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Names that begin with the typed text; a path is completed as a file."""
+        """Names and Python files that begin with the typed text; a path is completed as a file."""
         if self._files and ("/" in incomplete or incomplete.startswith(".")):
             return [CompletionItem(incomplete, type="file")]
         names = [*registry.names(self.name), *self._also]
+        if self._files:
+            names += sorted(path.name for path in Path().glob("*.py"))
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class NamesType(NameType):
+    """One or more names: `a,b`, or a pattern such as `modular*`. Gives a tuple of names.
+
+    With `together=True` a comma does not separate values: `a,b` is one value, both at once.
+    """
+
+    def __init__(self, kind: str, *, also: tuple[str, ...] = (), together: bool = False) -> None:
+        super().__init__(kind, also=also)
+        self._together = together
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> Any:
+        """The names; raises UsageError with similar names, or if nothing matches a pattern."""
+        text = str(value)
+        if looks_like_file(text) and Path(text).expanduser().is_file():  # its name may hold commas
+            return (text,)
+        parts = tuple(part.strip() for part in text.split(","))
+        found = tuple(name for part in parts for name in self._matching(part))
+        for name in found:
+            self._check(name, parameter, context)
+        return (",".join(found),) if self._together and len(parts) > 1 else found
+
+    def _matching(self, part: str) -> Sequence[str]:
+        if looks_like_file(part) or not any(mark in part for mark in "*?["):
+            return (part,)
+        found = [name for name in registry.names(self.name) if fnmatchcase(name, part)]
+        if not found:
+            raise UsageError(
+                f"no {self.name} matches '{part}'. `suite list {self.name}s -q` shows all names."
+            )
+        return found
+
+
+def joined(
+    context: click.Context, parameter: click.Parameter, values: Sequence[tuple[str, ...]]
+) -> tuple[str, ...]:
+    """The names of all values of a repeated option, each once: a callback for `NamesType`."""
+    return tuple(dict.fromkeys(name for names in values for name in names))
+
+
+class NearChoice(click.Choice[str]):
+    """A choice whose error lists similar values; the case of letters is ignored."""
+
+    def __init__(self, what: str, choices: Sequence[str]) -> None:
+        super().__init__(list(choices))
+        self._what = what
+
+    def convert(
+        self, value: Any, parameter: click.Parameter | None, context: click.Context | None
+    ) -> str:
+        """The value itself; raises UsageError with similar values."""
+        text = str(value).lower()
+        if text not in self.choices:
+            raise unknown_name(self._what, str(value), self.choices)
+        return text
+
+
+as_json = click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="One JSON document on standard output; everything else goes to standard error.",
+)
+wide = click.option("--wide", is_flag=True, help="Show all columns, also beyond the terminal.")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli.options import NameType
-from suite.cli.tables import show_table
+from suite.cli.options import NameType, as_json, wide
+from suite.cli.tables import Column, print_json, show_table
 from suite.errors import InvalidResult, UsageError
 
 #: is in the same folder as the results and is not a result
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     metavar="PATH...",
     type=click.Path(exists=True, path_type=Path),
 )
-def validate(paths: tuple[Path, ...]) -> int:
+@as_json
+def validate(paths: tuple[Path, ...], as_json: bool) -> int:
     """Check result files, or all below a folder: one line each, exit code 1 if one is refused.
 
     The schema, the digest and the file's place are checked, and everything that can be computed
@@ -45,6 +46,7 @@ def validate(paths: tuple[Path, ...]) -> int:
     if not files:
         raise UsageError("no result files (*.json) found: " + ", ".join(map(str, paths)))
     refused = 0
+    found: list[dict[str, Any]] = []
     for file in files:
         name = printable(str(file))
         try:
@@ -55,12 +57,18 @@ def validate(paths: tuple[Path, ...]) -> int:
         except InvalidResult as error:
             refused += 1
             reason = str(error).removeprefix(f"{file.absolute()}: ").removeprefix(f"{file}: ")
-            click.echo(f"refused  {name}: {printable(reason)}")
+            found.append({"file": name, "ok": False, "reason": printable(reason), "notes": []})
+            click.echo(f"refused  {name}: {printable(reason)}", err=as_json)
         else:
+            found.append({"file": name, "ok": True, "reason": None, "notes": notes})
+            if as_json:
+                continue
             click.echo(f"ok       {name}")
             for note in notes:
                 click.echo(f"note     {name}: {printable(note)}")
-    click.echo(f"{len(files) - refused} ok, {refused} refused")
+    click.echo(f"{len(files) - refused} ok, {refused} refused", err=as_json)
+    if as_json:
+        print_json({"ok": len(files) - refused, "refused": refused, "files": found})
     return 1 if refused else 0
 
 
@@ -73,7 +81,7 @@ def _files(path: Path) -> list[Path]:
 
 @click.command(no_args_is_help=True)
 @click.argument("methods", nargs=-1, required=True, metavar="A B...")
-@click.option("--task", type=NameType("task", files=False), required=True)
+@click.option("--task", "-t", type=NameType("task", files=False), required=True)
 @click.option(
     "--results",
     type=click.Path(file_okay=False, path_type=Path),
@@ -81,18 +89,22 @@ def _files(path: Path) -> list[Path]:
     show_default=True,
     help="Folder of the result files.",
 )
-@click.option("--protocol", help="Default: the one with most trials that all methods have.")
+@click.option("--protocol", "-p", help="Default: the one with most trials that all methods have.")
 @click.option(
     "--figure",
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write the learning curves to this file (.png, .svg, .pdf).",
 )
+@wide
+@as_json
 def compare(
     methods: tuple[str, ...],
     task: str,
     results: Path,
     protocol: str | None,
     figure: Path | None,
+    wide: bool,
+    as_json: bool,
 ) -> None:
     """Compare two or more methods on a task by their results.
 
@@ -101,31 +113,60 @@ def compare(
     """
     if len(set(methods)) < 2:
         raise UsageError("compare takes two or more different methods.")
-    from leaderboard.comparison import choose_standing, differences, draw_curves
+    from leaderboard.comparison import check_figure, choose_standing, differences, draw_curves
 
+    if figure is not None:
+        check_figure(figure)
     standing, refused = choose_standing(results, task, methods, protocol)
-    print_standing(standing)
-    for difference in differences(standing, methods):
-        click.echo(_sentence(difference, standing))
+    found = differences(standing, methods)
+    if as_json:
+        print_json(_in_json(standing, found, figure))
+    else:
+        print_standing(standing, wide=wide)
+        for difference in found:
+            click.echo(_sentence(difference, standing))
     if figure is not None:
         draw_curves(standing, methods, figure)
-        click.echo(f"Learning curves: {figure}")
+        click.echo(f"Learning curves: {figure}", err=as_json)
     if refused:
         click.echo(f"suite: {refused} files were refused: `suite validate {results}`", err=True)
 
 
-def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None:
-    """A table of the methods on a task, best first; an arrow before those that are marked."""
+def print_standing(
+    standing: TaskStanding,
+    marked: Collection[str] = (),
+    shown: Collection[str] | None = None,
+    *,
+    wide: bool = False,
+) -> None:
+    """A table of the methods on a task, best first; an arrow before those that are marked.
+
+    `shown` are the methods of the table, if not all; ranks are among all.
+    """
     task = standing.task
     better = "higher" if task.higher_is_better else "lower"
     click.echo(f"{task.name}, protocol {standing.protocol.name}; {better} scores are better")
-    columns = ["rank", "method", "score", "bootstrap interval", "scaled", task.metric]
-    columns += [] if standing.stream else ["reached"]
-    columns += ["evaluations", "seconds", "default", "tuned", "failed", "note"]
+    alone = len(standing.ranked) == 1  # the first of one says nothing
+    entries = [e for e in standing.entries if shown is None or e.method in shown]
+    columns = [
+        Column("rank"),
+        Column("method"),
+        Column("score"),
+        Column("bootstrap interval", 1),
+        Column("scaled", 4),
+        Column(task.metric, 5),
+        *([] if standing.stream else [Column("reached", 6)]),
+        Column("evaluations", 8),
+        Column("seconds", 7),
+        Column("default", 10),
+        Column("tuned", 9),
+        Column("failed", 2),
+        Column("note", 3, text=True),
+    ]
     rows = [
         [
-            ("→ " if entry.method in marked else "")
-            + ("-" if entry.rank is None else str(entry.rank)),
+            ("> " if entry.method in marked else "")
+            + ("-" if entry.rank is None or alone else str(entry.rank)),
             entry.method,
             f"{entry.raw.value:.4g}",
             f"{entry.raw.low:.4g} to {entry.raw.high:.4g}",
@@ -139,9 +180,62 @@ def print_standing(standing: TaskStanding, marked: Collection[str] = ()) -> None
             str(entry.failures.total()),
             entry.remark,
         ]
-        for entry in standing.entries
+        for entry in entries
     ]
-    show_table(columns, rows)
+    show_table(columns, rows, wide=wide)
+    hidden = len(standing.entries) - len(entries)
+    if hidden:
+        click.echo(
+            f"{hidden} more {'result is' if hidden == 1 else 'results are'} in the folder: `suite "
+            f"compare METHOD METHOD --task {task.name}` shows them."
+        )
+
+
+def _in_json(
+    standing: TaskStanding, found: Sequence[Difference], figure: Path | None
+) -> dict[str, Any]:
+    """A comparison as a JSON document."""
+    task = standing.task
+    return {
+        "task": task.name,
+        "protocol": standing.protocol.name,
+        "higher_is_better": task.higher_is_better,
+        "metric": task.metric,
+        "methods": [
+            {
+                "method": entry.method,
+                "rank": entry.rank,
+                "score": entry.raw.value,
+                "low": entry.raw.low,
+                "high": entry.raw.high,
+                "scaled": None if entry.scaled is None else entry.scaled.value,
+                "metric": entry.metric,
+                "reached": None if standing.stream else entry.reached,
+                "runs": entry.runs,
+                "gradient_evaluations": entry.gradient_evaluations,
+                "seconds": entry.seconds,
+                "default_validation_score": entry.default.validation_score,
+                "tuned_validation_score": entry.tuned.validation_score,
+                "chosen": entry.tuned.hyperparameters,
+                "failed": dict(entry.failures),
+                "note": entry.remark,
+                "result": str(entry.stored.path),
+            }
+            for entry in standing.entries
+        ],
+        "differences": [
+            {
+                "method": each.method,
+                "baseline": each.baseline,
+                "difference": each.interval.value,
+                "low": each.interval.low,
+                "high": each.interval.high,
+                "how": each.how,
+            }
+            for each in found
+        ],
+        "figure": None if figure is None else str(figure),
+    }
 
 
 def _sentence(difference: Difference, standing: TaskStanding) -> str:

@@ -5,61 +5,84 @@ from __future__ import annotations
 import gc
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli.options import NameType
-from suite.errors import MissingData, UsageError
+from suite.cli.options import NamesType, NearChoice, as_json, joined, wide
+from suite.cli.summary import Say, print_ended, print_plans
+from suite.errors import MissingData, StudyStopped, SuiteError, UsageError
 from suite.studies.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
+    from suite.components.method import Method
     from suite.execution.starting import Starter
     from suite.problems.task import Task
     from suite.results.model import Result
+    from suite.studies.estimate import Estimate
     from suite.studies.plan import Plan
+
+#: what `suite new` writes where a paper and its address belong
+_PLACEHOLDERS = ("Authors year, Title", "https://example.org/paper")
+_SEVERAL = "Name, pattern, or path to a file; repeat the option, or join by commas, for several."
+_MAX_SEED = 2**63 - 1
 
 
 @click.command(no_args_is_help=True)
 @click.option(
     "--optimizer",
+    "-o",
     "optimizers",
-    type=NameType("optimizer"),
+    type=NamesType("optimizer"),
     multiple=True,
     required=True,
-    help="Name or path to a file; repeat the option for several.",
+    callback=joined,
+    help=_SEVERAL,
 )
 @click.option(
     "--task",
+    "-t",
     "tasks",
-    type=NameType("task"),
+    type=NamesType("task"),
     multiple=True,
-    help="Name or path to a file; repeat the option for several.",
+    callback=joined,
+    help=f"{_SEVERAL} With --track: in addition to it.",
 )
-@click.option("--track", type=click.Choice(["mini", "full"]), help="All tasks of a track.")
+@click.option("--track", type=NearChoice("track", ["mini", "full"]), help="All tasks of a track.")
 @click.option(
     "--core", is_flag=True, help="Of the track, only the core tasks, which its ranking counts."
 )
 @click.option(
     "--regularizer",
+    "-r",
     "regularizers",
-    type=NameType("regularizer", also=("none",)),
+    type=NamesType("regularizer", also=("none",), together=True),
     multiple=True,
+    callback=joined,
     help="Repeated: one method each. Joined by commas: together in one method. Or 'none'.",
 )
 @click.option(
     "--schedule",
+    "-s",
     "schedules",
-    type=NameType("schedule", also=("none",)),
+    type=NamesType("schedule", also=("none",), together=True),
     multiple=True,
+    callback=joined,
     help="Repeated: one method each. Joined by commas: together in one method. Or 'none'.",
 )
-@click.option("--protocol", type=click.Choice(list(PROTOCOLS)), default="quick", show_default=True)
+@click.option(
+    "--protocol",
+    "-p",
+    type=NearChoice("protocol", list(PROTOCOLS)),
+    default="quick",
+    show_default=True,
+)
 @click.option(
     "--jobs",
+    "-j",
     type=click.IntRange(0),
     help="Trials at a time; 0 runs them in this process, where breakpoints work.  "
     "[default: number of CPU cores]",
@@ -71,10 +94,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Threads per trial: part of the result, unlike --jobs.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, _MAX_SEED), default=0, show_default=True)
 @click.option(
     "--device",
-    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    type=NearChoice("device", ["auto", "cpu", "cuda", "mps"]),
     default="auto",
     help="[default: a GPU for full tasks where there is one, else the CPU]",
 )
@@ -96,8 +119,15 @@ if TYPE_CHECKING:
     help="Seconds after which a trial is stopped, instead of the task's limit. The result then has "
     "another file name.",
 )
+@click.option(
+    "--keep-going",
+    is_flag=True,
+    help="Run all trials of a study even if its first one ends in an error of the method's code.",
+)
 @click.option("--force", is_flag=True, help="Run again what is done; restart unfinished studies.")
-@click.option("--dry-run", is_flag=True, help="Show plan, cost and time, and run nothing.")
+@click.option("--dry-run", "-n", is_flag=True, help="Show plan, cost and time, and run nothing.")
+@wide
+@as_json
 def run(
     optimizers: tuple[str, ...],
     tasks: tuple[str, ...],
@@ -108,6 +138,9 @@ def run(
     jobs: int | None,
     dry_run: bool,
     force: bool,
+    keep_going: bool,
+    wide: bool,
+    as_json: bool,
     **settings: Any,
 ) -> int:
     """Tune and evaluate methods on tasks; write one result file each.
@@ -117,6 +150,7 @@ def run(
     \b
         suite run --optimizer lion --task modular_addition
         suite run --optimizer adamw --regularizer none --regularizer sam --track mini --core
+        suite run --optimizer adamw,lion --task 'modular*' --dry-run
         suite run --optimizer my_optimizer.py --task digits --protocol smoke
     """
     if not tasks and not track:
@@ -125,24 +159,32 @@ def run(
         )
     if core and not track:
         raise UsageError("--core chooses among the tasks of a track: give --track, too.")
+    left_out, say = _LeftOut(), Say(as_json=as_json)
     started = nullcontext() if dry_run or jobs == 0 else _workers(settings["threads"])
     with started as starter:
         with _without_collection():
             from suite.studies.run_studies import default_jobs
 
-            chosen = _choose_tasks(tasks, track, core)
-            plans = _make_plans(optimizers, regularizers, schedules, chosen, settings)
+            chosen = _choose_tasks(tasks, track, core, left_out)
+            methods = _make_methods(optimizers, regularizers, schedules, left_out)
+            if not (chosen and methods):
+                left_out.raise_it()
+            plans = _make_plans(methods, chosen, settings)
         count = max(default_jobs(plan.device) for plan in plans) if jobs is None else jobs
         if dry_run:
-            _print_plans(plans, max(1, count), force)
-            return 0
-        plans, missing = _with_data(plans)
+            print_plans(plans, max(1, count), force, say)
+            left_out.say()
+            return left_out.exit_code
+        _say_what_is_left_to_fill_in(methods)
+        plans = _with_data(plans, left_out)
         if not plans:
-            raise MissingData("\n".join(missing))
-        code = _run(plans, count, force, starter)
-    for message in missing:
-        click.echo(f"suite: {message}", err=True)
-    return 2 if missing else code
+            left_out.raise_it()
+        ended = _run(plans, count, starter, force=force, keep_going=keep_going, say=say)
+    if ended is None:
+        return 130
+    print_ended(plans, *ended, left_out.errors, say, wide=wide)
+    left_out.say()
+    return left_out.exit_code or _exit_code(ended[0])
 
 
 @contextmanager
@@ -175,11 +217,49 @@ def _workers(threads: int) -> Iterator[Starter]:
             click.echo(f"What the trials printed: {log}", err=True)
 
 
-def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[Task]:
+class _LeftOut:
+    """What was asked for and cannot run, while the rest does: its errors are told at the end."""
+
+    def __init__(self) -> None:
+        self.errors: list[SuiteError] = []
+
+    @property
+    def exit_code(self) -> int:
+        """0 if nothing is left out."""
+        return max((error.exit_code for error in self.errors), default=0)
+
+    def say(self) -> None:
+        """Tell what is left out."""
+        for error in self.errors:
+            click.echo(f"suite: {error}", err=True)
+
+    def raise_it(self) -> None:
+        """Nothing is left to run."""
+        for error in self.errors[:-1]:
+            click.echo(f"suite: {error}", err=True)
+        raise self.errors[-1]
+
+    def usable(self, names: Iterable[str], find: Callable[[str], object]) -> list[str]:
+        """The names whose files can be used; the errors of the others are kept."""
+        found = []
+        for name in names:
+            try:
+                find(name)
+            except SuiteError as error:
+                if str(error) not in map(str, self.errors):
+                    self.errors.append(error)
+            else:
+                found.append(name)
+        return found
+
+
+def _choose_tasks(
+    names: Sequence[str], track: str | None, core: bool, left_out: _LeftOut
+) -> list[Task]:
     from suite.components import registry
     from suite.studies.plan import find_task
 
-    chosen = [find_task(name) for name in names]
+    chosen = [find_task(name) for name in left_out.usable(names, find_task)]
     if track:
         entries, broken = registry.load_all("task")
         for file in broken:
@@ -192,14 +272,40 @@ def _choose_tasks(names: Sequence[str], track: str | None, core: bool) -> list[T
     return chosen
 
 
-def _make_plans(
+def _make_methods(
     optimizers: Sequence[str],
     regularizers: Sequence[str],
     schedules: Sequence[str],
-    tasks: Sequence[Task],
-    settings: dict[str, Any],
+    left_out: _LeftOut,
+) -> list[Method]:
+    """Every combination of what can be used."""
+    from suite.components.method import find_component, products
+
+    def usable(kind: str, values: Sequence[str]) -> list[str]:
+        return left_out.usable(
+            values,
+            lambda value: [find_component(kind, n) for n in value.split(",") if n != "none"],
+        )
+
+    chosen = [
+        usable(kind, values)
+        for kind, values in (
+            ("optimizer", optimizers),
+            ("regularizer", regularizers),
+            ("schedule", schedules),
+        )
+    ]
+    if any(
+        values and not found
+        for values, found in zip((optimizers, regularizers, schedules), chosen, strict=True)
+    ):
+        return []
+    return list(products(*chosen))
+
+
+def _make_plans(
+    methods: Sequence[Method], tasks: Sequence[Task], settings: dict[str, Any]
 ) -> list[Plan]:
-    from suite.components.method import products
     from suite.home import data_folder
     from suite.studies.plan import make_plan
     from suite.studies.protocol import get_protocol
@@ -217,13 +323,25 @@ def _make_plans(
             time_limit=settings["trial_timeout"],
         )
         for task in tasks
-        for method in products(optimizers, regularizers, schedules)
+        for method in methods
     ]
     return list({plan.name: plan for plan in plans}.values())  # a repeated request runs once
 
 
-def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
-    """The plans whose data is available, fetched where possible; messages for the others.
+def _say_what_is_left_to_fill_in(methods: Iterable[Method]) -> None:
+    """A skeleton's paper and address would stand in published results."""
+    components = {c.path: c for method in methods for c in method.components}
+    for path, component in components.items():
+        if component.paper == _PLACEHOLDERS[0] or component.url == _PLACEHOLDERS[1]:
+            click.echo(
+                f"suite: {path}: paper and url are still those of the skeleton. Results hold them: "
+                "fill them in before you publish any.",
+                err=True,
+            )
+
+
+def _with_data(plans: list[Plan], left_out: _LeftOut) -> list[Plan]:
+    """The plans whose data is available, fetched where possible.
 
     Tasks that need the same data share one attempt and one message.
     """
@@ -238,69 +356,47 @@ def _with_data(plans: list[Plan]) -> tuple[list[Plan], list[str]]:
             except MissingData as error:
                 errors[need] = error
         without.setdefault(need, []).append(plan.task.name)
-    messages = [f"{', '.join(names)}: {errors[need]}" for need, names in without.items()]
-    left_out = {name for names in without.values() for name in names}
-    return [plan for plan in plans if plan.task.name not in left_out], messages
+    left_out.errors += [
+        MissingData(f"{', '.join(names)}: {errors[need]}") for need, names in without.items()
+    ]
+    names = {name for names in without.values() for name in names}
+    return [plan for plan in plans if plan.task.name not in names]
 
 
-def _print_plans(plans: list[Plan], jobs: int, force: bool) -> None:
-    """Each study's trials, cost, time and place. Fetches no data: without data no time is shown."""
-    from suite.studies.estimate import study_seconds
-    from suite.words import duration
-
-    todo = [plan for plan in plans if force or plan.finished() is None]
-    seconds: dict[str, float] = {}
-    without: dict[str, MissingData] = {}
-    for name in dict.fromkeys(plan.task.name for plan in todo):
-        try:
-            seconds |= study_seconds([plan for plan in todo if plan.task.name == name], jobs)
-        except MissingData as error:
-            without[name] = error
-    for plan in plans:
-        rules = plan.rules
-        cost = plan.budget / plan.task.batch_size * (rules.trials + rules.seeds)
-        if plan not in todo:
-            state = "done already"
-        elif plan.identity in seconds:
-            state = "about " + duration(seconds[plan.identity])
-        else:
-            state = f"time unknown. {without[plan.task.name]}"
-        click.echo(
-            f"{plan.name}: {rules.trials} tuning trials + {rules.seeds} seeds, "
-            f"{cost:,.0f} gradient evaluations of batch {plan.task.batch_size}; {state}"
-        )
-        click.echo(f"  result: {plan.result_path()[0]}")
-    total = duration(sum(seconds.values()))
-    unknown = len(todo) - len(seconds)
-    rest = f", and {unknown} of unknown time" if unknown else ""
-    click.echo(
-        f"{len(todo)} of {len(plans)} studies to run, about {total} with {jobs} jobs here{rest}."
-    )
-
-
-def _run(plans: list[Plan], jobs: int, force: bool, starter: Starter | None) -> int:
+def _run(
+    plans: list[Plan],
+    jobs: int,
+    starter: Starter | None,
+    *,
+    force: bool,
+    keep_going: bool,
+    say: Say,
+) -> tuple[list[Result | StudyStopped], list[Plan]] | None:
+    """How each study ended, and the plans that were run; None if the user interrupted them."""
     from suite.cli.live_view import PlainView, make_view
     from suite.execution.inline import InlineExecutor
     from suite.execution.local import LocalExecutor
-    from suite.studies.run_studies import run_studies
+    from suite.studies.run_studies import attempt_studies
 
     # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     todo = [plan for plan in plans if plan.finished() is None or force]
     for plan in plans:
         if plan not in todo:
-            click.echo(
-                f"{plan.name}: done already, {plan.result_path()[0]} (--force runs it again)"
-            )
+            say(f"{plan.name}: done already, {plan.result_path()[0]} (--force runs it again)")
         elif reason := plan.why_own_name():
-            click.echo(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
-    seconds = _say_how_long(todo, jobs)
+            say(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
+    if not todo:
+        return [there for plan in plans if (there := plan.finished()) is not None], todo
+    estimates = _say_how_long(todo, jobs, say)
     executor = LocalExecutor(jobs, starter) if starter else InlineExecutor(tracebacks=True)
     # A live view would draw over a debugger.
-    shown = make_view(todo, seconds) if starter else PlainView(todo, seconds)
+    shown = make_view(todo, estimates) if starter else PlainView(todo, estimates)
     try:
         with shown as view:
-            results = run_studies(plans, executor, max(1, jobs), view, force=force)
+            return attempt_studies(
+                plans, executor, max(1, jobs), view, force=force, keep_going=keep_going
+            ), todo
     except KeyboardInterrupt:
         without = " without --force" if force else ""
         click.echo(
@@ -308,53 +404,28 @@ def _run(plans: list[Plan], jobs: int, force: bool, starter: Starter | None) -> 
             "it stopped.",
             err=True,
         )
-        return 130
+        return None
     finally:
         executor.close()
-    for plan, result in zip(plans, results, strict=True):
-        _print_result(plan, plan.result_path()[0], result)
-    _print_standings(plans)
-    return 1 if any(run.status != "completed" for r in results for run in r.evaluation) else 0
 
 
-def _say_how_long(plans: list[Plan], jobs: int) -> dict[str, float]:
-    """Print it; returns the seconds of each study by its identity."""
-    if not plans:
-        return {}
-    from suite.studies.estimate import study_seconds
+def _exit_code(ended: Sequence[Result | StudyStopped]) -> int:
+    """0 if every study has a result and every evaluation run of it completed."""
+    results = [result for result in ended if not isinstance(result, StudyStopped)]
+    whole = all(run.status == "completed" for result in results for run in result.evaluation)
+    return 0 if whole and len(results) == len(ended) else 1
+
+
+def _say_how_long(plans: list[Plan], jobs: int, say: Say) -> dict[str, Estimate]:
+    """Print it; returns what each study should take by its identity."""
+    from suite.studies.estimate import study_estimates
     from suite.words import duration
 
     trials = sum(plan.trials for plan in plans)
-    estimates = study_seconds(plans, max(1, jobs))
+    estimates = study_estimates(plans, max(1, jobs))
     # Workers import torch's compiler, too: they are ready in about as long as this process took.
-    seconds = sum(estimates.values()) + time.process_time()
+    seconds = sum(each.seconds for each in estimates.values()) + time.process_time()
     studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
     how = f"{jobs} at a time" if jobs else "in this process"
-    click.echo(f"{studies}, {trials} trials, {how}: about {duration(seconds)} on this machine.")
+    say(f"{studies}, {trials} trials, {how}: about {duration(seconds)} on this machine.")
     return estimates
-
-
-def _print_result(plan: Plan, path: Path, result: Result) -> None:
-    click.echo(f"\n{plan.name}: {path}")
-    for run in result.failed:
-        purpose = "tuning" if run in result.tuning else "evaluation"
-        click.echo(f"  {purpose} trial {run.number} {run.status}: {run.reason}")
-
-
-def _print_standings(plans: list[Plan]) -> None:
-    """The methods compared with those in the results folder: one table per task."""
-    from leaderboard.standings import task_standings
-    from suite.cli.results import print_standing
-    from suite.results.frames import read_folder
-
-    folder, rules = plans[0].results, plans[0].rules
-    tasks = {plan.task.name for plan in plans}
-    stored, refused = read_folder(folder, tasks)
-    for standing in task_standings(stored):
-        if standing.protocol.name == rules.name:
-            click.echo()
-            print_standing(standing, marked={plan.method.name for plan in plans})
-    if not rules.ranked:
-        click.echo(f"A '{rules.name}' run is never ranked.")
-    if refused:
-        click.echo(f"suite: {len(refused)} files were refused: `suite validate {folder}`", err=True)

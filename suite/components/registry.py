@@ -9,18 +9,22 @@ and "did you mean" answer at once; `get()` then imports only the file that is re
 from __future__ import annotations
 
 import copy
+import difflib
 import functools
 import hashlib
 import importlib
 import inspect
+import re
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from suite.components import torchvision_cure
 from suite.components.discovery import KINDS as KINDS
 from suite.components.discovery import (
     BrokenFile,
@@ -248,6 +252,7 @@ def _register(
     path = declaring_file(kind, name, build)
     who = f"{path}: {kind} {name!r}"
     _check_space(who, search or {})
+    _check_arguments(who, kind, build, search or {})
     _check_number_and_texts(who, about)
     add(
         Component(
@@ -313,6 +318,40 @@ def _check_space(who: str, search: object) -> None:
                 f"{who}: the hyperparameter {hyperparameter!r} needs a distribution such as "
                 f"search.log_uniform(...), not {distribution!r}."
             )
+
+
+def _check_arguments(
+    who: str, kind: ComponentKind, build: Callable[..., Any], search: SearchSpace
+) -> None:
+    """Raise UsageError unless `build` can be called with the hyperparameters of its space."""
+    if not callable(build):
+        raise UsageError(f"{who}: the second argument is a class or function, not {build!r}.")
+    try:
+        parameters = list(inspect.signature(build).parameters.values())
+    except (TypeError, ValueError):  # compiled code may have none
+        return
+    # The first is given by position: parameters, or progress.
+    given = 0 if kind == "regularizer" else 1
+    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+    named = [p for p in parameters if p.kind in positional][given:]
+    named += [p for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
+    takes = {p.name for p in named if p.kind is not Parameter.POSITIONAL_ONLY}
+    called = getattr(build, "__qualname__", repr(build))
+    unknown = [name for name in search if name not in takes]
+    if unknown and not any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
+        near = difflib.get_close_matches(unknown[0], takes, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise UsageError(
+            f"{who}: search has the hyperparameter {unknown[0]!r}, and {called} takes no argument "
+            f"of that name.{hint} It takes: {', '.join(sorted(takes)) or 'none'}."
+        )
+    provided = {*search, "info"} if kind == "optimizer" else set(search)
+    missing = [p.name for p in named if p.default is Parameter.empty and p.name not in provided]
+    if missing:
+        raise UsageError(
+            f"{who}: {called} needs the argument {missing[0]!r}, and search has no hyperparameter "
+            "of that name. Add it to search, or give the argument a default."
+        )
 
 
 def _one_line(text: str) -> str:
@@ -435,7 +474,7 @@ def load_all(kind: str) -> tuple[list[Any], list[BrokenFile]]:
 def load_file(path: str | Path) -> list[Any]:
     """Import a file that is not in the repo; returns what it registered.
 
-    Raises UsageError if it is missing or registers nothing, SuiteError if importing it fails.
+    Raises UsageError if it is missing, SuiteError if importing it fails or registers nothing.
     """
     path = Path(path).expanduser().resolve()
     if not path.is_file():
@@ -448,7 +487,7 @@ def load_file(path: str | Path) -> list[Any]:
         for entry in entries:
             _check_unique(entry)
     if not entries:
-        raise UsageError(
+        raise SuiteError(
             f"{path} registers nothing: call suite.optimizer(...), suite.regularizer(...), "
             "suite.schedule(...) or suite.task(...) in it."
         )
@@ -481,6 +520,7 @@ def extra_files() -> list[Path]:
 
 def _load(place: Path | EntryPoint) -> None:
     """Import one file or entry point; what it registers is kept only if all of it worked."""
+    torchvision_cure.install()  # for what the file imports, such as timm
     before = copy.copy(_registry.found)
     try:
         if isinstance(place, Path):
@@ -492,6 +532,11 @@ def _load(place: Path | EntryPoint) -> None:
         _registry.found = before
         if isinstance(error, SuiteError):
             raise
+        if isinstance(error, SyntaxError) and error.filename == str(place):
+            at = f", line {error.lineno}" if error.lineno else ""
+            raise SuiteError(f"{place}{at}: this is not Python: {error.msg}") from error
+        if complaint := _complaint_of_call(error):
+            raise SuiteError(f"{place}{line_in(error, place)}: {complaint}") from error
         whose = ""
         if isinstance(error, ValueError) and isinstance(place, Path):
             whose = declared_at(error, place)
@@ -499,6 +544,31 @@ def _load(place: Path | EntryPoint) -> None:
             f"{place}{line_in(error, place)}: importing it failed with "
             f"{type(error).__name__}: {whose}{error}{_advice(error)}"
         ) from error
+
+
+#: how Python says that the arguments of a declaration are wrong
+_WRONG_CALL = re.compile(
+    r"(optimizer|regularizer|schedule|task)\(\) (missing|got an unexpected) .*argument"
+)
+
+
+def _complaint_of_call(error: BaseException) -> str:
+    """What is wrong with the arguments of a declaration; empty if the error is another one."""
+    text = str(error)
+    match = _WRONG_CALL.match(text) if isinstance(error, TypeError) else None
+    if match is None:
+        return ""
+    kind, what = match.groups()
+    named = re.findall(r"'(\w+)'", text)
+    if what == "missing":
+        listed = ", ".join(f"{name}=..." for name in named)
+        return f"{kind}(...) needs {' and '.join(named)}: add {listed} to the call."
+    declare = {"optimizer": optimizer, "regularizer": regularizer, "schedule": schedule}.get(kind)
+    known = list(inspect.signature(declare).parameters) if declare else []
+    near = difflib.get_close_matches(named[0], known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    rest = f" It takes {', '.join(known)}." if known else ""
+    return f"{kind}(...) takes no argument {named[0]!r}.{hint}{rest}"
 
 
 def _advice(error: BaseException) -> str:

@@ -81,7 +81,10 @@ class Distribution:
     def _check_choices(self) -> None:
         choices = self.choices or ()
         if not all(isinstance(value, (bool, int, float, str)) for value in choices):
-            raise ValueError(f"choices are numbers, texts, True or False: {choices!r}")
+            raise ValueError(
+                f"choices are numbers, texts, True or False, one by one (`choice(*values, ...)`): "
+                f"{choices!r}"
+            )
         if len(choices) > MAX_CHOICES:
             raise ValueError(f"at most {MAX_CHOICES} choices, not {len(choices)}")
         for value in choices:

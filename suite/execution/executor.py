@@ -10,6 +10,9 @@ from suite.problems.task import Task
 from suite.results.model import Cost, Curve, Run, Status
 from suite.training.trial import Outcome, Trial
 
+#: how the reason of a trial begins whose audit failed
+NOT_COUNTED = "its operations could not be counted: "
+
 
 @dataclass(frozen=True)
 class Job:
@@ -30,7 +33,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Started:
-    """A job was handed to a process."""
+    """A job's process has begun with its audit or its trial: the last of these counts."""
 
     job: Job
 
@@ -122,7 +125,7 @@ def without_audit(job: Job, outcome: Outcome, reason: str) -> Outcome:
         return outcome
     changed = {
         "status": "failed",
-        "reason": f"its operations could not be counted: {reason}"[:2000],
+        "reason": f"{NOT_COUNTED}{reason}"[:2000],
         "validation_score": _worst(job),
         "test_score": None if outcome.run.test_score is None else _worst(job),
         "time_to_target": None,

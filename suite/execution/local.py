@@ -99,6 +99,7 @@ class LocalExecutor:
             case messages.Began():
                 # The worker keeps the limit of a trial and of an audit; this is for its silence.
                 worker.began(message.process, max(job.time_limit, AUDIT_SECONDS))
+                self._events.append(Started(job))
             case messages.Reported(progress=progress, metric=metric):
                 worker.progress = progress
                 self._events.append(Reported(job, progress, metric))
@@ -150,7 +151,6 @@ class LocalExecutor:
             if worker.job is None and worker.usable:
                 job, attempt = self._waiting.popleft()
                 worker.run(job, attempt, tuple(sorted(self._modules)))
-                self._events.append(Started(job))
 
     def _ready_starter(self) -> Starter:
         """The process that forks workers; a new one if it has ended."""

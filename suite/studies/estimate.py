@@ -1,14 +1,41 @@
-"""How long studies will take on this machine, measured before they start."""
+"""How long studies will take on this machine: from finished trials, else measured beforehand.
+
+The storage of a study says what each finished trial took here. A task without any is timed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from suite.data.split import Split
+from suite.home import home
+from suite.studies.journal import read_entries
 from suite.studies.plan import Plan
 from suite.training.calibration import time_evaluation, time_gradient
+
+#: newest storages that are read, of the method itself or of others on the task
+_STORAGES = 5
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a study should take."""
+
+    #: seconds of one trial
+    trial: float
+    #: how many trials come one after another
+    rounds: int
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of the whole study."""
+        return self.trial * self.rounds
 
 
 def trial_seconds(plan: Plan) -> float:
@@ -43,16 +70,61 @@ def _prepare_process(threads: int) -> None:
     torch.set_flush_denormal(True)
 
 
-def study_seconds(plans: Sequence[Plan], jobs: int) -> dict[str, float]:
-    """Study identity to the seconds it should take with `jobs` trials at a time."""
-    a_trial: dict[str, float] = {}
+def kept_trial_seconds(plan: Plan) -> float | None:
+    """Seconds of one trial according to finished trials here; None if there is none.
+
+    Those of the same method, else of any method on the task. Trials on another device, or with
+    another number of threads, do not count.
+    """
+    folder = home() / "studies" / plan.task.name
+    every = sorted(folder.glob("*.journal"), key=_age, reverse=True)
+    of_method = f"{plan.method.name}."
+    own = [path for path in every if path.name.startswith(of_method)]
+    for paths in (own, every):
+        found = [seconds for path in paths[:_STORAGES] for seconds in _seconds(path, plan)]
+        if found:
+            return statistics.median(found)
+    return None
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # gone meanwhile
+        return 0.0
+
+
+def _seconds(path: Path, plan: Plan) -> Iterator[float]:
+    """What trials of a storage took, for the budget of a plan.
+
+    Work grows with the budget; what surrounds it, such as starting a process, does not.
+    """
+    entries = list(read_entries(path))
+    settings = {"device": plan.device, "threads": plan.threads}
+    if any(e["value"] != settings for e in entries if e.get("kept") == "settings"):
+        return
+    for entry in entries:
+        run: dict[str, Any] = entry.get("run") or {}
+        if run.get("status") != "completed" or not run["cost"]["examples"]:
+            continue
+        work = run["cost"]["seconds"] + run["cost"]["evaluation_seconds"]
+        around = max(0.0, (entry.get("seconds") or work) - work)
+        yield work * plan.budget / run["cost"]["examples"] + around
+
+
+def study_estimates(plans: Sequence[Plan], jobs: int) -> dict[str, Estimate]:
+    """Study identity to what it should take with `jobs` trials at a time; may raise MissingData."""
+    timed: dict[str, float] = {}
     estimates = {}
     for plan in plans:
-        if plan.task.name not in a_trial:
-            a_trial[plan.task.name] = trial_seconds(plan)
+        trial = kept_trial_seconds(plan)
+        if trial is None:
+            if plan.task.name not in timed:
+                timed[plan.task.name] = trial_seconds(plan)
+            trial = timed[plan.task.name]
         # A generation ends when its last trial does.
         tuning, rest = divmod(plan.rules.trials, plan.rules.generation)
         rounds = tuning * -(-plan.rules.generation // jobs) - (-rest // jobs)
         rounds -= -plan.rules.seeds // jobs
-        estimates[plan.identity] = rounds * a_trial[plan.task.name]
+        estimates[plan.identity] = Estimate(trial, rounds)
     return estimates

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ def line_of(entry: Entry) -> bytes:
     """An entry as a line of the file."""
     text = json.dumps(entry, separators=(",", ":")).encode()
     return _checksum(text) + b" " + text + b"\n"
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """The whole entries of a file as it is now; another process may be writing to it."""
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except OSError:
+        return
+    yield from filter(None, map(_entry_of, lines))
 
 
 class Journal:

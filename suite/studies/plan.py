@@ -19,7 +19,15 @@ from suite.disk import naming_full
 from suite.errors import UsageError
 from suite.problems.score import Direction
 from suite.problems.task import Task
-from suite.results.model import MethodRecord, ProtocolRecord, Purpose, Result, TaskRecord
+from suite.results.model import (
+    MAX_COUNT,
+    MAX_INTEGER,
+    MethodRecord,
+    ProtocolRecord,
+    Purpose,
+    Result,
+    TaskRecord,
+)
 from suite.studies import identity, records
 from suite.studies.protocol import StudyRules
 from suite.studies.storage import set_aside
@@ -178,6 +186,12 @@ def find_task(name: str) -> Task:
     return found[0]
 
 
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raise UsageError for a number that no result could hold."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise UsageError(f"{name} is a whole number from {low} to {high}, not {value!r}.")
+
+
 def make_plan(
     method: Method,
     task: Task,
@@ -191,6 +205,8 @@ def make_plan(
     time_limit: float | None = None,
 ) -> Plan:
     """A plan with its device decided: "auto" is a GPU for full tasks, the CPU for the rest."""
+    _check_whole("seed", seed, 0, MAX_INTEGER - 1)
+    _check_whole("threads", threads, 1, MAX_COUNT)
     parts: list[Task | Component] = [task, *method.components]
     for part in parts:
         if not part.path.is_file():

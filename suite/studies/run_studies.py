@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -11,7 +13,8 @@ from typing import Protocol
 
 from suite.components.method import make_method
 from suite.disk import naming_full
-from suite.execution.executor import Ended, Event, Executor, Refused
+from suite.errors import StudyStopped, UsageError
+from suite.execution.executor import Ended, Event, Executor, Refused, Started
 from suite.execution.local import LocalExecutor
 from suite.execution.starting import Starter, worker_log
 from suite.home import data_folder, make_home
@@ -32,7 +35,7 @@ class View(Protocol):
         """Something happened to one of its trials; a finished one is counted already."""
 
     def closed(self, study: Study) -> None:
-        """Its result is written."""
+        """Its result is written, or it has stopped."""
 
 
 class Silent:
@@ -49,9 +52,36 @@ class Silent:
 
 
 def run_studies(
-    plans: Sequence[Plan], executor: Executor, jobs: int, view: View, *, force: bool = False
+    plans: Sequence[Plan],
+    executor: Executor,
+    jobs: int,
+    view: View,
+    *,
+    force: bool = False,
+    keep_going: bool = True,
 ) -> list[Result]:
+    """As `attempt_studies`; raises the first StudyStopped after the other studies have ended."""
+    results = []
+    for ended in attempt_studies(plans, executor, jobs, view, force=force, keep_going=keep_going):
+        if isinstance(ended, StudyStopped):
+            raise ended
+        results.append(ended)
+    return results
+
+
+def attempt_studies(
+    plans: Sequence[Plan],
+    executor: Executor,
+    jobs: int,
+    view: View,
+    *,
+    force: bool = False,
+    keep_going: bool = False,
+) -> list[Result | StudyStopped]:
     """Run several studies, `jobs` trials at a time, and return their results in order.
+
+    Without `keep_going` a study whose first trial ends in an error of the method's code stops
+    there, and the reason is returned in the place of its result.
 
     A later study starts when the earlier ones have no trial left that could run, so that no core
     is idle at the end of a generation. Results that exist already are returned unchanged,
@@ -61,7 +91,9 @@ def run_studies(
     if force:
         for plan in plans:
             plan.restart()
-    finished: dict[int, Result] = {}
+    finished: dict[int, Result | StudyStopped] = {}
+    #: when each running trial was handed to a process
+    started: dict[tuple[str, str, int], float] = {}
     waiting = deque(enumerate(plans))
     #: by identity: two studies of one method and task may differ in seed or protocol
     active: dict[str, tuple[int, Study]] = {}
@@ -81,7 +113,8 @@ def run_studies(
                         continue
                     path, _ = plan.result_path()
                     with naming_full(plan.journal.parent, plan.results):
-                        study = Study(plan, owned.enter_context(_storage(plan)), path)
+                        storage = owned.enter_context(_storage(plan))
+                        study = Study(plan, storage, path, keep_going=keep_going)
                     view.opened(study)
                     active[plan.identity] = (index, study)
                     _close_if_done(study, index, active, finished, view)
@@ -92,11 +125,19 @@ def run_studies(
                 continue
             if isinstance(event, Refused):
                 raise event.error
-            index, study = active[event.job.study]
             if isinstance(event, Ended):
                 running -= 1
+            if event.job.study not in active:  # a trial that ran while its study stopped
+                continue
+            index, study = active[event.job.study]
+            if isinstance(event, Started):
+                started[event.job.key] = time.monotonic()
+            elif isinstance(event, Ended):
+                seconds = time.monotonic() - started.pop(event.job.key, math.nan)
                 with naming_full(study.plan.journal.parent, study.plan.results):
-                    study.take(event.job, event.outcome)
+                    study.take(
+                        event.job, event.outcome, None if math.isnan(seconds) else round(seconds, 3)
+                    )
             view.event(study, event)
             _close_if_done(study, index, active, finished, view)
     return [finished[index] for index in range(len(plans))]
@@ -110,11 +151,12 @@ def _close_if_done(
     study: Study,
     index: int,
     active: dict[str, tuple[int, Study]],
-    finished: dict[int, Result],
+    finished: dict[int, Result | StudyStopped],
     view: View,
 ) -> None:
-    if study.result is not None:
-        finished[index] = study.result
+    ended = study.result or study.stopped
+    if ended is not None:
+        finished[index] = ended
         del active[study.plan.identity]
         view.closed(study)
 
@@ -133,6 +175,7 @@ def run(
     results: str | Path = "results",
     data_dir: str | Path | None = None,
     force: bool = False,
+    keep_going: bool = False,
     executor: Executor | None = None,
 ) -> Result:
     """Tune and evaluate one method on one task; returns the result, which is also a file.
@@ -140,12 +183,15 @@ def run(
     Names may be paths to files that are not in the repo; several schedules multiply. An interrupted
     study is resumed; for a finished one the result is read and returned, unless `force`, which
     restarts it; if that is interrupted, a run without `force` resumes it. `jobs` defaults to the
-    number of CPU cores,
-    `device` to "cuda" for full tasks if there is a GPU. Raises `suite.SuiteError` with what to do.
+    number of CPU cores, `device` to "cuda" for full tasks if there is a GPU. Raises
+    `suite.SuiteError` with what to do; also if the first trial ends in an error of the method's
+    code, unless `keep_going`.
 
     Each trial runs in its own process, unless there is an `executor`:
     `suite.execution.inline.InlineExecutor()` runs them in this one, where a debugger works.
     """
+    if jobs is not None and jobs < 1:
+        raise UsageError(f"jobs={jobs}: at least 1 trial at a time.")
     schedules = [schedule] if isinstance(schedule, str) else schedule or []
     plan = make_plan(
         make_method(optimizer, regularizers, schedules),
@@ -161,7 +207,7 @@ def run(
     count = jobs or default_jobs(plan.device)
     chosen = executor or LocalExecutor(count, Starter(threads, worker_log()))
     try:
-        return run_studies([plan], chosen, count, Silent(), force=force)[0]
+        return run_studies([plan], chosen, count, Silent(), force=force, keep_going=keep_going)[0]
     finally:
         chosen.close()
 

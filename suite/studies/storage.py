@@ -83,8 +83,13 @@ class StudyStorage:
         """The outcome of every finished trial by its number."""
         return {number: _outcome(entry) for number, entry in sorted(self._ended[purpose].items())}
 
-    def finish(self, purpose: Purpose, outcome: Outcome, score: float) -> None:
-        """Keep a finished trial of any status; `score` is what the dashboard shows."""
+    def finish(
+        self, purpose: Purpose, outcome: Outcome, score: float, seconds: float | None = None
+    ) -> None:
+        """Keep a finished trial of any status; `score` is what the dashboard shows.
+
+        `seconds` is what the trial took with all that surrounds it, for later estimates.
+        """
         run, data = outcome.run, outcome.data
         entry = {
             "finished": [purpose, run.number],
@@ -93,6 +98,7 @@ class StudyStorage:
             "data": None if data is None else data.model_dump(mode="json"),
             "score": score,
             "ended": environment.now(),
+            "seconds": seconds,
         }
         self._journal.append(entry)
         self._take(entry)

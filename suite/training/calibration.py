@@ -35,7 +35,9 @@ def calibrate(task: Task, train: Split, device: str) -> float:
     key = (task.name, task.version, device, torch.get_num_threads())
     if key not in _calibrations:
         model = _ready(task, train, device)
-        optimizer = torch.optim.AdamW(model.parameters(), fused=True)
+        # The fused kernel takes no complex numbers.
+        real = not any(parameter.is_complex() for parameter in model.parameters())
+        optimizer = torch.optim.AdamW(model.parameters(), fused=real)
         _calibrations[key] = _time_steps(task, model, train, device, optimizer.step)
     return _calibrations[key]
 

@@ -161,7 +161,8 @@ class Objective:
         """
         self._refuse_when_delayed("losses_at")
         self._refuse_batch_norm("losses_at")
-        self._loss.refuse_kept_weights()
+        with self._transformed(0.0):
+            self._loss.refuse_kept_weights()
         whole = Whole(self.model, lambda: self._loss.of(self.batch))
         names = list(whole.trained())
 
@@ -250,7 +251,8 @@ class Objective:
         Forward mode, no backward pass; `.grad` is unchanged. Cost: 1 per example.
         """
         self._refuse_other_shapes("jvp", tangent)
-        self._loss.refuse_kept_weights()
+        with self._transformed(0.0):
+            self._loss.refuse_kept_weights()
         whole = Whole(self.model, lambda: self._loss.of(self.batch))
         names = list(whole.trained())
         with self._higher_order("jvp"), torch.no_grad(), forward_ad.dual_level():

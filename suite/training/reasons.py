@@ -5,20 +5,52 @@ from __future__ import annotations
 import os
 import re
 import sys
+import sysconfig
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from suite.errors import SuiteError
 from suite.home import ROOT
 from suite.results.model import printable
 
 _LONGEST_REASON = 2_000
 _LONGEST_TRACE = 8_000
+#: what to do about errors of torch that say nothing about the suite
+_ADVICE = (
+    (
+        "step() takes 1 positional argument but 2 were given",
+        ". The suite calls `step(closure)`: write a subclass whose step is "
+        "`loss = closure(); super().step(); return loss`",
+    ),
+    (
+        "does not require grad and does not have a grad_fn",
+        ". The closure's gradients have no graph: for second derivatives ask `objective.hvp` "
+        "(docs/submit.md)",
+    ),
+)
+_FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)\n(?:    (?!\^)(.*)\n)?', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of a traceback, as `trace_of` wrote it."""
+
+    file: str
+    line: int
+    function: str
+    #: the line of source; empty if it is not known
+    text: str
 
 
 def reason_of(error: BaseException) -> str:
-    """The class and text of an error in one line, even if making the text raises an error."""
+    """The class, text and place of an error in one line, even if making the text raises an error.
+
+    The place is that of the method or task, not of torch: "in muon.py, line 102, __init__". What
+    the suite says itself, as NotApplicable, needs none.
+    """
     name = type(error).__name__
     if isinstance(error, ValidationError):
         return _one_line(f"its record was refused: {_refused_fields(error)}")
@@ -26,7 +58,40 @@ def reason_of(error: BaseException) -> str:
         text = str(error)
     except BaseException as second:
         text = f"its text cannot be shown, making it raised {type(second).__name__}"
-    return _one_line(f"{name}: {text}" if text else name)
+    text += next((advice for seen, advice in _ADVICE if seen in text), "")
+    place = "" if isinstance(error, SuiteError) else place_of(error)
+    said = _one_line(f"{name}: {text}" if text else name, _LONGEST_REASON - len(place))
+    return said + place
+
+
+def place_of(error: BaseException) -> str:
+    """Where an error was raised outside torch and the suite; empty if it was raised there."""
+    found = ""
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        code = frame.f_code
+        if not _is_machinery(code.co_filename):
+            found = f" (in {Path(code.co_filename).name}, line {line}, {code.co_name})"
+    return printable(found)
+
+
+def _is_machinery(file: str) -> bool:
+    """Whether a file belongs to torch, the suite or Python itself."""
+    if file.startswith("<"):
+        return True
+    path = Path(file)
+    torch = getattr(sys.modules.get("torch"), "__file__", None)
+    if path.is_relative_to(ROOT / "suite") or (torch and path.is_relative_to(Path(torch).parent)):
+        return True
+    installed = {"site-packages", "dist-packages"} & set(path.parts)
+    return not installed and path.is_relative_to(sysconfig.get_path("stdlib"))
+
+
+def frames_of(trace: str) -> list[Frame]:
+    """The frames of a traceback that `trace_of` wrote, innermost last."""
+    return [
+        Frame(file, int(line), function, (text or "").strip())
+        for file, line, function, text in _FRAME.findall(trace)
+    ]
 
 
 def trace_of(error: BaseException) -> str:
@@ -42,8 +107,8 @@ def trace_of(error: BaseException) -> str:
     return printable(trace[-_LONGEST_TRACE:])
 
 
-def _one_line(text: str) -> str:
-    return printable(" ".join(text.split())[:_LONGEST_REASON])
+def _one_line(text: str, longest: int = _LONGEST_REASON) -> str:
+    return printable(" ".join(text.split())[:longest])
 
 
 def _refused_fields(error: ValidationError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ from suite.components import registry
 from suite.components.discovery import BrokenFile
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
+from suite.words import in_words
 from tests.commands import TINY, suite
+from tests.samples import make_result, write_results
 
 
 def run(capsys, *arguments: str) -> tuple[int, str, str]:
@@ -198,3 +201,75 @@ def test_new_refuses_a_name_that_is_taken(capsys, tmp_path: Path) -> None:
     code, _, err = run(capsys, "new", "optimizer", "adamw", "--directory", str(tmp_path))
     assert code == 2
     assert "suite show adamw" in err
+
+
+def test_list_takes_one_or_many_and_says_what_is_near(capsys) -> None:
+    assert run(capsys, "list", "schedule") == run(capsys, "list", "schedules")
+    code, _, err = run(capsys, "list", "taks")
+    assert code == 2
+    assert "Did you mean 'task" in err
+
+
+def test_list_chooses_tasks_and_prints_names_only(capsys) -> None:
+    tasks, _ = registry.load_all("task")
+    code, out, _ = run(capsys, "list", "tasks", "-q", "--track", "mini", "--core")
+    assert code == 0
+    assert sorted(out.split()) == sorted(t.name for t in tasks if t.core and t.track == "mini")
+    code, out, _ = run(capsys, "list", "tasks", "-q", "--family", "vision")
+    assert sorted(out.split()) == sorted(t.name for t in tasks if t.family == "vision")
+    code, _, err = run(capsys, "list", "tasks", "--family", "visoin")
+    assert code == 2
+    assert "Did you mean 'vision'" in err
+    code, _, err = run(capsys, "list", "optimizers", "--core")
+    assert code == 2
+    assert "choose among tasks" in err
+
+
+def test_a_narrow_list_keeps_whole_names(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    _, out, _ = run(capsys, "list", "tasks")
+    header, *rows = click.unstyle(out).splitlines()
+    *rows, last = rows
+    assert max(map(len, [header, *rows])) <= 80
+    assert sorted(row.split()[0] for row in rows) == registry.names("task")
+    assert last.startswith("Not shown: data, ")
+
+
+def test_list_and_show_as_json(capsys) -> None:
+    code, out, _ = run(capsys, "list", "optimizers", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found["kind"] == "optimizer"
+    assert [entry["name"] for entry in found["entries"]] == registry.names("optimizer")
+    assert found["broken"] == []
+    _, out, _ = run(capsys, "show", "lion", "--json")
+    (lion,) = json.loads(out)["entries"]
+    assert lion["search"]["lr"]["kind"] == "log_uniform"
+    _, out, _ = run(capsys, "show", "digits", "--json")
+    (digits,) = json.loads(out)["entries"]
+    assert (digits["family"], digits["higher_is_better"]) == ("vision", False)
+
+
+def test_show_reads_a_result(capsys, tmp_path: Path) -> None:
+    result = make_result(
+        scores=[0.5, 0.6, 0.7],
+        status=["completed", "failed", "failed"],
+        run={"traceback": 'Traceback\n  File "mine.py", line 3, in step\n'},
+    )
+    (path,) = write_results(tmp_path, [result])
+    code, out, _ = run(capsys, "show", str(path))
+    assert code == 0
+    assert "result of adamw on digits" in out
+    assert in_words(result.tuning[result.chosen].hyperparameters) in out
+    assert "evaluation trial 1 failed: " in out
+    assert out.count('File "mine.py", line 3, in step') == 1
+    _, out, _ = run(capsys, "show", str(path), "--json")
+    assert json.loads(out)["method"]["name"] == "adamw"
+    code, _, err = run(capsys, "show", str(tmp_path / "none.json"))
+    assert code == 2
+    assert "no such file" in err
+    path.write_text("{}")
+    code, _, err = run(capsys, "show", str(path))
+    assert code == 1
+    assert "Traceback" not in err

@@ -42,3 +42,14 @@ def test_a_folder_that_is_no_site_is_left_alone(capsys, tmp_path: Path) -> None:
     assert build(tmp_path / "results", tmp_path / "site") == 2
     assert (tmp_path / "site" / "thesis.tex").read_text() == "precious"
     assert str(tmp_path / "site") in capsys.readouterr().err
+
+
+def test_the_present_folder_is_not_replaced(capsys, tmp_path: Path, monkeypatch) -> None:
+    write_results(tmp_path / "results", [make_result()])
+    here = tmp_path / "empty"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    for output in (Path(), here, Path("../empty")):
+        assert build(tmp_path / "results", output) == 2
+        assert "--output is the present folder" in capsys.readouterr().err
+    assert list(here.iterdir()) == []

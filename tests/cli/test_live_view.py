@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from suite.cli.live_view import PlainView, _Watched, sparkline
+from suite.execution.executor import Ended, Reported, Started
+from suite.studies.estimate import Estimate
 from suite.studies.study import Study
 from suite.words import duration
 
@@ -28,6 +29,14 @@ def test_a_sparkline_rises_with_its_values_and_keeps_its_width():
     assert len(sparkline([float(i) for i in range(1000)])) == 24
 
 
+def test_a_sparkline_on_a_terminal_of_ascii(monkeypatch):
+    monkeypatch.setattr("suite.cli.live_view.sys", SimpleNamespace(__stderr__=ASCII))
+    assert sparkline([0.0, 0.5, 1.0]) == "_=#"
+
+
+ASCII = SimpleNamespace(encoding="ascii")
+
+
 class Trials:
     """What the view reads of a study: how many trials it has, and how many are done."""
 
@@ -36,52 +45,93 @@ class Trials:
         self.trials, self.done, self.resumed = trials, done, done
         self.path = f"{name}.json"
         self.damage = ""
+        self.stopped = None
 
 
-def watch(monkeypatch, *studies: Trials, **seconds: float) -> tuple[PlainView, Callable]:
-    """A view of studies, and how to let time go by for it."""
-    clock = [0.0]
-    monkeypatch.setattr("suite.cli.live_view.time", SimpleNamespace(monotonic=lambda: clock[0]))
-    view = PlainView([study.plan for study in studies], seconds)
-    return view, lambda seconds: clock.append(clock.pop() + seconds)
+class Watch:
+    """A view of studies, and a clock that a test moves."""
+
+    def __init__(self, monkeypatch, *studies: Trials, trial: float, jobs: int = 1) -> None:
+        self.now = 0.0
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr("suite.cli.live_view.time", clock)
+        estimates = {
+            study.plan.identity: Estimate(trial, study.trials // jobs) for study in studies
+        }
+        self.view = PlainView([study.plan for study in studies], estimates)
+
+    def event(self, study: Trials, number: int, event: type, **fields: Any) -> None:
+        key = (study.plan.identity, "tuning", number)
+        job = SimpleNamespace(
+            key=key, study=study.plan.identity, trial=SimpleNamespace(purpose="tuning")
+        )
+        if event is Ended:
+            study.done += 1
+            run = SimpleNamespace(
+                number=number,
+                status="completed",
+                validation_score=1.0,
+                test_score=None,
+                hyperparameters={"sgd": {"lr": 0.1}},
+                cost=SimpleNamespace(seconds=1.0),
+            )
+            fields = {"outcome": SimpleNamespace(run=run)}
+        self.view.event(study, event(job, **fields))
+
+    def trial(self, study: Trials, number: int, seconds: float) -> None:
+        """A whole trial of a study."""
+        self.event(study, number, Started)
+        self.now += seconds
+        self.event(study, number, Ended)
 
 
-def test_time_left_counts_what_is_closed_and_what_waits(monkeypatch):
-    first, second, third = Trials("first", 2), Trials("second", 2), Trials("third", 6)
-    view, pass_time = watch(monkeypatch, first, second, third)
-    assert view.time_left() is None
-    view.opened(first)
-    pass_time(10.0)
-    first.done = 1
-    assert view.time_left() == 90.0
-    pass_time(10.0)
-    first.done = 2
-    view.closed(first)
-    assert view.time_left() == 80.0
-    view.opened(second)
-    view.opened(third)
-    pass_time(10.0)
-    third.done = 1
-    assert view.time_left() == 70.0
+def test_time_left_begins_with_the_estimate_and_is_corrected_by_what_trials_take(monkeypatch):
+    first, second = Trials("first", 4), Trials("second", 4)
+    watch = Watch(monkeypatch, first, second, trial=10.0)
+    assert watch.view.time_left() == 80.0
+    watch.view.opened(first)
+    assert watch.view.time_left() == 80.0
+    watch.trial(first, 0, 5.0)  # twice as fast as was estimated: so is the other study
+    assert watch.view.time_left() == 3 * 5.0 + 4 * 5.0
+    watch.trial(first, 1, 7.0)
+    assert watch.view.time_left() == 2 * 6.0 + 4 * 6.0
+    watch.trial(first, 2, 6.0)
+    watch.trial(first, 3, 6.0)
+    watch.view.closed(first)
+    assert watch.view.time_left() == 4 * 6.0
+    watch.view.opened(second)
+    watch.trial(second, 0, 20.0)  # its own trials say more than those of the other
+    assert watch.view.time_left() == 3 * 20.0
 
 
-def test_time_left_knows_long_studies_from_short_ones(monkeypatch):
-    short, long = Trials("short", 2), Trials("long", 5)
-    view, pass_time = watch(monkeypatch, short, long, short=4.0, long=100.0)
-    view.opened(short)
-    pass_time(2.5)
-    short.done = 1
-    assert view.time_left() == pytest.approx(2.5 + 125.0)
+def test_time_left_counts_trials_beside_one_another(monkeypatch):
+    study = Trials("study", 4)
+    watch = Watch(monkeypatch, study, trial=10.0, jobs=2)
+    assert watch.view.time_left() == 20.0
+    watch.view.opened(study)
+    watch.event(study, 0, Started)
+    watch.event(study, 1, Started)
+    watch.now = 30.0
+    for number in (0, 1):
+        watch.event(study, number, Reported, progress=0.5, metric=1.0)
+    assert watch.view.time_left() == 3 * 0.5 * 60.0  # they will have taken 60 s each
 
 
-def test_time_left_goes_by_the_trials_that_ran_now(monkeypatch):
+def test_time_left_of_a_resumed_study_counts_what_is_missing(monkeypatch):
     resumed = Trials("resumed", 10, done=8)
-    view, pass_time = watch(monkeypatch, resumed)
-    view.opened(resumed)
-    pass_time(30.0)
-    assert view.time_left() is None
-    resumed.done = 9
-    assert view.time_left() == 30.0
+    watch = Watch(monkeypatch, resumed, trial=3.0)
+    watch.view.opened(resumed)
+    assert watch.view.time_left() == 6.0
+    watch.trial(resumed, 8, 30.0)
+    assert watch.view.time_left() == 30.0
+
+
+def test_a_trial_is_shown_with_its_hyperparameters(monkeypatch, capsys):
+    study = Trials("study", 2)
+    watch = Watch(monkeypatch, study, trial=1.0)
+    watch.view.opened(study)
+    watch.trial(study, 0, 1.0)
+    assert "[1/2] study: tuning 0, score 1 (1.0 s; lr 0.1)" in capsys.readouterr().err
 
 
 def test_a_study_may_open_and_a_trial_start_while_the_time_left_is_asked(monkeypatch):
@@ -94,7 +144,7 @@ def test_a_study_may_open_and_a_trial_start_while_the_time_left_is_asked(monkeyp
         def done(self) -> int:
             if self in (w.study for w in list(view._watched.values())):
                 others.append(Trials(f"other {len(others)}", 1))
-                view._watched[others[-1].plan.name] = _Watched(others[-1], 1.0)
+                view._watched[others[-1].plan.name] = _Watched(others[-1], Estimate(1.0, 1))
                 view._watched["restless"].progress["a study", "tuning", len(others)] = 0.5
             return 1
 
@@ -105,11 +155,11 @@ def test_a_study_may_open_and_a_trial_start_while_the_time_left_is_asked(monkeyp
     others: list[Trials] = []
     restless = Restless("restless", 3)
     restless.resumed = 0
-    view, pass_time = watch(monkeypatch, restless)
+    watch = Watch(monkeypatch, restless, trial=1.0)
+    view = watch.view
     view.opened(restless)
     others.clear()
-    pass_time(1.0)
-    assert view.time_left() is not None
+    assert view.time_left() > 0
     assert others
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from leaderboard.comparison import choose_standing, differences
@@ -19,6 +23,7 @@ from suite.results import verification
 from suite.results.files import read, seal
 from suite.results.frames import read_folder
 from suite.results.model import Result
+from tests.commands import command, environment
 from tests.samples import make_result, write_results
 
 
@@ -251,22 +256,23 @@ def test_runs_of_other_seeds_are_not_paired(results: Path) -> None:
     assert difference.interval.low < -0.1 < difference.interval.high
 
 
-@pytest.mark.parametrize("ending", ["svg", "png"])
+@pytest.mark.parametrize("ending", ["svg", "png", "PNG"])
 def test_compare_draws(capsys, results: Path, tmp_path: Path, ending: str) -> None:
     figure = tmp_path / "new" / f"curves.{ending}"
     arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
     code, out, _ = run(capsys, *arguments, "--figure", str(figure))
     assert code == 0
     assert str(figure) in out
-    start = {"svg": b"<?xml", "png": b"\x89PNG"}[ending]
+    start = {"svg": b"<?xml", "png": b"\x89PNG"}[ending.lower()]
     assert figure.read_bytes().startswith(start)
 
 
 def test_compare_refuses_an_ending_it_cannot_write(capsys, results: Path, tmp_path: Path) -> None:
     arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
-    code, _, err = run(capsys, *arguments, "--figure", str(tmp_path / "curves.xyz"))
+    code, out, err = run(capsys, *arguments, "--figure", str(tmp_path / "curves.xyz"))
     assert code == 2
-    assert ".svg" in err or "svg" in err
+    assert err.rstrip().endswith("curves.xyz: the file's name must end in one of .png, .svg, .pdf.")
+    assert out == ""  # it is refused before the work
     assert not (tmp_path / "curves.xyz").exists()
 
 
@@ -298,3 +304,78 @@ def test_compare_takes_the_protocol_with_most_trials(capsys, results: Path) -> N
     given = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
     assert "protocol standard" in run(capsys, *given)[1]
     assert "protocol quick" in run(capsys, *given, "--protocol", "quick")[1]
+
+
+def test_compare_draws_where_a_notebook_chose_the_backend(results: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        command(
+            *("compare", "adamw", "lion", "-t", "digits", "--results", str(results)),
+            *("--figure", str(tmp_path / "f.png")),
+        ),
+        env={**environment(tmp_path), "MPLBACKEND": "module://matplotlib_inline.backend_inline"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "f.png").is_file()
+
+
+def test_compare_as_json(capsys, results: Path, tmp_path: Path) -> None:
+    (results / "digits" / "broken.quick.json").write_text("{}")
+    arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
+    code, out, err = run(capsys, *arguments, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert "refused" in err
+    assert list(found) == [
+        *("task", "protocol", "higher_is_better", "metric", "methods", "differences", "figure")
+    ]
+    first, second = found["methods"]
+    assert (first["method"], first["score"]) == ("adamw", pytest.approx(0.85))
+    assert second["chosen"] == read(Path(second["result"])).evaluation[0].hyperparameters
+    (difference,) = found["differences"]
+    assert difference["difference"] == pytest.approx(-0.1)
+    assert (difference["method"], difference["baseline"]) == ("lion", "adamw")
+
+
+def test_validate_as_json(capsys, tmp_path: Path) -> None:
+    (path,) = write_results(tmp_path, [make_result()])
+    bad = tmp_path / "digits" / "bad.json"
+    bad.write_text("{}")
+    code, out, err = run(capsys, "validate", str(tmp_path), "--json")
+    assert code == 1
+    found = json.loads(out)
+    assert (found["ok"], found["refused"]) == (1, 1)
+    assert [(f["file"], f["ok"]) for f in found["files"]] == [(str(path), True), (str(bad), False)]
+    assert found["files"][0]["notes"] == ["an older version of digits: 1, here it is 99"]
+    assert found["files"][1]["reason"]
+    assert f"refused  {bad}" in err
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 132])
+def test_a_ranking_fits_the_terminal_and_keeps_names_and_scores(
+    capsys, tmp_path: Path, monkeypatch, width: int
+) -> None:
+    names = ["adamw+label_smoothing@linear_decay", "schedule_free", "sgd"]
+    write_results(tmp_path, [make_result(method=name) for name in names])
+    (standing,) = task_standings(read_folder(tmp_path)[0], {})
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    print_standing(standing, marked=["sgd"])
+    out = click.unstyle(capsys.readouterr().out)
+    table = [line for line in out.splitlines() if not line.startswith("Not shown")]
+    assert max(map(len, table)) <= width
+    for name in names:
+        assert re.search(rf"(?m)^(> )?\d +{re.escape(name)} +0\.\d+", out)
+    print_standing(standing, wide=True)
+    assert "Not shown" not in capsys.readouterr().out
+
+
+def test_a_run_shows_what_it_ran_and_says_how_much_more_there_is(capsys, tmp_path: Path) -> None:
+    write_results(tmp_path, [make_result(method=m) for m in ("adamw", "lion", "sgd+sam", "muon")])
+    (standing,) = task_standings(read_folder(tmp_path)[0], {})
+    print_standing(standing, marked=["muon"], shown=["muon", "adamw"])
+    out = capsys.readouterr().out
+    assert "lion" not in out
+    assert "2 more results are in the folder: `suite compare METHOD METHOD --task digits`" in out

@@ -40,6 +40,7 @@ def test_the_product_runs_once_and_is_skipped_afterwards(tmp_path):
         "lion@cosine.smoke.json",
     ]
     assert "4 studies, 8 trials, 1 at a time: about" in done.stdout
+    assert "  chosen: lr 0.001, weight_decay 0.01; sam: rho 0.05;" in done.stdout
     assert "never ranked" in done.stdout
     before = {path: path.read_bytes() for path in (tmp_path / "r" / "tiny_blobs").iterdir()}
     again = run(tmp_path, *arguments)
@@ -165,13 +166,16 @@ def test_missing_data_is_named_and_the_other_tasks_run(tmp_path):
         (("--optimizer", "adamw"), "which task? Give --task NAME or --track"),
         (("--optimizer", "adamw", "--task", "digits", "--core"), "give --track, too"),
         (("--optimizer", "adamw", "--task", "no/such/file.py"), "no such file: no/such/file.py"),
-        (("--optimizer", "adamw", "--task", TINY, "--jobs", "0"), "0 is not in the range x>=1"),
+        (("--optimizer", "adamw", "--task", TINY, "--jobs", "-1"), "-1 is not in the range x>=0"),
         (("--optimizer", "adamw", "--task", TINY, "--device", "cuda"), "torch finds no GPU here"),
         (
             ("--optimizer", "adamw", "--regularizer", "sam,sam", "--task", TINY),
             "uses each component once",
         ),
         (("--optimiser", "adamw"), "Did you mean '--optimizer'"),
+        (("--optimizer", "SGD", "--task", TINY), "Did you mean 'sgd'"),
+        (("--optimizer", "sgd", "--task", TINY, "--protocol", "full"), "unknown protocol 'full'"),
+        (("--optimizer", "sgd", "--task", TINY, "--seed", str(2**63)), f"0<=x<={2**63 - 1}"),
     ],
 )
 def test_usage_errors_say_what_to_do(tmp_path, arguments, message):
@@ -206,6 +210,39 @@ def test_output_in_an_encoding_that_lacks_a_character(tmp_path):
     assert done.returncode == 0, done.stderr
     assert b"tiny_blobs, protocol smoke" in done.stdout
     assert b"Traceback" not in done.stderr
+
+
+def test_a_file_that_fails_to_import_does_not_end_the_run_of_the_others(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("import no_such_library\n")
+    both = ("--optimizer", f"{broken},sgd", "--task", f"{TINY},{broken}")
+    done = run(tmp_path, *both, *SMOKE, "--json")
+    assert done.returncode == 1
+    assert f"{broken}, line 1: importing it failed with ModuleNotFoundError" in done.stderr
+    assert (tmp_path / "r" / "tiny_blobs" / "sgd.smoke.json").exists()
+    found = json.loads(done.stdout)
+    (study,) = found["studies"]
+    assert study["method"] == "sgd"
+    assert study["status"] == "written"
+    result = results.read(tmp_path / "r" / "tiny_blobs" / "sgd.smoke.json")
+    assert study["chosen"]["hyperparameters"] == result.evaluation[0].hyperparameters
+    assert study["test_scores"] == [run.test_score for run in result.evaluation]
+    assert study["failed"] == []
+    assert len(found["not_run"]) == 1
+    planned = run(tmp_path, "-o", "sgd,lion", "-t", TINY, *SMOKE, "-n", "--json")
+    assert planned.returncode == 0
+    states = [(s["method"], s["status"]) for s in json.loads(planned.stdout)["studies"]]
+    assert states == [("sgd", "done already"), ("lion", "to run")]
+    assert "1 of 2 studies to run" in planned.stderr
+
+
+def test_a_study_that_stopped_in_json(tmp_path):
+    method = write_method(tmp_path, "raises", "raise ZeroDivisionError('one by nought')")
+    done = run(tmp_path, "--optimizer", method, "--task", TINY, *SMOKE, "--json")
+    assert done.returncode == 1
+    (study,) = json.loads(done.stdout)["studies"]
+    assert (study["status"], study["result"]) == ("stopped", None)
+    assert "raises.py, line 11, in step" in study["error"]
 
 
 def test_a_file_that_fails_to_import_is_named_with_its_line(tmp_path):

@@ -159,3 +159,10 @@ def test_a_closed_pipe_is_no_error(tmp_path) -> None:
     )
     os.close(writer)
     assert b"Traceback" not in done.stderr
+
+
+def test_python_m_suite_is_the_command(tmp_path) -> None:
+    arguments = [sys.executable, "-m", "suite", "--version"]
+    done = subprocess.run(arguments, env=environment(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("suite ")

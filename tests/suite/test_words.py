@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from suite.words import human_size
+from suite.words import human_size, in_words
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,9 @@ from suite.words import human_size
 )
 def test_human_size(count, text):
     assert human_size(count) == text
+
+
+def test_hyperparameters_in_words():
+    method = {"sgd": {"lr": 0.1234567, "nesterov": True}, "clip": {}, "sam": {"rho": 1e-05}}
+    assert in_words(method) == "lr 0.1235, nesterov True; sam: rho 1e-05"
+    assert in_words({"sgd": {}}) == ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -177,9 +178,9 @@ def test_a_users_file_is_loaded_and_again_when_it_changed(clean, tmp_path):
 def test_a_users_file_with_a_mistake(clean, tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         registry.load_file(tmp_path / "missing.py")
-    with pytest.raises(UsageError, match="registers nothing"):
+    with pytest.raises(SuiteError, match="registers nothing"):
         registry.load_file(write(tmp_path / "empty.py", "x = 1\n"))
-    with pytest.raises(SuiteError, match=r"syntax.py.*SyntaxError"):
+    with pytest.raises(SuiteError, match=r"syntax.py, line 1: this is not Python: "):
         registry.load_file(write(tmp_path / "syntax.py", "def\n"))
 
 
@@ -249,10 +250,10 @@ def test_what_no_result_could_hold_is_refused_when_it_is_declared(
 def test_a_wrong_distribution_is_named(clean, tmp_path, distribution):
     path = tmp_path / "mine.py"
     path.write_text(
-        "from torch.optim import SGD\nfrom suite import optimizer, search\n"
-        'optimizer("good", SGD, paper="-", url="",\n'
+        "from suite import optimizer, search\ndef build(params, **settings): pass\n"
+        'optimizer("good", build, paper="-", url="",\n'
         '    search={"beta": search.uniform(0, 1, default=0)})\n'
-        'optimizer("mine", SGD, paper="-", url="",\n'
+        'optimizer("mine", build, paper="-", url="",\n'
         '    search={"beta": search.uniform(0, 1, default=0),\n'
         f'        "lr": {distribution},\n'
         '        "gamma": search.uniform(0, 1, default=0)})\n'
@@ -270,7 +271,7 @@ def test_what_is_declared_is_kept_as_one_line_and_as_plain_values(clean, tmp_pat
         from torch.optim import SGD
         from suite import optimizer, search
 
-        def build(params, lr, size):
+        def build(params, lr, size, depth=1, on=True):
             '''Steps down.
 
             With more to say.
@@ -352,14 +353,14 @@ def test_each_declaration_belongs_to_the_file_that_makes_it(checkout, tmp_path, 
 
 
 def test_a_declaration_outside_of_a_loaded_file(clean):
-    def build(params, lr):
+    def build(params, lr=1):
         return lr
 
     about = {"paper": "-", "url": ""}
     registry.optimizer("here", build, **about)
     assert registry.get("optimizer", "here").path == Path(__file__)
     namespace = {"__name__": "a_notebook"}
-    exec("def build(params, lr): return lr", namespace)
+    exec("def build(params, lr=1): return lr", namespace)
     registry.optimizer("cell", namespace["build"], **about)
     registry.optimizer("built", dict, **about)
     for name in ("cell", "built"):
@@ -370,8 +371,12 @@ def test_a_declaration_outside_of_a_loaded_file(clean):
 
 def test_the_keywords_are_the_public_interface():
     expected = ["paper", "url", "search", "summary", "version", "authors", "extra_work"]
-    for declare in (registry.optimizer, registry.regularizer, registry.schedule):
+    for declare in (registry.regularizer, registry.schedule):
         assert list(inspect.signature(declare).parameters)[2:] == expected
+    how = ["gradient_first", "create_graph"]
+    assert list(inspect.signature(registry.optimizer).parameters)[2:] == [*expected, *how]
+    parts = ["regularizers", "schedules"]
+    assert list(inspect.signature(registry.method).parameters)[2:] == [*parts, *expected, *how]
 
 
 def test_an_entry_is_replaced_and_comes_back(clean, tmp_path):
@@ -490,3 +495,87 @@ def test_installed_packages_contribute_by_entry_points(tmp_path):
     assert "ModuleNotFoundError" in absent
     assert "plugin_package.broken" in faulty
     assert "ValueError: no good" in faulty
+
+
+DECLARED = """from functools import partial
+from torch.optim import SGD
+from suite import Regularizer, optimizer, regularizer, schedule, search, task
+X = search.uniform(0, 1, default=0)
+ABOUT = {"paper": "-", "url": ""}
+class Both(SGD):
+    def __init__(self, params, lr, *, rho): pass
+class Any(SGD):
+    def __init__(self, params, **settings): pass
+class Rule(Regularizer):
+    def __init__(self, weight): pass
+def factor(progress, power): return 1.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ('optimizer("mine", SGD)', r"needs paper and url: add paper=..., url=... to the call\.$"),
+        ('optimizer("mine", SGD, paper="-")', r"needs url: add url=... to the call\.$"),
+        (
+            'optimizer("mine", SGD, serach={}, **ABOUT)',
+            "no argument 'serach'. Did you mean 'search'",
+        ),
+        (
+            'regularizer("mine", Rule, weight=1, **ABOUT)',
+            "takes no argument 'weight'. It takes name",
+        ),
+        ('task("mine")', "task(...) needs problem: add problem=... to the call"),
+        ("def f(:", "this is not Python: "),
+    ],
+)
+def test_a_wrong_call_is_one_clear_line_with_its_place(clean, tmp_path, call, reason):
+    path = tmp_path / "mine.py"
+    path.write_text(DECLARED + call + "\n")
+    with pytest.raises(SuiteError) as caught:
+        registry.load_file(path)
+    said = str(caught.value)
+    assert said.startswith(f"{path}, line 13: ")
+    assert re.search(reason.replace("(...)", r"\(...\)"), said), said
+    assert "\n" not in said
+    assert "TypeError" not in said
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (
+            'optimizer("mine", Both, search={"lr": X, "rh": X}, **ABOUT)',
+            "'rh', .*Did you mean 'rho'",
+        ),
+        ('optimizer("mine", Both, search={"lr": X}, **ABOUT)', "needs the argument 'rho'"),
+        ('optimizer("mine", SGD, search={"params": X}, **ABOUT)', "no argument of that name"),
+        ('optimizer("mine", 3, **ABOUT)', "is a class or function, not 3"),
+        ('regularizer("mine", Rule, **ABOUT)', "Rule needs the argument 'weight'"),
+        ('schedule("mine", factor, search={"progress": X}, **ABOUT)', "no argument of that name"),
+        ('schedule("mine", factor, **ABOUT)', "factor needs the argument 'power'"),
+    ],
+)
+def test_a_search_space_that_its_component_does_not_take_is_refused(clean, tmp_path, call, reason):
+    path = tmp_path / "mine.py"
+    path.write_text(DECLARED + call + "\n")
+    with pytest.raises(UsageError, match=reason) as caught:
+        registry.load_file(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'optimizer("mine", Both, search={"lr": X, "rho": X}, **ABOUT)',
+        'optimizer("mine", Any, search={"lr": X, "anything": X}, **ABOUT)',
+        'optimizer("mine", partial(Both, rho=1), search={"lr": X}, **ABOUT)',
+        'optimizer("mine", lambda params, info, lr: None, search={"lr": X}, **ABOUT)',
+        'optimizer("mine", SGD, **ABOUT)',
+        'schedule("mine", factor, search={"power": X}, **ABOUT)',
+    ],
+)
+def test_a_search_space_that_fits_is_taken(clean, tmp_path, call):
+    path = tmp_path / "mine.py"
+    path.write_text(DECLARED + call + "\n")
+    assert registry.load_file(path)[0].name == "mine"

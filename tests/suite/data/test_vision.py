@@ -10,6 +10,17 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[3]
+BROKEN = """
+    import torch
+
+    @torch.library.register_fake("torchvision::nms")
+    def nms(dets, scores, iou_threshold):
+        return dets
+
+    @torch.library.register_fake("torchvision::qnms")
+    def qnms(dets, scores, iou_threshold):
+        return dets
+    """
 
 
 def python(code: str, *folders: Path) -> subprocess.CompletedProcess[str]:
@@ -47,20 +58,7 @@ def test_the_installed_torchvision_is_usable():
 
 def test_a_build_for_another_torch_is_cured(tmp_path):
     """As torchvision does: attaching a kernel to an operator that nobody declared."""
-    package(
-        tmp_path,
-        """
-        import torch
-
-        @torch.library.register_fake("torchvision::nms")
-        def nms(dets, scores, iou_threshold):
-            return dets
-
-        @torch.library.register_fake("torchvision::qnms")
-        def qnms(dets, scores, iou_threshold):
-            return dets
-        """,
-    )
+    package(tmp_path, BROKEN)
     done = python("import torchvision", tmp_path)
     assert "operator torchvision::nms does not exist" in done.stderr
     done = python(
@@ -75,6 +73,44 @@ def test_a_build_for_another_torch_is_cured(tmp_path):
     assert done.stdout == "made up\nmade up\n"
 
 
+def test_a_library_that_a_method_imports_gets_the_cure(tmp_path):
+    package(tmp_path, BROKEN)
+    (tmp_path / "like_timm.py").write_text("from torchvision.datasets import MARK\n")
+    method = tmp_path / "method.py"
+    method.write_text(
+        "from like_timm import MARK\nfrom torch.optim import SGD\nimport suite\n"
+        "suite.optimizer('uses_it', SGD, paper='-', url='', summary=MARK)\n"
+    )
+    code = f"""
+        import sys
+        from suite.components import registry
+        registry.names("optimizer")
+        assert "torchvision" not in sys.modules
+        print(registry.load_file({str(method)!r})[0].summary)
+        import torchvision.datasets
+        print(torchvision.__spec__.origin)
+        """
+    done = python(code, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"made up\n{tmp_path / 'torchvision' / '__init__.py'}\n"
+
+
+def test_a_missing_torchvision_stays_missing():
+    code = """
+        import sys
+        from importlib.machinery import PathFinder
+        from suite.components import torchvision_cure
+        torchvision_cure.install()
+        torchvision_cure.install()
+        assert sum(isinstance(f, torchvision_cure._Finder) for f in sys.meta_path) == 1
+        sys.meta_path = [f for f in sys.meta_path if f is not PathFinder]
+        sys.path = []
+        import torchvision
+        """
+    done = python(code)
+    assert done.stderr.rstrip().endswith("ModuleNotFoundError: No module named 'torchvision'")
+
+
 def test_a_matching_build_gets_no_declarations(tmp_path):
     """Declaring an operator a second time aborts the process."""
     package(
@@ -87,9 +123,10 @@ def test_a_matching_build_gets_no_declarations(tmp_path):
     )
     done = python(
         """
-        import suite.data.vision
-        print(suite.data.vision.torchvision_module("torchvision.datasets").MARK)
-        assert suite.data.vision._declared == []
+        from suite.components import torchvision_cure
+        from suite.data.vision import torchvision_module
+        print(torchvision_module("torchvision.datasets").MARK)
+        assert torchvision_cure.declared == []
         """,
         tmp_path,
     )

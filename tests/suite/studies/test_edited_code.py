@@ -100,7 +100,8 @@ def test_a_trial_says_which_part_is_another():
             run_trial(dataclasses.replace(planned, sources=wrong))
 
 
-#: ends its worker in its second trial, after it edited the suite
+#: ends its worker, and the process that would fork another, in its second trial, after it edited
+#: the suite
 EDITS = """
 import os, signal
 from pathlib import Path
@@ -119,8 +120,12 @@ class Edits(torch.optim.SGD):
             text = edited.read_text()
             assert "DIGITS = 6" in text
             edited.write_text(text.replace("DIGITS = 6", "DIGITS = 2"))
-            if os.getppid() != int((HERE / "pid").read_text()):
-                os.kill(os.getppid(), signal.SIGKILL)
+            worker = os.getppid()
+            listed = Path(f"/proc/{worker}/stat").read_text()
+            starter = int(listed.rpartition(")")[2].split()[1])
+            for process in (starter, worker):
+                if process != int((HERE / "pid").read_text()):
+                    os.kill(process, signal.SIGKILL)
             os.kill(os.getpid(), signal.SIGKILL)
 
 optimizer("edits", Edits, paper="-", url="",
@@ -129,7 +134,7 @@ optimizer("edits", Edits, paper="-", url="",
 
 
 def test_an_edited_suite_ends_a_study_whose_worker_was_lost(tmp_path):
-    """As the kernel ends a worker when memory runs out: the next one would run other code."""
+    """As the kernel ends processes when memory runs out: the next ones would run other code."""
     checkout = tmp_path / "checkout"
     for part in ("suite", "leaderboard"):
         shutil.copytree(ROOT / part, checkout / part)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+import suite
 from suite.components import registry
 from suite.components.method import make_method
-from suite.errors import SuiteError, UsageError
+from suite.errors import StudyStopped, SuiteError, UsageError
+from suite.execution.executor import Job, lost
 from suite.results import files as results
 from suite.results.model import MethodRecord, Result
 from suite.studies.journal import Journal, line_of
@@ -21,6 +23,7 @@ from suite.studies.records import method_record
 from suite.studies.storage import StudyStorage
 from suite.studies.study import Study
 from suite.training.loop import run_trial
+from suite.training.trial import Outcome
 from tests.commands import TINY
 
 
@@ -189,14 +192,14 @@ def test_what_may_just_be_declared_makes_a_record(tmp_path):
     """The limits of a declaration are not above those of a result."""
     path = tmp_path / "limits.py"
     path.write_text(
-        "import torch\nfrom suite import optimizer, search\n"
+        "from suite import optimizer, search\ndef build(params, **settings): pass\n"
         "space = {f'a{i}': search.uniform(-9e99, 9e99, default=0) for i in range(195)}\n"
         "space['many'] = search.choice(*range(1000), default=0)\n"
         "space['long'] = search.choice('x' * 200, default='x' * 200)\n"
         "space['whole'] = search.integer(1 - 2**63, 2**63 - 1, default=0)\n"
         "space['tiny'] = search.log_uniform(1e-300, 1, default=1e-300)\n"
         "space['mixed'] = search.choice(True, 2, 2.5, 'a', default=True)\n"
-        "optimizer('limits', torch.optim.SGD, paper='p' * 2000, url='u' * 2000, search=space,\n"
+        "optimizer('limits', build, paper='p' * 2000, url='u' * 2000, search=space,\n"
         "    version=10_000, summary='s' * 2000, authors=['a' * 200] * 200, extra_work='e')\n"
     )
     method = make_method(str(path))
@@ -225,3 +228,58 @@ def test_trials_are_audited_with_the_defaults_and_with_what_was_chosen(plan):
         assert plan.trial("tuning", 1, chosen).audited == plan.method.defaults
         assert plan.trial("evaluation", 1, chosen).audited == chosen
     assert plan.trial("evaluation", 1, chosen).hyperparameters == chosen
+
+
+@pytest.mark.parametrize("seed", [-3, 2**63, 1.5, True, "0"])
+def test_a_seed_that_no_result_could_hold_is_refused_at_once(tmp_path, seed):
+    with pytest.raises(UsageError, match="seed is a whole number from 0 to 9223372036854775807"):
+        make(tmp_path, seed=seed)
+
+
+def test_numbers_that_no_study_could_run_with_are_refused_at_once(tmp_path):
+    with pytest.raises(UsageError, match="threads is a whole number from 1"):
+        suite.run("sgd", TINY, threads=0, results=tmp_path)
+    with pytest.raises(UsageError, match="jobs=0: at least 1 trial at a time"):
+        suite.run("sgd", TINY, jobs=0, results=tmp_path)
+
+
+def fails(job: Job, *, trace: str | None = "Traceback", reason: str = "ValueError: no") -> Outcome:
+    return lost(job, "failed", reason, progress=0.0, seconds=1.0, traceback=trace)
+
+
+def test_a_kept_first_trial_that_raised_stops_a_later_run_without_keep_going(plan):
+    with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
+        study = Study(plan, storage, plan.result_path()[0])
+        job = study.next_job()
+        study.take(job, fails(job))
+    with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
+        study = Study(plan, storage, plan.result_path()[0], keep_going=False)
+    assert isinstance(study.stopped, StudyStopped)
+    assert study.next_job() is None
+
+
+def test_only_an_error_of_the_first_trial_stops_a_study(plan):
+    for status, trace, stops in (
+        ("failed", "Traceback", True),
+        ("failed", None, False),
+        ("diverged", None, False),
+        ("out_of_memory", "Traceback", False),
+    ):
+        with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
+            study = Study(plan, storage, plan.result_path()[0], keep_going=False)
+            job = study.next_job()
+            outcome = lost(job, status, "why", progress=0.0, seconds=1.0, traceback=trace)
+            study.take(job, outcome)
+            assert (study.stopped is not None) == stops
+        plan.journal.unlink()
+
+
+def test_a_first_step_that_smoke_cannot_pay_for_names_another_protocol(tmp_path):
+    plan = make(tmp_path, protocol="smoke")
+    with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
+        study = Study(plan, storage, plan.result_path()[0], keep_going=False)
+        job = study.next_job()
+        study.take(job, fails(job, reason="RuntimeError: more than the whole budget of 10"))
+    assert "The protocol smoke gives a 20th of the budget: try --protocol quick." in str(
+        study.stopped
+    )

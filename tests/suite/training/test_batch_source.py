@@ -23,7 +23,7 @@ from tests.methods import registered_methods
 class Chunked(torch.optim.SGD):
     """The updates of SGD, `chunk` of them in one call of step()."""
 
-    def __init__(self, params, lr, chunk):
+    def __init__(self, params, lr=0.1, chunk=1):
         super().__init__(params, lr=lr)
         self.chunk = chunk
 
@@ -40,7 +40,7 @@ class Scripted(torch.optim.SGD):
 
     script: ClassVar[list[int]] = []
 
-    def __init__(self, params, lr):
+    def __init__(self, params, lr=0.1):
         super().__init__(params, lr=lr)
         self.costs = itertools.chain(Scripted.script, itertools.repeat(1))
 

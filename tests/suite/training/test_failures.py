@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from suite.components.method import make_method
-from suite.errors import SuiteError
+from suite.errors import StudyStopped, SuiteError
 from suite.execution.executor import Executor
 from suite.execution.inline import InlineExecutor
 from suite.execution.local import LocalExecutor
@@ -40,7 +40,12 @@ def home(tmp_path, monkeypatch) -> None:
 
 
 def run(
-    method: str, folder: Path, executor: Executor | None = None, limit: float | None = None
+    method: str,
+    folder: Path,
+    executor: Executor | None = None,
+    limit: float | None = None,
+    *,
+    keep_going: bool = True,
 ) -> Result:
     """A quick study of a method, in this process unless there is an executor."""
     plan = make_plan(
@@ -54,12 +59,81 @@ def run(
         data=folder,
         time_limit=limit,
     )
-    return run_studies([plan], executor or InlineExecutor(), 1, Silent())[0]
+    chosen = executor or InlineExecutor()
+    return run_studies([plan], chosen, 1, Silent(), keep_going=keep_going)[0]
+
+
+def test_a_first_trial_that_raises_stops_the_study_and_names_the_line(tmp_path):
+    method = write_method(tmp_path, "raises", "raise ZeroDivisionError('one by nought')")
+    folder = ("--task", TINY, "--results", str(tmp_path / "r"), "--jobs", "2")
+    for _ in range(2):  # nothing is kept: the same command tries again
+        done = suite(
+            "run", "--optimizer", method, "--optimizer", "sgd", *folder, home=tmp_path / "home"
+        )
+        assert done.returncode == 1
+        assert not (tmp_path / "r" / "tiny_blobs" / "raises.quick.json").exists()
+        assert (tmp_path / "r" / "tiny_blobs" / "sgd.quick.json").exists()
+        assert (
+            f"""raises on tiny_blobs stopped: its first trial, with the defaults, failed.
+  {method}, line 11, in step
+    raise ZeroDivisionError('one by nought')
+  ZeroDivisionError: one by nought
+No result is written."""
+            in done.stderr
+        )
+        assert "Traceback" not in done.stdout + done.stderr
+        assert done.stderr.count("one by nought") < 5
+
+
+def test_a_component_that_does_not_apply_ends_its_study_at_once(tmp_path):
+    regularizer = tmp_path / "never.py"
+    regularizer.write_text(
+        "from suite import NotApplicable, Regularizer, regularizer\n"
+        "class Never(Regularizer):\n"
+        "    def attach(self, model, info):\n"
+        "        raise NotApplicable('it needs two heads')\n"
+        "regularizer('never', Never, paper='none', url='', summary='For a test.')\n"
+    )
+    plan = make_plan(
+        make_method("sgd", [str(regularizer)]),
+        find_task(TINY),
+        get_protocol("quick"),
+        seed=0,
+        device="cpu",
+        threads=1,
+        results=tmp_path / "r",
+        data=tmp_path,
+    )
+    with pytest.raises(StudyStopped, match="NotApplicable: it needs two heads\nNo result"):
+        run_studies([plan], InlineExecutor(), 1, Silent(), keep_going=False)
+
+
+def test_what_the_audit_cannot_run_stops_the_study(tmp_path):
+    method = write_method(
+        tmp_path,
+        "audit_raises",
+        "if torch.utils._python_dispatch._get_current_dispatch_mode() is not None:",
+        "    raise RuntimeError('seen')",
+    )
+    with pytest.raises(StudyStopped, match="operations could not be counted: RuntimeError: seen"):
+        run(method, tmp_path, keep_going=False)
+
+
+def test_a_later_trial_that_raises_does_not_stop_the_study(tmp_path):
+    method = write_method(
+        tmp_path,
+        "raises_later",
+        "if self.param_groups[0]['lr'] != 1e-2:",
+        "    raise KeyError('x')",
+    )
+    result = run(method, tmp_path, keep_going=False)
+    assert [r.status for r in result.tuning] == ["completed"] + ["failed"] * 5
+    assert result.tuning[1].reason == "KeyError: 'x' (in raises_later.py, line 12, step)"
 
 
 def test_all_trials_raise(tmp_path):
     method = write_method(tmp_path, "raises", "raise ZeroDivisionError('one by nought')")
-    folder = ("--task", TINY, "--results", str(tmp_path / "r"), "--jobs", "1")
+    folder = ("--task", TINY, "--results", str(tmp_path / "r"), "--jobs", "1", "--keep-going")
     done = suite("run", "--optimizer", method, *folder, home=tmp_path / "home")
     result = results.read(tmp_path / "r" / "tiny_blobs" / "raises.quick.json")
     assert done.returncode == 1
@@ -68,7 +142,7 @@ def test_all_trials_raise(tmp_path):
     assert "raises.py" in result.evaluation[0].traceback
     assert 'File "suite/training/loop.py"' in result.evaluation[0].traceback
     assert result.evaluation[0].test_score == result.task.worst
-    assert "ZeroDivisionError: one by nought" in done.stdout
+    assert "ZeroDivisionError: one by nought (in raises.py, line 11, step)" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
 

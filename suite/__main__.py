@@ -1,0 +1,5 @@
+"""`python -m suite`: the same as `suite`."""
+
+from suite.cli import main
+
+main()
