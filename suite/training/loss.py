@@ -40,7 +40,8 @@ class Loss:
         self._norms = [m for m in model.modules() if has_running_statistics(m)]
         self._statistics_moved = False
         #: nothing comes between the model and its criterion
-        self._plain = not (self._logits or self._penalties or self._norms)
+        changed = self._logits or self._penalties or self._norms
+        self._plain = restrict is unrestricted and not changed
 
     @property
     def has_batch_norm(self) -> bool:
