@@ -16,7 +16,7 @@ class TSLA(Regularizer):
     times the mean cross entropy of all classes; in the second it is the cross entropy alone. The
     second stage begins with an epoch, the last one at or before the share `drop` of all.
 
-    Deviates from the paper: theta and the share are tuned; theta's default is one of the paper's.
+    Deviates from the paper: theta and the share are tuned.
     """
 
     def __init__(self, theta: float, drop: float) -> None:
