@@ -27,7 +27,7 @@ _IN_BUILD = (
 )
 _MATRICES = (
     r"only (supports?|works|handles?)[^.]*(2-?D|matri)|[Ee]xpected? (a )?(2-?D|matrix)|"
-    r"must be (a )?(2-?D|matrix|matrices)|at least 2 dimensions|mat1 and mat2|"
+    r"must be (a )?(2-?D|matrix|matrices)|at least 2 dimensions|"
     r"2D parameters|^AssertionError: assert .*(ndim|shape|dim\(\))"
 )
 
@@ -51,6 +51,13 @@ _ADVICE: tuple[tuple[str, str, str], ...] = (
         '{"params": rest, "use_muon": False, "lr": ...}])',
     ),
     ("", _MATRICES, _BY_ROLE),
+    (
+        "step",
+        r"mat1 and mat2 shapes|doesn't match the broadcast shape|must match the size of tensor",
+        "If it cannot train parameters of every shape, such as filters of a convolution: "
+        + _BY_ROLE[0].lower()
+        + _BY_ROLE[1:],
+    ),
     (
         "build",
         r"(too many|not enough) values to unpack|cannot unpack",

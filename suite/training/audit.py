@@ -14,7 +14,10 @@ third: a zeroth-order method has a slope of about 1.1 on a small network.
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -165,7 +168,7 @@ class _Rehearsal:
         meter(model.module, ledger)
         source = BatchSource(resized(model.batches, self._size), ledger)
         try:
-            with counter() as operations:
+            with _eagerly(), counter() as operations:
                 uncounted = _Uncounted(operations)
                 self._make_steps(model, parts, ledger, source, uncounted)
         finally:
@@ -222,6 +225,13 @@ class _Rehearsal:
                     evaluator.rehearse()
         except TrialEnds:
             return
+
+
+def _eagerly() -> AbstractContextManager[Any]:
+    """Inside, compiled code runs as it is written: some refuses to be counted (heavyball's)."""
+    # Importing the compiler takes seconds; without it nothing is compiled.
+    compiler = "torch._dynamo" in sys.modules
+    return torch.compiler.set_stance("force_eager") if compiler else nullcontext()
 
 
 class _Uncounted:
