@@ -40,7 +40,8 @@ def cached(command: Command) -> Command:
 
     @functools.wraps(command)
     def answer(**arguments: Any) -> Any:
-        name = "-".join((command.__name__.strip("_"), *map(str, arguments.values())))
+        given = [str(value) for value in arguments.values() if value]
+        name = "-".join((command.__name__.strip("_"), *given))
         if not _may_be_cached(arguments):
             return command(**arguments)
         place = home() / "answers" / f"{name}.json"
