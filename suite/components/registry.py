@@ -57,6 +57,7 @@ _NAME_RULE = (
 )
 #: what the `build` of an optimizer may ask for besides hyperparameters, by the argument's name
 OFFERED = ("info", "model", "named_parameters")
+_OF_BUILD = ": def build(params, lr, info) gets the suite.TaskInfo, model the model"
 #: what a result records of a component
 MAX_TEXT = 2_000
 MAX_AUTHORS = 200
@@ -367,7 +368,8 @@ def _check_arguments(
     if missing:
         raise UsageError(
             f"{who}: {called} needs the argument {missing[0]!r}, and search has no hyperparameter "
-            "of that name. Add it to search, or give the argument a default."
+            "of that name. Add it to search, give the argument a default, or register a function "
+            f"that passes it on{_OF_BUILD if kind == 'optimizer' else ''}."
         )
 
 

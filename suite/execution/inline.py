@@ -8,6 +8,7 @@ debugger's `quit` end everything, not only a trial.
 from __future__ import annotations
 
 import json
+import re
 import sys
 from bdb import BdbQuit
 from collections import deque
@@ -83,7 +84,7 @@ class InlineExecutor:
                 traceback=trace_of(error),
             )
         run = outcome.run
-        if run.status == "interrupted" or (run.reason or "").partition(":")[0] == "BdbQuit":
+        if run.status == "interrupted" or re.match(r"BdbQuit\b", run.reason or ""):
             raise KeyboardInterrupt
         if self._tracebacks and run.traceback:
             print(run.traceback, file=sys.stderr, end="", flush=True)

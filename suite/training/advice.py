@@ -115,9 +115,7 @@ def advised(reason: Callable[[BaseException], str]) -> Callable[[BaseException],
     def with_advice(error: BaseException) -> str:
         text = reason(error)
         try:
-            asserted = _asserted(error)
-            text += f": {asserted}" if asserted else ""
-            advice = advice_for(error, f"{type(error).__name__}: {error}{asserted}")
+            advice = advice_for(error, f"{type(error).__name__}: {error}{asserted(error)}")
         except Exception:  # an error whose text cannot be made has no advice
             return text
         if not advice:
@@ -146,7 +144,7 @@ def _stage(error: BaseException) -> str:
     return "step" if names & {"take", "build", "_train", "_make_steps"} else ""
 
 
-def _asserted(error: BaseException) -> str:
+def asserted(error: BaseException) -> str:
     """The assertion that failed, if the error has no text."""
     frames = traceback.extract_tb(error.__traceback__)
     if str(error) or not frames:

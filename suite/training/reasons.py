@@ -15,23 +15,10 @@ from pydantic import ValidationError
 from suite.errors import SuiteError
 from suite.home import ROOT
 from suite.results.model import printable
-from suite.training.advice import advised
+from suite.training.advice import advised, asserted
 
 _LONGEST_REASON = 2_000
 _LONGEST_TRACE = 8_000
-#: what to do about errors of torch that say nothing about the suite
-_ADVICE = (
-    (
-        "step() takes 1 positional argument but 2 were given",
-        ". The suite calls `step(closure)`: write a subclass whose step is "
-        "`loss = closure(); super().step(); return loss`",
-    ),
-    (
-        "does not require grad and does not have a grad_fn",
-        ". The closure's gradients have no graph: for second derivatives ask `objective.hvp` "
-        "(docs/submit.md)",
-    ),
-)
 _FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)\n(?:    (?!\^)(.*)\n)?', re.MULTILINE)
 
 
@@ -57,10 +44,9 @@ def reason_of(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         return _one_line(f"its record was refused: {_refused_fields(error)}")
     try:
-        text = str(error)
+        text = str(error) or asserted(error)
     except BaseException as second:
         text = f"its text cannot be shown, making it raised {type(second).__name__}"
-    text += next((advice for seen, advice in _ADVICE if seen in text), "")
     place = "" if isinstance(error, SuiteError) else place_of(error)
     said = _one_line(f"{name}: {text}" if text else name, _LONGEST_REASON - len(place))
     return said + place

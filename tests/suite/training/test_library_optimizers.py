@@ -13,6 +13,7 @@ from torch.optim import LBFGS, SGD, AdamW, Muon, Optimizer, SparseAdam
 
 from suite import Combined, schedule
 from suite.components import registry
+from suite.errors import UsageError
 from suite.training.advice import advised
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
@@ -199,7 +200,10 @@ class NeedsMore(SGD):
 
 def test_a_model_and_facts_of_the_task(run):
     works(run(ModelFirst))
-    refused(run(NeedsMore), "missing 1 required", "def build(params, lr)", "info")
+    with pytest.raises(
+        UsageError, match=r"needs the argument 'num_data'.*def build\(params, lr, info"
+    ):
+        run(NeedsMore)
     works(run(lambda params, info: NeedsMore(params, num_data=info.examples)))
 
 

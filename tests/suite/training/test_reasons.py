@@ -70,13 +70,6 @@ def test_frames_are_read_back_from_a_trace() -> None:
     assert frame.text == "torch.zeros(3).view(7)"
 
 
-def test_a_second_derivative_without_a_graph_is_answered_with_what_to_ask_for() -> None:
-    def differentiate() -> None:
-        torch.zeros(1).backward()
-
-    assert "for second derivatives ask `objective.hvp`" in reason_of(caught(differentiate))
-
-
 def test_a_long_reason_keeps_its_place() -> None:
     def shout() -> None:
         raise ValueError("x" * 10_000)
