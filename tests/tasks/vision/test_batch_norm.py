@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from suite.components import registry
-from suite.components.parameters import assign_roles
+from suite.components.parameters import describe_parameters
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
 
@@ -37,7 +37,7 @@ def test_images_are_read_as_eight_rows():
 
 def test_the_last_layer_is_the_head_and_the_convolutions_are_hidden():
     model = TASK.problem.model()
-    assign_roles(model)
+    describe_parameters(model)
     assert [layer.weight.role for layer in model if isinstance(layer, nn.Conv2d)] == [
         "conv",
         "conv",
