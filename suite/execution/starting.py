@@ -161,5 +161,7 @@ def _environment(threads: int) -> dict[str, str]:
     fixed = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
     # Every process iterates over a set of names in the same order.
     fixed["PYTHONHASHSEED"] = "0"
+    # pandas imports pyarrow, whose allocator starts a thread: processes are forked from one thread.
+    fixed["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     # cuBLAS repeats its results only with a fixed workspace.
     return {**os.environ, **fixed, "PYTHONPATH": path, "CUBLAS_WORKSPACE_CONFIG": ":4096:8"}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.execution.child import WORTH_IMPORTING
 from suite.execution.executor import Ended, Started
 from suite.execution.local import LocalExecutor
 from suite.execution.starting import Starter
@@ -42,6 +43,8 @@ def parent_of(process: int) -> int:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_workers_are_forked_from_one_process_that_has_a_single_thread(executor, tmp_path):
+    # What a parent may have imported is imported before workers are forked.
+    executor._modules.update(WORTH_IMPORTING)
     workers = set()
     for name in ("first", "second"):
         seen = tmp_path / name
