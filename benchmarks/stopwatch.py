@@ -30,16 +30,16 @@ class Stopwatch:
                 return self
 
             def __next__(self):
-                times.append(time.thread_time())
+                times.append(time.perf_counter())
                 return next(self._batches)
 
         monkeypatch.setattr(problem, "batches", Timed)
 
     def time(self, loop: Callable[[], object]) -> list[float]:
         """Seconds before the first batch, of each step but the last, and from the last batch on."""
-        self._times[:] = [time.thread_time()]
+        self._times[:] = [time.perf_counter()]
         loop()
-        self._times.append(time.thread_time())
+        self._times.append(time.perf_counter())
         return [after - before for before, after in pairwise(self._times)]
 
 

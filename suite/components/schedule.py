@@ -8,6 +8,7 @@ entries of the optimizer's groups, `{"sam.rho": r}` an attribute of the regulari
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -104,17 +105,19 @@ class Schedules:
         raise NotApplicable(f"the schedule cannot work: it sets '{key}', and {where}")
 
 
-class _Place:
+class _Place(ABC):
     """Where a scheduled value is."""
 
     def __init__(self, owner: Any) -> None:
         self.owner = owner
 
+    @abstractmethod
     def __getitem__(self, key: str) -> Any:
-        raise NotImplementedError
+        """The value."""
 
+    @abstractmethod
     def __setitem__(self, key: str, value: Any) -> None:
-        raise NotImplementedError
+        """Set the value."""
 
 
 class _Entry(_Place):

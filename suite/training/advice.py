@@ -13,7 +13,8 @@ import re
 import traceback
 from collections.abc import Callable
 
-_LONGEST = 2_000
+#: characters of a reason, advice included
+LONGEST_REASON = 2_000
 
 _BY_ROLE = (
     "Give it the parameters that it can train and another optimizer the rest: "
@@ -120,7 +121,7 @@ def advised(reason: Callable[[BaseException], str]) -> Callable[[BaseException],
             return text
         if not advice:
             return text
-        return f"{text[: _LONGEST - len(advice) - 2].rstrip('.')}. {advice}"
+        return f"{text[: LONGEST_REASON - len(advice) - 2].rstrip('.')}. {advice}"
 
     return with_advice
 

@@ -145,8 +145,9 @@ class Evaluator:
         """The averaged model in evaluation mode; everything is restored afterwards."""
         modes = [(module, module.training) for module in modules_of(self._model)]
         switch_optimizer(self._optimizer, training=False)
-        own = self._averages.swap_in(self._model)
+        own: list[tuple[Tensor, Tensor]] = []
         try:
+            own = self._averages.swap_in(self._model)
             with torch.no_grad():
                 model = self._model
                 if self._averaging:

@@ -15,9 +15,8 @@ from pydantic import ValidationError
 from suite.errors import SuiteError
 from suite.home import ROOT
 from suite.results.model import printable
-from suite.training.advice import advised, asserted
+from suite.training.advice import LONGEST_REASON, advised, asserted
 
-_LONGEST_REASON = 2_000
 _LONGEST_TRACE = 8_000
 _FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)\n(?:    (?!\^)(.*)\n)?', re.MULTILINE)
 
@@ -48,7 +47,7 @@ def reason_of(error: BaseException) -> str:
     except BaseException as second:
         text = f"its text cannot be shown, making it raised {type(second).__name__}"
     place = "" if isinstance(error, SuiteError) else place_of(error)
-    said = _one_line(f"{name}: {text}" if text else name, _LONGEST_REASON - len(place))
+    said = _one_line(f"{name}: {text}" if text else name, LONGEST_REASON - len(place))
     return said + place
 
 
@@ -95,7 +94,7 @@ def trace_of(error: BaseException) -> str:
     return printable(trace[-_LONGEST_TRACE:])
 
 
-def _one_line(text: str, longest: int = _LONGEST_REASON) -> str:
+def _one_line(text: str, longest: int = LONGEST_REASON) -> str:
     return printable(" ".join(text.split())[:longest])
 
 
