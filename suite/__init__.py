@@ -14,6 +14,7 @@ _HOME = {
     "regularizer": "suite.components.registry",
     "schedule": "suite.components.registry",
     "method": "suite.components.registry",
+    "Claim": "suite.components.claims",
     "task": "suite.problems.task",
     "Problem": "suite.problems.problem",
     "Data": "suite.problems.problem",
@@ -45,6 +46,7 @@ __all__ = ["__version__", *_MODULES, *_HOME]
 
 if TYPE_CHECKING:
     from suite.components import search as search
+    from suite.components.claims import Claim as Claim
     from suite.components.combined import Combined as Combined
     from suite.components.parameters import mark_head as mark_head
     from suite.components.registry import method as method

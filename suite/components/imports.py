@@ -262,6 +262,8 @@ def _meaning(node: ast.AST) -> Iterator[str]:
     yield f"({type(node).__name__}"
     for name, value in ast.iter_fields(node):
         items: Iterable[object] = value if isinstance(value, list) else [value]
+        if isinstance(value, list):
+            items = value = [item for item in value if not _is_claim(item)]
         if name == "body" and isinstance(value, list) and value and _is_docstring(value[0]):
             items = value[1:]
         for item in items:
@@ -271,6 +273,26 @@ def _meaning(node: ast.AST) -> Iterator[str]:
             elif item is not None or isinstance(node, ast.Constant):
                 yield f"{name} {item!r}"
     yield ")"
+
+
+def _is_claim(node: object) -> bool:
+    """Whether a part of a tree states or imports claims: no number of a run depends on them.
+
+    Only values written out are left out: an expression that computes something is code.
+    """
+    if isinstance(node, ast.alias):
+        return node.name == "Claim" and node.asname is None
+    if not isinstance(node, ast.keyword) or node.arg != "claims":
+        return False
+    inside = [*ast.walk(node.value)]
+    calls = [part for part in inside if isinstance(part, ast.Call)]
+    return all(isinstance(part, _PLAIN) for part in inside) and all(
+        isinstance(call.func, ast.Name) and call.func.id == "Claim" for call in calls
+    )
+
+
+#: what claims are written with
+_PLAIN = (ast.List, ast.Tuple, ast.Call, ast.keyword, ast.Constant, ast.Name, ast.Load)
 
 
 def _is_docstring(node: object) -> bool:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from suite.components import torchvision_cure
+from suite.components.claims import Claim, checked
 from suite.components.discovery import KINDS as KINDS
 from suite.components.discovery import (
     BrokenFile,
@@ -90,6 +91,8 @@ class Component:
     #: the other parts of a method that was registered as a whole, see `method`
     regularizers: tuple[Callable[..., Any], ...] = ()
     schedules: tuple[Callable[..., Any], ...] = ()
+    #: what its papers say of it
+    claims: tuple[Claim, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -123,6 +126,7 @@ def optimizer(
     version: int = 1,
     authors: Sequence[str] = (),
     extra_work: str = "",
+    claims: Sequence[Claim] = (),
     gradient_first: bool = False,
     create_graph: bool = False,
 ) -> None:
@@ -137,9 +141,10 @@ def optimizer(
     gradient evaluation takes more operations than a plain one; its costs are multiplied. For
     optimizers of libraries: with `gradient_first` the batch's gradient is in `.grad` before `step`
     is called, and each call of the closure is one more gradient evaluation; with `create_graph`
-    gradients have a graph, and each evaluation costs as much as a Hessian product, 3.
+    gradients have a graph, and each evaluation costs as much as a Hessian product, 3. `claims` are
+    what its papers say of it, see `suite.Claim`.
     """
-    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work)
+    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work, claims)
     how = {"gradient_first": gradient_first, "create_graph": create_graph}
     _register("optimizer", name, build, search, about, **how)
 
@@ -157,6 +162,7 @@ def method(
     version: int = 1,
     authors: Sequence[str] = (),
     extra_work: str = "",
+    claims: Sequence[Claim] = (),
     gradient_first: bool = False,
     create_graph: bool = False,
 ) -> None:
@@ -167,7 +173,8 @@ def method(
     arguments for; one that several parts take has the same value in all. The other arguments are
     those of `suite.optimizer`.
     """
-    about = _About(paper, url, summary or _first_line(optimizer), version, authors, extra_work)
+    summary = summary or _first_line(optimizer)
+    about = _About(paper, url, summary, version, authors, extra_work, claims)
     how = {"gradient_first": gradient_first, "create_graph": create_graph}
     others = {"regularizers": tuple(regularizers), "schedules": tuple(schedules)}
     _register("optimizer", name, optimizer, search, about, **how, **others)
@@ -191,12 +198,13 @@ def regularizer(
     version: int = 1,
     authors: Sequence[str] = (),
     extra_work: str = "",
+    claims: Sequence[Claim] = (),
 ) -> None:
     """Register a regularizer: `build(**hyperparameters)` returns a `suite.Regularizer`.
 
     The other arguments are those of `optimizer`.
     """
-    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work)
+    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work, claims)
     _register("regularizer", name, build, search, about)
 
 
@@ -211,6 +219,7 @@ def schedule(
     version: int = 1,
     authors: Sequence[str] = (),
     extra_work: str = "",
+    claims: Sequence[Claim] = (),
 ) -> None:
     """Register a schedule: `factor(progress, **hyperparameters)` multiplies the learning rate.
 
@@ -220,7 +229,7 @@ def schedule(
     or `"sam.rho"`, an attribute of the regularizer `sam`. The other arguments are those of
     `optimizer`.
     """
-    about = _About(paper, url, summary or _first_line(factor), version, authors, extra_work)
+    about = _About(paper, url, summary or _first_line(factor), version, authors, extra_work, claims)
     _register("schedule", name, factor, search, about)
 
 
@@ -234,6 +243,7 @@ class _About:
     version: int
     authors: Sequence[str]
     extra_work: str
+    claims: Sequence[Claim]
 
 
 def _register(
@@ -270,6 +280,7 @@ def _register(
             version=about.version,
             authors=tuple(_one_line(author) for author in about.authors),
             extra_work=_one_line(about.extra_work),
+            claims=checked(who, about.claims),
             path=path,
             source_hash=source_hash(path) if path.is_file() else hash_of_code(build),
             packages=imported(path).packages if path.is_file() else (),

@@ -1,0 +1,91 @@
+"""Claims: what a method's paper says of it, as data that a run can decide.
+
+A component's file states them beside the method: `optimizer(..., claims=[Claim(...)])`. They say
+nothing that a run depends on, so that editing them leaves the results of the file as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from suite.errors import UsageError
+
+#: what is compared
+Measure = Literal["score", "time_to_target", "column", "hyperparameter"]
+#: how the method's value compares with the rival's, or with `number` where there is no rival
+Expectation = Literal["lower", "higher", "equal"]
+
+MAX_TEXT = 300
+MAX_CLAIMS = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One claim of a paper about a method, at one task.
+
+    `says`: the claim in one sentence. `task`: the task here that decides it. `method` and `rival`:
+    names of methods such as `adamw+grokfast_ema`; an empty method is the component alone, or on
+    adamw if it is no optimizer; an empty rival means that the value itself is claimed.
+
+    `measure`: "score" (the task's, lower is better), "time_to_target" (gradient evaluations until
+    the task's target), "column" (the value of a column of the curve at its end, named by
+    `quantity`) or "hyperparameter" (the tuned value, or the range of good values, of the
+    hyperparameter `quantity`).
+    `expect`: whether the method's value is "lower", "higher" or "equal". `factor`: how many times,
+    as a ratio above 1, where the paper gives one; a claim without a factor is of the direction.
+
+    `number`: the paper's number and its setting in words. `place`: where the paper says so, such
+    as "abstract" or "table 2". `source`: the paper, where it is not the component's own.
+    """
+
+    says: str
+    task: str
+    measure: Measure
+    expect: Expectation
+    number: str
+    place: str
+    method: str = ""
+    rival: str = ""
+    quantity: str = ""
+    factor: float | None = None
+    source: str = ""
+
+
+def checked(who: str, claims: Sequence[Any]) -> tuple[Claim, ...]:
+    """The claims of a declaration; raises UsageError where one cannot be what it should be."""
+    if isinstance(claims, (str, Claim)) or not isinstance(claims, Sequence):
+        raise UsageError(f"{who}: claims is a list of suite.Claim(...), not {claims!r}.")
+    if len(claims) > MAX_CLAIMS:
+        raise UsageError(f"{who}: at most {MAX_CLAIMS} claims, not {len(claims)}.")
+    for number, claim in enumerate(claims, start=1):
+        complaint = _complaint(claim)
+        if complaint:
+            raise UsageError(f"{who}: claim {number}: {complaint}")
+    return tuple(claims)
+
+
+def _complaint(claim: Any) -> str:
+    """What is wrong with a claim; empty if nothing is."""
+    if not isinstance(claim, Claim):
+        return f"this is no suite.Claim(...): {claim!r}."
+    texts = {name: value for name, value in vars(claim).items() if name != "factor"}
+    for name, value in texts.items():
+        if not isinstance(value, str) or len(value) > MAX_TEXT or "\n" in value:
+            return f"{name} is a text of one line and at most {MAX_TEXT} characters."
+    for name in ("says", "task", "number", "place"):
+        if not texts[name].strip():
+            return f"{name} is empty."
+    for name, known in (("measure", get_args(Measure)), ("expect", get_args(Expectation))):
+        if texts[name] not in known:
+            return f"{name} is one of {', '.join(known)}, not {texts[name]!r}."
+    if claim.measure in ("column", "hyperparameter") and not claim.quantity:
+        return f"a claim about a {claim.measure} names it: quantity='...'."
+    if claim.factor is None:
+        return ""
+    if isinstance(claim.factor, bool) or not isinstance(claim.factor, (int, float)):
+        return f"factor is a number above 1, not {claim.factor!r}."
+    if not 1 < claim.factor < float("inf"):
+        return f"factor is a number above 1, not {claim.factor}: say lower or higher by `expect`."
+    return ""

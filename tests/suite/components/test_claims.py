@@ -1,0 +1,68 @@
+"""Claims are data beside a method: checked when declared, and no part of the code's hash."""
+
+from __future__ import annotations
+
+import pytest
+
+from suite import Claim
+from suite.components.claims import checked
+from suite.components.imports import source_of
+from suite.errors import UsageError
+
+GOOD = {
+    "says": "Groks sooner than AdamW.",
+    "task": "modular_addition",
+    "measure": "time_to_target",
+    "expect": "lower",
+    "number": "50 times fewer steps",
+    "place": "abstract",
+}
+
+
+def test_a_claim_is_kept_as_it_is():
+    claim = Claim(**GOOD, factor=50.0)
+    assert checked("x", [claim]) == (claim,)
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"says": " "}, "says is empty"),
+        ({"place": ""}, "place is empty"),
+        ({"measure": "speed"}, "measure is one of"),
+        ({"expect": "better"}, "expect is one of"),
+        ({"measure": "column"}, "quantity="),
+        ({"factor": 0.5}, "above 1"),
+        ({"factor": float("nan")}, "above 1"),
+        ({"factor": True}, "a number above 1"),
+        ({"number": "two\nlines"}, "one line"),
+        ({"number": "x" * 301}, "at most 300"),
+    ],
+)
+def test_what_cannot_be_a_claim_is_refused(changes, complaint):
+    with pytest.raises(UsageError, match=complaint):
+        checked("x", [Claim(**{**GOOD, **changes})])
+
+
+@pytest.mark.parametrize("claims", ["text", Claim(**GOOD), {"a": 1}, [3], [Claim(**GOOD)] * 31])
+def test_claims_are_a_list(claims):
+    with pytest.raises(UsageError, match="claim"):
+        checked("x", claims)
+
+
+BARE = "from suite import optimizer\noptimizer('x', f)\n"
+
+
+def digest(text):
+    return source_of(text.encode()).digest
+
+
+def test_claims_do_not_change_the_hash_of_a_file():
+    stated = "from suite import Claim, optimizer\noptimizer('x', f, claims=[Claim(says='a')])\n"
+    assert digest(stated) == digest(BARE)
+
+
+@pytest.mark.parametrize("claims", ["[Claim(says=g())]", "g()", "[g]()", "[x for x in y]"])
+def test_code_in_the_place_of_claims_does(claims):
+    stated = f"from suite import Claim, optimizer\noptimizer('x', f, claims={claims})\n"
+    assert digest(stated) != digest(BARE)
