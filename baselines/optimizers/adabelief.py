@@ -52,7 +52,7 @@ optimizer(
             measure="score",
             expect="lower",
             number="ResNet-34 and others on CIFAR-10: above adaptive methods, as good as SGD",
-            place="abstract and figure 4",
+            place="abstract and the authors' README",
         ),
         Claim(
             says="AdaBelief trains a language model to a lower perplexity than Adam.",
@@ -60,8 +60,8 @@ optimizer(
             rival="adam",
             measure="score",
             expect="lower",
-            number="LSTM with 1, 2 and 3 layers on Penn Treebank: the lowest perplexity",
-            place="figure 5",
+            number="outperforms other methods in image classification and language modeling",
+            place="abstract",
         ),
     ],
 )

@@ -61,7 +61,7 @@ optimizer(
             measure="time_to_target",
             expect="lower",
             factor=2.0,
-            number="Transformer-XL on WikiText-103: 24.2 after 100,000 steps, as Adam after 200,000",
+            number="Transformer-XL on WikiText-103: 24.2 after 100,000 steps; Adam after 200,000",
             place="abstract; table of the authors' README",
         ),
         Claim(

@@ -41,8 +41,8 @@ optimizer(
     "adopt",
     ADOPT,
     summary="Momentum of gradients that are divided by the root of earlier squared gradients.",
-    paper="Taniguchi et al. 2024, ADOPT: Modified Adam Can Converge with Any beta2 with the Optimal "
-    "Rate",
+    paper="Taniguchi et al. 2024, ADOPT: Modified Adam Can Converge with Any beta2 with the "
+    "Optimal Rate",
     url="https://arxiv.org/abs/2411.02853",
     search={
         "lr": search.log_uniform(1e-4, 1e-1, default=1e-3),

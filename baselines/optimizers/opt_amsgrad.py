@@ -65,7 +65,7 @@ def _predictions(states: list[State]) -> list[Tensor]:
     if fewest == 1:
         return [gradients[0] for gradients in past]
     precision = torch.promote_types(past[0].dtype, torch.float32)  # no solver knows bfloat16
-    changes = [gradients.flatten(1).to(precision).diff(dim=0) for gradients in past]
+    changes = [gradients.view(fewest, -1).to(precision).diff(dim=0) for gradients in past]
     gram = torch.stack([change @ change.T for change in changes]).sum(0)
     damping = REGULARIZATION * gram.trace().clamp(min=1e-30)
     ones = gram.new_ones(len(gram))

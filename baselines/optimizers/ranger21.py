@@ -110,7 +110,7 @@ def _centralized(g: Tensor) -> Tensor:
 optimizer(
     "ranger21",
     Ranger21,
-    summary="AdamW with clipping, centralization, two momenta, norm loss, a schedule and lookahead.",
+    summary="AdamW with clipped and centralized gradients, norm loss, a schedule and lookahead.",
     paper="Wright and Demeure 2021, Ranger21: a synergistic deep learning optimizer",
     url="https://arxiv.org/abs/2106.13731",
     search={

@@ -59,7 +59,7 @@ def average(state: State, name: str, value: Tensor, beta: float) -> Tensor:
 def adam(
     state: State, m: Tensor, v: Tensor, betas: tuple[float, float], eps: float, step: int = 0
 ) -> Tensor:
-    """Adam's direction of the averages m and v at step t: m / (1 - b1^t), over sqrt(v / (1 - b2^t)).
+    """Adam's direction: m / (1 - b1^t), divided by sqrt(v / (1 - b2^t)) + eps.
 
     t is the state's own step unless another is given.
     """

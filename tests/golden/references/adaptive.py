@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytorch_optimizer
+import torch
 
 from tests.golden.golden import Values, elementwise, library, whole
 from tests.golden.walk import STEPS
@@ -359,7 +360,19 @@ OPTIMIZERS = {
         adam,
         variants=[{"beta1": 0.0, "beta2": 0.99}, {"beta1": 0.9, "beta2": 0.9999}],
     ),
-    "nadam": elementwise("NumPy: Dozat 2016, algorithm 2", nadam, variants=[{}, {"beta1": 0.98}]),
+    "nadam": [
+        elementwise("NumPy: Dozat 2016, algorithm 2", nadam, variants=[{}, {"beta1": 0.98}]),
+        library(
+            "torch.optim.NAdam",
+            lambda parameters, h: torch.optim.NAdam(
+                parameters,
+                h.lr,
+                betas=(h.beta1, 0.999),
+                weight_decay=h.weight_decay,
+                decoupled_weight_decay=True,
+            ),
+        ),
+    ],
     "adagrad": elementwise(
         "NumPy: Duchi et al. 2011, figure 1", adagrad, variants=[{}, {"initial": 0.1}]
     ),
