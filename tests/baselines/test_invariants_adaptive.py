@@ -152,12 +152,12 @@ SCALE_FREE += ["ademamix", "grams", "adam_mini", "spam", "stable_spam", "novogra
 
 
 @pytest.mark.parametrize("name", SCALE_FREE)
-@given(seed=seeds, power=st.integers(-3, 6))
+@given(seed=seeds, power=st.integers(0, 6))
 @settings(max_examples=5, deadline=None)
 def test_the_scale_of_the_loss_does_not_matter(name, seed, power):
     plain, scaled = Walk(name, SHAPES[:3]), Walk(name, SHAPES[:3])
     for t in range(5):
-        some = gradients(seed + t, SHAPES[:3])
+        some = gradients(seed + t, SHAPES[:3], scale=1e4)  # epsilon should not matter
         plain.step(some)
         scaled.step([g * 10.0**power for g in some])
     assert_near(plain.weights, scaled.weights, 1e-4)
@@ -334,9 +334,8 @@ def test_spam_does_not_see_how_large_a_spike_is(seed, spike):
     plain, worse = Walk("spam", threshold=100.0), Walk("spam", threshold=100.0)
     for t in range(30):
         some = gradients(seed + t)
-        factor = 1e3 if t == 25 else 1.0
-        plain.step([g * factor for g in some])
-        worse.step([g * (spike if t == 25 else 1.0) for g in some])
+        plain.step([1e3 * g.sign() for g in some] if t == 25 else some)
+        worse.step([spike * g.sign() for g in some] if t == 25 else some)
     assert_near(plain.weights, worse.weights, 1e-12)
 
 
