@@ -50,8 +50,7 @@ optimizer(
     "lamb",
     LAMB,
     summary="Adam whose step in a layer is as long as a share of the layer's norm.",
-    paper="You et al. 2020, Large Batch Optimization for Deep Learning: Training BERT in 76 "
-    "minutes",
+    paper="You et al. 2020, Large Batch Optimization for Deep Learning",
     url="https://arxiv.org/abs/1904.00962",
     search={
         "lr": search.log_uniform(1e-4, 0.1, default=1e-2),

@@ -212,12 +212,16 @@ def distance_over_gradients(layers, averaged):
 
 
 def prodigy(setting):
-    """Mishchenko and Defazio 2024, algorithm 4, in the paper's own r and s."""
-    h, starts = setting.h, setting.weights
+    """Mishchenko and Defazio 2024, algorithm 4, in the paper's own r and s.
+
+    On a network: along random gradients d would stay at its first value.
+    """
+    h, starts, net = setting.h, setting.weights, Net(setting)
     w, found, d, beta = starts, [], 1e-6, math.sqrt(0.999)
     m, v, s = ([np.zeros_like(x) for x in w] for _ in range(3))
     r = 0.0
-    for gradients in setting.gradients:
+    for t in range(setting.steps):
+        gradients = net.gradient(w, t)
         pairs = list(zip(gradients, starts, w, strict=True))
         inner = sum(float((g * (x0 - x)).sum()) for g, x0, x in pairs)
         m = [0.9 * a + 0.1 * d * g for a, g in zip(m, gradients, strict=True)]
@@ -241,8 +245,9 @@ def dadapt_adam(setting):
     """Defazio and Mishchenko 2023, algorithm 5, with the v of the step before in the product."""
     h, w, found, d, beta = setting.h, setting.weights, [], 1e-6, math.sqrt(0.999)
     m, v, s = ([np.zeros_like(x) for x in w] for _ in range(3))
-    r = 0.0
-    for gradients in setting.gradients:
+    net, r = Net(setting), 0.0
+    for t in range(setting.steps):
+        gradients = net.gradient(w, t)
         rate = d * h["lr"]
         triples = zip(gradients, s, v, strict=True)
         inner = sum(float((g * a / (np.sqrt(b) + 1e-8)).sum()) for g, a, b in triples)
@@ -475,9 +480,13 @@ OPTIMIZERS = {
         "NumPy: Mishchenko and Defazio 2024, algorithm 4",
         prodigy,
         variants=[{}, {"d_coef": 0.5, "lr": 2.0}],
+        on_network=True,
     ),
     "dadapt_adam": whole(
-        "NumPy: Defazio and Mishchenko 2023, algorithm 5", dadapt_adam, variants=[{}, {"lr": 2.0}]
+        "NumPy: Defazio and Mishchenko 2023, algorithm 5",
+        dadapt_adam,
+        variants=[{}, {"lr": 2.0}],
+        on_network=True,
     ),
     "induced_metric_opt": whole(
         "NumPy: Harvey 2025, three forms",
