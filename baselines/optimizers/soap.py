@@ -24,7 +24,8 @@ class SOAP(Decoupled):
     gradient only serves to begin the bases. Vectors have Adam.
 
     Deviates from the paper: axes longer than 1,024 have no basis; weights decay before the step
-    instead of after it. From algorithm 3, as the code does: the order of columns, the first step.
+    instead of after it, and in the first one too. From algorithm 3, as the code does: the order of
+    columns, the first step.
     """
 
     def __init__(
@@ -37,9 +38,7 @@ class SOAP(Decoupled):
 
     def _direction(self, p: nn.Parameter, interval: int) -> Tensor:
         state, g = self.state[p], exact(p.grad)
-        if g.ndim < 2:
-            return adam_direction(state, g, BETAS, EPS).to(p.dtype)
-        axes = [axis for axis, length in enumerate(g.shape) if length <= LONGEST]
+        axes = [axis for axis, length in enumerate(g.shape) if g.ndim > 1 and length <= LONGEST]
         if "Q" not in state:
             state["H"] = [(1 - BETAS[1]) * gram(g, axis) for axis in axes]
             bases = [torch.linalg.eigh(finite(h)).eigenvectors for h in state["H"]]
