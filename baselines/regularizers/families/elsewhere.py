@@ -8,9 +8,7 @@ import torch
 from torch import Tensor, nn
 
 
-def evaluate_at(
-    weights: Mapping[nn.Parameter, Tensor], evaluate: Callable[[], Tensor]
-) -> Tensor:
+def evaluate_at(weights: Mapping[nn.Parameter, Tensor], evaluate: Callable[[], Tensor]) -> Tensor:
     """Evaluate with `weights` in the place of those parameters; return the loss there."""
     # Kept, since adding and subtracting a difference would not give the same bits back.
     kept = {p: p.detach().clone() for p in weights}
