@@ -20,6 +20,7 @@ class PCNGD(Regularizer):
 
     Deviates from the paper: nothing that is known. Only the abstract and a summary could be read;
     the rule is from memory. Oversampling, which the paper adds for small batches, is left out.
+    Transforms of gradients that come before this one on the command line are not used.
     """
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:

@@ -13,10 +13,11 @@ PARTS = 3
 
 
 class RM3(Regularizer):
-    """Chatterjee and Zielinski 2022, a robust mean: the batch is cut into three parts, and each
+    """Chatterjee and Zielinski 2022, a robust mean of the gradients of examples.
 
-    entry of the gradient is the median of the three parts' mean gradients there. What only a few
-    examples want is left out. The loss returned is that of the batch.
+    The batch is cut into three parts, and each entry of the gradient is the median of the three
+    parts' mean gradients there: what only a few examples want is left out. The loss returned is
+    that of the batch.
 
     Deviates from the paper: nothing that is known; the rule is from memory. Hooks of gradients that
     come before this one on the command line are not used.
