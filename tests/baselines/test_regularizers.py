@@ -15,7 +15,11 @@ from suite.training.trial import Trial
 
 NAMES = registry.names("regularizer")
 #: where a regularizer cannot work on tokens: a task, a share of its budget, and that in evaluations
-OTHER_TASKS = {"ewc": ("split_digits", 0.04, 30), "mixup": ("digits", 0.2, 40)}
+OTHER_TASKS = {
+    "ewc": ("split_digits", 0.04, 30),
+    "mixup": ("digits", 0.2, 40),
+    "tract": ("digits", 0.2, 40),
+}
 #: regularizers whose steps do not cost a whole number of evaluations: the last one is not taken
 UNEVEN = {"experience_replay", "lsuv"}
 
