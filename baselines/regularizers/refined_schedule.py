@@ -98,7 +98,7 @@ regularizer(
             says="Refined schedules improve on linear decay.",
             task="separable_logreg",
             method="sgd+refined_schedule",
-            rival="sgd+linear_decay",
+            rival="sgd@linear_decay",
             measure="score",
             expect="lower",
             number="further improvements on a suite of logistic regressions",
@@ -107,7 +107,7 @@ regularizer(
         Claim(
             says="Refined schedules improve on linear decay.",
             task="lm_shakespeare_mini",
-            rival="adamw+linear_decay",
+            rival="adamw@linear_decay",
             measure="score",
             expect="lower",
             number="further improvements on ten deep learning problems and language models",

@@ -24,8 +24,8 @@ schedule(
         Claim(
             says="Linear decay matches or outperforms the inverse square root.",
             task="lm_shakespeare_mini",
-            method="adamw+linear_decay",
-            rival="adamw+inverse_sqrt",
+            method="adamw@linear_decay",
+            rival="adamw@inverse_sqrt",
             measure="score",
             expect="lower",
             number="matches or outperforms all common default schedules on ten problems",

@@ -34,8 +34,8 @@ schedule(
         Claim(
             says="Large steps for long, with a late drop, generalize better than small ones.",
             task="diagonal_linear_net",
-            method="sgd+large_step_then_decay",
-            rival="sgd+constant",
+            method="sgd@large_step_then_decay",
+            rival="sgd@constant",
             measure="score",
             expect="lower",
             number="the longer the steps stay large, the sparser the features that are found",
@@ -44,8 +44,8 @@ schedule(
         Claim(
             says="Large steps for long, with a late drop, generalize better than small ones.",
             task="cifar10_resnet18",
-            method="sgd+large_step_then_decay",
-            rival="sgd+constant",
+            method="sgd@large_step_then_decay",
+            rival="sgd@constant",
             measure="score",
             expect="lower",
             number="ResNet-18 on CIFAR-10, no explicit regularization; drops at 10, 30 and 50 %",

@@ -25,8 +25,8 @@ schedule(
         Claim(
             says="Linear decay matches or outperforms cosine annealing.",
             task="cifar10_mini",
-            method="sgd+linear_decay",
-            rival="sgd+cosine",
+            method="sgd@linear_decay",
+            rival="sgd@cosine",
             measure="score",
             expect="lower",
             number="matches or outperforms all common default schedules on ten problems",
@@ -35,8 +35,8 @@ schedule(
         Claim(
             says="Linear decay matches or outperforms cosine annealing.",
             task="lm_shakespeare_mini",
-            method="adamw+linear_decay",
-            rival="adamw+cosine",
+            method="adamw@linear_decay",
+            rival="adamw@cosine",
             measure="score",
             expect="lower",
             number="matches or outperforms all common default schedules on ten problems",

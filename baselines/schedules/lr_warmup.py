@@ -25,7 +25,7 @@ schedule(
         Claim(
             says="A warm-up takes the weights to flatter regions, where larger rates are stable.",
             task="digits_batchnorm",
-            method="sgd+lr_warmup",
+            method="sgd@lr_warmup",
             rival="sgd",
             measure="hyperparameter",
             quantity="lr",
@@ -36,7 +36,7 @@ schedule(
         Claim(
             says="Warm-up can improve stability just as much as normalization layers.",
             task="cifar10_mini",
-            method="sgd+lr_warmup",
+            method="sgd@lr_warmup",
             rival="sgd",
             measure="score",
             expect="lower",

@@ -40,8 +40,8 @@ schedule(
         Claim(
             says="One cycle with a large rate trains an order of magnitude faster.",
             task="cifar10_mini",
-            method="sgd+one_cycle",
-            rival="sgd+step_decay",
+            method="sgd@one_cycle",
+            rival="sgd@step_decay",
             measure="time_to_target",
             expect="lower",
             factor=10.0,

@@ -23,8 +23,8 @@ schedule(
         Claim(
             says="A polynomial decay of power 0.9 beats a step decay.",
             task="cifar10_mini",
-            method="sgd+polynomial",
-            rival="sgd+step_decay",
+            method="sgd@polynomial",
+            rival="sgd@step_decay",
             measure="score",
             expect="lower",
             number="1.17 % better intersection over union on PASCAL VOC 2012 at equal iterations",

@@ -34,8 +34,8 @@ schedule(
         Claim(
             says="Warm restarts improve the anytime performance.",
             task="cifar10_resnet18",
-            method="sgd+sgdr",
-            rival="sgd+step_decay",
+            method="sgd@sgdr",
+            rival="sgd@step_decay",
             measure="time_to_target",
             expect="lower",
             number="improves the anytime performance; an error of 3.14 % on CIFAR-10",

@@ -40,7 +40,7 @@ schedule(
         Claim(
             says="The sigmoid schedule prevents overfitting and beats other schedules.",
             task="lm_data_constrained_mini",
-            rival="adamw+constant",
+            rival="adamw@constant",
             measure="score",
             expect="lower",
             number="prevents overfitting and boosts forecasting performance",

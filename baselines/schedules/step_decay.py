@@ -32,8 +32,8 @@ schedule(
         Claim(
             says="Linear decay matches or outperforms a stepwise schedule.",
             task="cifar10_resnet18",
-            method="sgd+linear_decay",
-            rival="sgd+step_decay",
+            method="sgd@linear_decay",
+            rival="sgd@step_decay",
             measure="score",
             expect="lower",
             number="matches or outperforms all common default schedules on ten problems",

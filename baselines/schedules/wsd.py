@@ -49,7 +49,7 @@ schedule(
         Claim(
             says="A constant rate with a cooldown reaches the loss of a cosine.",
             task="lm_shakespeare_mini",
-            rival="adamw+cosine",
+            rival="adamw@cosine",
             measure="score",
             expect="equal",
             number="scales predictably and reliably similar to cosine, 33M to 360M weights",
@@ -59,7 +59,7 @@ schedule(
         Claim(
             says="A constant rate with a cooldown reaches the loss of a cosine.",
             task="lm_fineweb_30m",
-            rival="adamw+cosine",
+            rival="adamw@cosine",
             measure="score",
             expect="equal",
             number="scales predictably and reliably similar to cosine, 33M to 360M weights",
@@ -69,8 +69,8 @@ schedule(
         Claim(
             says="The cooldown takes away a term that the loss of a constant rate keeps.",
             task="sgd_ema_linreg",
-            method="sgd+wsd",
-            rival="sgd+constant",
+            method="sgd@wsd",
+            rival="sgd@constant",
             measure="score",
             expect="lower",
             number="the benefit of the cooldown shows in the bound of a convex problem",
