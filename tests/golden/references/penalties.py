@@ -71,6 +71,80 @@ def gradient_regularization(setting):
     return descend(setting, gradients)
 
 
+def row_lengths(w):
+    rows = np.sqrt((w.reshape(len(w), -1) ** 2).sum(1))
+    return rows.reshape(-1, *[1] * (w.ndim - 1))
+
+
+def max_norm(t, w, g, memory, h, fact):
+    """Srivastava et al. 2014, section 5.1."""
+    w = w - RATE * g
+    if fact.role not in ("hidden", "conv", "head"):
+        return w
+    return w / np.maximum(1, row_lengths(w) / h.radius)
+
+
+def norm_loss(t, w, g, memory, h, fact):
+    """Georgiou et al. 2021: d (1 - ||w||)^2 = 2 (1 - 1 / ||w||) w."""
+    if fact.role in ("hidden", "conv", "head"):
+        g = g + 2 * h.strength * (1 - 1 / row_lengths(w)) * w
+    return w - RATE * g
+
+
+def spectral_reg(setting):
+    """Lewandowski et al. 2025 with k = 2; ten power iterations at first, one after each step."""
+    h, generator = setting.h, setting.generator()
+    pairs = {}
+
+    def iterate(i, w, times):
+        for _ in range(times):
+            u = w @ pairs[i][1]
+            u /= np.linalg.norm(u)
+            v = w.T @ u
+            pairs[i] = u, v / np.linalg.norm(v)
+
+    for i, w in enumerate(setting.weights):
+        if w.ndim > 1:
+            w = w.reshape(len(w), -1)
+            pairs[i] = None, torch.randn(w.shape[1], generator=generator).double().numpy()
+            iterate(i, w, 10)
+    weights, steps = list(setting.weights), []
+    for given in setting.gradients:
+        for i, (w, g, fact) in enumerate(zip(weights, given, setting.facts, strict=True)):
+            if i in pairs:
+                u, v = pairs[i]
+                sigma = u @ w.reshape(len(w), -1) @ v
+                slope = 4 * sigma * (sigma**2 - 1) * np.outer(u, v).reshape(w.shape)
+            elif fact.role == "norm" and fact.name.endswith("weight"):
+                slope = 2 * (w - 1)
+            else:
+                slope = 4 * (w**2).sum() * w
+            weights[i] = w - RATE * (g + h["strength"] * slope)
+            if i in pairs:
+                iterate(i, weights[i].reshape(len(w), -1), 1)
+        steps.append(list(weights))
+    return steps
+
+
+def wasserstein_reg(t, w, g, memory, h, fact):
+    """Lewandowski et al. 2024: the i-th smallest weight is drawn to the i-th smallest at first."""
+    first = memory.setdefault("first", np.sort(w.ravel()))
+    ranks = np.argsort(np.argsort(w.ravel())).reshape(w.shape)
+    return w - RATE * (g + 2 * h.strength * (w - first[ranks]))
+
+
+def iss_p(t, w, g, memory, h, fact):
+    """Wang et al. 2023: shrunk by 0.95 in the first steps, then pruned for good."""
+    w = w - RATE * g
+    if fact.role not in ("hidden", "conv"):
+        return w
+    count = int(h.sparsity * w.size)
+    limit = np.sort(np.abs(w).ravel())[count]
+    if (t - 1) / 25 < h.until:
+        return np.where(np.abs(w) < limit, 0.95 * w, w)
+    return np.where(memory.setdefault("pruned", np.abs(w) < limit), 0, w)
+
+
 REGULARIZERS = {
     "l1": elementwise(
         "NumPy: Tibshirani 1996; Beck and Teboulle 2009, eq. 1.5",
@@ -107,5 +181,20 @@ REGULARIZERS = {
         gradient_regularization,
         variants=[{"difference": "forward"}, {"difference": "backward"}],
         on_network=True,
+    ),
+    "max_norm": elementwise(
+        "NumPy: Srivastava et al. 2014, section 5.1", max_norm, hyper={"radius": 1.2}
+    ),
+    "norm_loss": elementwise("NumPy: Georgiou et al. 2021", norm_loss, hyper=STRONG),
+    "spectral_reg": whole(
+        "NumPy: Lewandowski et al. 2025 with k = 2", spectral_reg, hyper={"strength": 0.02}
+    ),
+    "wasserstein_reg": elementwise(
+        "NumPy: Lewandowski et al. 2024, order statistics", wasserstein_reg, hyper=STRONG
+    ),
+    "iss_p": elementwise(
+        "NumPy: Wang et al. 2023",
+        iss_p,
+        variants=[{"sparsity": 0.9, "until": 0.5}, {"sparsity": 0.4, "until": 0.9}],
     ),
 }
