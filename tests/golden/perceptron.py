@@ -96,7 +96,7 @@ def descend(
 def of_scores(
     slope: Callable[[Pass, Any, int], np.ndarray],
 ) -> Callable[[Setting], list[Weights]]:
-    """A trajectory whose loss has the gradient `slope(pass, h, step)` with respect to the scores."""
+    """A trajectory whose loss has the gradient `slope(pass, h, step)` at the scores."""
 
     def trajectory(setting: Setting) -> list[Weights]:
         def gradients(weights: Weights, step: int) -> Weights:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import nn
 
+from suite.components.parameters import mark_head
 from tests.golden.golden import whole
-from tests.golden.perceptron import backward, batch, descend, forward
+from tests.golden.perceptron import backward, batch, descend, forward, softmax
 from tests.golden.walk import SEED
+
+SIDE = 6
 
 
 def dropped(rate):
@@ -46,6 +50,37 @@ def early(progress, h):
     return h["rate"] * (left if h["shape"] == "linear" else left > 0)
 
 
+def pictures(step):
+    """Eight images of 6 x 6 pixels."""
+    generator = torch.Generator().manual_seed(100 + step % 5)
+    inputs = torch.randn(8, SIDE**2, generator=generator, dtype=torch.float64)
+    return inputs, torch.randint(3, (8,), generator=generator)
+
+
+def linear_classifier():
+    torch.manual_seed(0)
+    return nn.Sequential(mark_head(nn.Linear(SIDE**2, 3))).double()
+
+
+def cutout(setting):
+    """DeVries and Taylor 2017, and the authors' code: [c - length // 2, c + length // 2)."""
+    generator = setting.generator()
+    half = round(SIDE * setting.h["length"]) // 2
+
+    def gradients(weights, step):
+        inputs, targets = batch(setting, step)
+        rows = torch.randint(SIDE, (len(inputs),), generator=generator).tolist()
+        columns = torch.randint(SIDE, (len(inputs),), generator=generator).tolist()
+        images = inputs.reshape(-1, SIDE, SIDE).copy()
+        for image, y, x in zip(images, rows, columns, strict=True):
+            image[max(0, y - half) : y + half, max(0, x - half) : x + half] = 0
+        seen = images.reshape(len(images), -1)
+        slope = (softmax(seen @ weights[0].T + weights[1]) - np.eye(3)[targets]) / len(seen)
+        return [slope.T @ seen, slope.sum(0)]
+
+    return descend(setting, gradients)
+
+
 REGULARIZERS = {
     "dropout": whole("NumPy: Srivastava et al. 2014, section 4", dropped(always), on_network=True),
     "late_dropout": whole(
@@ -60,5 +95,13 @@ REGULARIZERS = {
         hyper={"rate": 0.3, "until": 0.5},
         variants=[{"shape": "linear"}, {"shape": "constant"}],
         on_network=True,
+    ),
+    "cutout": whole(
+        "NumPy: DeVries and Taylor 2017, section 3.2",
+        cutout,
+        variants=[{"length": 0.25}, {"length": 0.5}, {"length": 0.625}],
+        on_network=True,
+        model=linear_classifier,
+        batch=pictures,
     ),
 }

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from tests.golden.golden import elementwise, library, whole
-from tests.golden.perceptron import backward, batch, descend, forward, gradient, of_scores, softmax
+from tests.golden.perceptron import descend, gradient, of_scores, softmax
+from tests.golden.stream import CHANGES, streamed
 
 RATE = 0.05
 #: strong enough that the penalty is a visible part of the step
@@ -21,7 +22,9 @@ def l1(t, w, g, memory, h, fact):
     moved = w - RATE * g
     if not chosen:
         return moved
-    return np.where(np.abs(moved) <= RATE * h.strength, 0, moved - RATE * h.strength * np.sign(moved))
+    return np.where(
+        np.abs(moved) <= RATE * h.strength, 0, moved - RATE * h.strength * np.sign(moved)
+    )
 
 
 def l2(t, w, g, memory, h, fact):
@@ -145,6 +148,38 @@ def iss_p(t, w, g, memory, h, fact):
     return np.where(memory.setdefault("pruned", np.abs(w) < limit), 0, w)
 
 
+def l2_weight_perturbation(setting):
+    """Dohare et al. 2024."""
+    h, generator = setting.h, setting.generator()
+    weights, steps = list(setting.weights), []
+    for given in setting.gradients:
+        weights = [
+            (1 - RATE * h["strength"]) * w - RATE * g for w, g in zip(weights, given, strict=True)
+        ]
+        weights = [
+            w + h["noise"] * torch.randn(w.shape, generator=generator).double().numpy()
+            for w in weights
+        ]
+        steps.append(weights)
+    return steps
+
+
+def shrink_and_perturb(setting):
+    """Ash and Adams 2020: fresh weights are the initial ones in another order."""
+    h, generator = setting.h, setting.generator()
+    weights, steps = list(setting.weights), []
+    for t, given in enumerate(setting.gradients):
+        if t in CHANGES:
+            weights = list(weights)
+            for i, first in enumerate(setting.weights):
+                order = torch.randperm(first.size, generator=generator).numpy()
+                fresh = first.ravel()[order].reshape(first.shape)
+                weights[i] = h["shrink"] * weights[i] + h["perturb"] * fresh
+        weights = [w - RATE * g for w, g in zip(weights, given, strict=True)]
+        steps.append(weights)
+    return steps
+
+
 REGULARIZERS = {
     "l1": elementwise(
         "NumPy: Tibshirani 1996; Beck and Teboulle 2009, eq. 1.5",
@@ -196,5 +231,13 @@ REGULARIZERS = {
         "NumPy: Wang et al. 2023",
         iss_p,
         variants=[{"sparsity": 0.9, "until": 0.5}, {"sparsity": 0.4, "until": 0.9}],
+    ),
+    "l2_weight_perturbation": whole(
+        "NumPy: Dohare et al. 2024",
+        l2_weight_perturbation,
+        hyper={"strength": 0.3, "noise": 0.1},
+    ),
+    "shrink_and_perturb": streamed(
+        "NumPy: Ash and Adams 2020, section 4", "shrink_and_perturb", shrink_and_perturb, {}
     ),
 }
