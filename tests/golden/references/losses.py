@@ -8,7 +8,7 @@ from torch import nn
 
 from suite.components.parameters import mark_head
 from tests.golden.golden import whole
-from tests.golden.perceptron import backward, batch, descend, forward, softmax
+from tests.golden.perceptron import backward, batch, descend, forward, of_scores, softmax
 from tests.golden.walk import SEED
 
 SIDE = 6
@@ -81,6 +81,65 @@ def cutout(setting):
     return descend(setting, gradients)
 
 
+def label_smoothing(taken, h, step):
+    """Szegedy et al. 2016, section 7: labels (1 - epsilon) one-hot + epsilon / K."""
+    classes = taken.scores.shape[1]
+    labels = (1 - h["epsilon"]) * taken.labels + h["epsilon"] / classes
+    return (taken.probabilities - labels) / len(taken.scores)
+
+
+def smoothed_loss(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets, label_smoothing=0.1)
+
+
+def by_torch(setting):
+    """The same loss by torch's own smoothing, trained by torch's SGD."""
+    model = setting.model()
+    optimizer = torch.optim.SGD(model.parameters(), 0.05)
+    steps = []
+    for step in range(setting.steps):
+        inputs, targets = setting.batch(step)
+        optimizer.zero_grad()
+        smoothed_loss(model(inputs), targets).backward()
+        optimizer.step()
+        steps.append([p.detach().numpy().copy() for p in model.parameters()])
+    return steps
+
+
+def tsla(taken, h, step):
+    """Xu et al. 2020, algorithm 1: five epochs of five steps; whole epochs within the share."""
+    epochs = int(h["drop"] * 5)
+    smoothing = h["theta"] if step < epochs * 5 else 0.0
+    return label_smoothing(taken, {"epsilon": smoothing}, step)
+
+
+def stablemax(taken, h, step):
+    """Prieto et al. 2025: -log of s(x_y) / sum of s(x)."""
+    x = taken.scores
+    s = np.where(x >= 0, x + 1, 1 / (1 - np.minimum(x, 0)))
+    derivative = np.where(x >= 0, 1.0, 1 / (1 - np.minimum(x, 0)) ** 2)
+    return (s / s.sum(1, keepdims=True) - taken.labels) * derivative / s / len(x)
+
+
+def mixup(setting):
+    """Zhang et al. 2018, figure 1a; Beta(alpha, alpha) as a ratio of two gamma variables."""
+    generator = setting.generator()
+    alpha = torch.full((2,), setting.h["alpha"], dtype=torch.float64)
+
+    def gradients(weights, step):
+        inputs, targets = batch(setting, step)
+        a, b = torch._standard_gamma(alpha, generator).tolist()
+        share = a / (a + b)
+        order = torch.randperm(len(inputs), generator=generator).numpy()
+        mixed = share * inputs + (1 - share) * inputs[order]
+        hot = np.eye(3)[targets]
+        taken = forward(weights, mixed, targets)
+        labels = share * hot + (1 - share) * hot[order]
+        return backward(weights, taken, (taken.probabilities - labels) / len(mixed))
+
+    return descend(setting, gradients)
+
+
 REGULARIZERS = {
     "dropout": whole("NumPy: Srivastava et al. 2014, section 4", dropped(always), on_network=True),
     "late_dropout": whole(
@@ -103,5 +162,27 @@ REGULARIZERS = {
         on_network=True,
         model=linear_classifier,
         batch=pictures,
+    ),
+    "label_smoothing": [
+        whole(
+            "NumPy: Szegedy et al. 2016, section 7",
+            of_scores(label_smoothing),
+            variants=[{"epsilon": 0.0}, {"epsilon": 0.3}],
+            on_network=True,
+        ),
+        whole("torch's cross_entropy(label_smoothing=0.1)", by_torch, on_network=True),
+    ],
+    "tsla": whole(
+        "NumPy: Xu et al. 2020, algorithm 1",
+        of_scores(tsla),
+        variants=[{"drop": 0.7}, {"drop": 0.45}],
+        on_network=True,
+    ),
+    "stablemax": whole("NumPy: Prieto et al. 2025", of_scores(stablemax), on_network=True),
+    "mixup": whole(
+        "NumPy: Zhang et al. 2018, figure 1a",
+        mixup,
+        variants=[{"alpha": 0.2}, {"alpha": 1.0}],
+        on_network=True,
     ),
 }
