@@ -40,11 +40,22 @@ def test_every_component_says_how_it_deviates_from_its_paper():
 
 def test_lines_of_code_leave_out_blank_lines_comments_and_docstrings(tmp_path):
     path = tmp_path / "a.py"
-    path.write_text('"""Two\nlines."""\n\n# why\nx = """a\nb"""  # why\n\n\ndef f():\n    """No."""\n')
+    lines = [
+        '"""Two',
+        'lines."""',
+        "",
+        "# why",
+        'x = """a',
+        'b"""  # why',
+        "def f():",
+        '    """No."""',
+    ]
+    path.write_text("\n".join(lines))
     assert write_methods.lines_of_code(path) == 3
 
 
 def test_a_deviation_ends_with_its_paragraph(tmp_path):
     path = tmp_path / "a.py"
-    path.write_text('class A:\n    """B.\n\n    Deviates from the paper: c\n    d.\n\n    E.\n    """\n')
+    text = "B.\n\n    Deviates from the paper: c\n    d.\n\n    E.\n    "
+    path.write_text(f'class A:\n    """{text}"""\n')
     assert write_methods.deviates(path) == "c d"

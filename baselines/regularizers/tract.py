@@ -7,8 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from suite import Claim, NotApplicable, Objective, Regularizer, TaskInfo, regularizer, search
-from suite.components.parameters import Layer
+from suite import Claim, Layer, NotApplicable, Objective, Regularizer, TaskInfo, regularizer, search
 
 
 class TrAct(Regularizer):
