@@ -33,6 +33,7 @@ _HOME = {
     "TaskInfo": "suite.components.regularizer",
     "Combined": "suite.components.combined",
     "mark_head": "suite.components.parameters",
+    "Layer": "suite.components.parameters",
     "Objective": "suite.training.objective",
     "NotApplicable": "suite.errors",
     "MissingData": "suite.errors",
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from suite.components import search as search
     from suite.components.claims import Claim as Claim
     from suite.components.combined import Combined as Combined
+    from suite.components.parameters import Layer as Layer
     from suite.components.parameters import mark_head as mark_head
     from suite.components.registry import method as method
     from suite.components.registry import optimizer as optimizer

@@ -1,14 +1,28 @@
 """AdamW: torch's own, fused (on a CPU 3 to 4 times as fast as its loop)."""
 
-from functools import partial
-
+from torch import nn
 from torch.optim import AdamW
 
-from suite import optimizer, search
+from suite import Claim, optimizer, search
+
+from .families.fused import fastest
+
+
+def build(params: list[nn.Parameter], lr: float, weight_decay: float) -> AdamW:
+    """Loshchilov and Hutter 2019, algorithm 2.
+
+    With m and v the moving averages of g and g^2 (0.9, 0.999), divided by 1 - 0.9^t and by
+    1 - 0.999^t: w <- w - lr (m / (sqrt(v) + 1e-8) + weight_decay w).
+
+    Deviates from the paper: the decay is multiplied by the learning rate, as in torch; the paper's
+    is multiplied by the schedule only.
+    """
+    return AdamW(params, lr=lr, weight_decay=weight_decay, **fastest(params))
+
 
 optimizer(
     "adamw",
-    partial(AdamW, fused=True),
+    build,
     summary="Adam with decoupled weight decay.",
     paper="Loshchilov and Hutter 2019, Decoupled Weight Decay Regularization",
     url="https://arxiv.org/abs/1711.05101",
@@ -16,4 +30,16 @@ optimizer(
         "lr": search.log_uniform(1e-4, 1e-1, default=1e-3),
         "weight_decay": search.log_uniform(1e-3, 10.0, default=1e-2),
     },
+    claims=[
+        Claim(
+            says="Decoupled weight decay lets Adam compete with SGD with momentum on image "
+            "classification.",
+            task="cifar10_resnet18",
+            rival="sgd",
+            measure="score",
+            expect="equal",
+            number="no single number: CIFAR-10, a 26 2x64d ResNet",
+            place="abstract",
+        ),
+    ],
 )

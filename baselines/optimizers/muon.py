@@ -1,95 +1,28 @@
 """Muon for the hidden layers' weights and AdamW for everything else, as its author recommends."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from __future__ import annotations
 
-import torch
-from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch import nn
+from torch.optim import Optimizer
 
-from suite import Combined, optimizer, search
+from suite import Claim, optimizer, search
 
-
-@contextmanager
-def as_matrices(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Inside, filters of shape (out, in, height, width) and their gradients are (out, rest)."""
-    filters = [(p, p.shape) for p in parameters if p.ndim > 2]
-    for p, _ in filters:
-        gradient, p.grad = p.grad, None
-        p.data = p.data.flatten(1)
-        p.grad = None if gradient is None else gradient.flatten(1)
-    try:
-        yield
-    finally:
-        for p, shape in filters:
-            gradient, p.grad = p.grad, None
-            p.data = p.data.view(shape)
-            p.grad = None if gradient is None else gradient.view(shape)
-
-
-class FlatteningMuon(Muon):
-    """torch's Muon takes matrices only; this one flattens convolution filters to matrices."""
-
-    def __init__(self, parameters: list[nn.Parameter], **hyperparameters: Any) -> None:
-        self._parameters = parameters
-        with as_matrices(parameters):
-            super().__init__(parameters, **hyperparameters)
-        for group in self.param_groups:
-            group["decoupled_weight_decay"] = True  # hooks of the update leave the decay alone
-
-    @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        with as_matrices(self._parameters):
-            super().step()
-        return loss
-
-
-def is_orthogonalized(parameter: nn.Parameter) -> bool:
-    """Whether Muon trains a parameter; embeddings and the head are matrices too, but AdamW's."""
-    return parameter.role == "conv" or (parameter.role == "hidden" and parameter.ndim == 2)
+from .families.matrices import with_adamw
+from .families.orthogonal import Muon
 
 
 def build(
     parameters: list[nn.Parameter], lr: float, adamw_lr: float, weight_decay: float
 ) -> Optimizer:
-    """Muon for hidden matrices and convolution filters, AdamW for the rest; either may be empty.
+    """Muon for hidden matrices and filters, AdamW for the rest; constants are the author's.
 
-    Constants are those of the author's implementation.
+    Deviates from the paper: a weight decay of 0.01 by default, where the author has 0; matrices
+    whose smaller side is below 128 are multiplied in the precision of the parameter, not in
+    bfloat16; matrices of equal shape are multiplied together.
     """
-    orthogonalized = [p for p in parameters if is_orthogonalized(p)]
-    others = [p for p in parameters if not is_orthogonalized(p)]
-    parts: list[Optimizer] = []
-    if orthogonalized:
-        parts.append(
-            FlatteningMuon(
-                orthogonalized,
-                lr=lr,
-                weight_decay=weight_decay,
-                momentum=0.95,
-                nesterov=True,
-                ns_coefficients=(3.4445, -4.7750, 2.0315),
-                eps=1e-7,
-                ns_steps=5,
-                adjust_lr_fn="original",
-            )
-        )
-    if others:
-        parts.append(
-            AdamW(
-                others,
-                lr=adamw_lr,
-                betas=(0.9, 0.95),
-                eps=1e-10,
-                weight_decay=weight_decay,
-                fused=True,
-            )
-        )
-    return Combined(*parts)
+    return with_adamw(
+        parameters, lambda matrices: Muon(matrices, lr, weight_decay), adamw_lr, weight_decay
+    )
 
 
 optimizer(
@@ -103,4 +36,31 @@ optimizer(
         "adamw_lr": search.log_uniform(1e-4, 1e-1, default=3e-4),
         "weight_decay": search.log_uniform(1e-3, 10.0, default=1e-2),
     },
+    claims=[
+        Claim(
+            says="Muon groks earlier than AdamW.",
+            task="modular_division",
+            method="muon",
+            rival="adamw",
+            measure="time_to_target",
+            expect="lower",
+            factor=1.49,
+            number="153.09 to 102.89 epochs to 95 % of validation, mean of seven tasks and three "
+            "softmaxes, small transformers",
+            place="abstract",
+            source="Tveit et al. 2025, Muon Optimizer Accelerates Grokking, "
+            "https://arxiv.org/abs/2504.16041",
+        ),
+        Claim(
+            says="Once both are tuned over wide ranges, Muon has no clear advantage in grokking.",
+            task="modular_division",
+            method="muon",
+            rival="adamw",
+            measure="time_to_target",
+            expect="equal",
+            number="a / b mod 97 from 50 % of the table, wide sweeps of batch and width",
+            place="blog post of 2025-06-20",
+            source="Essential AI 2025, https://www.essential.ai/blog/grokking",
+        ),
+    ],
 )

@@ -1,20 +1,20 @@
 """Early dropout: dropout in the first part of training only."""
 
-from typing import Any
+from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from suite import Claim, regularizer, search
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
-
-_ACTIVATIONS = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh)
+from .families.dropout import ActivationDropout
 
 
-class EarlyDropout(Regularizer):
-    """Dropout after every activation until `until` of the budget, none after that.
+class EarlyDropout(ActivationDropout):
+    """Liu et al. 2023, section 4: dropout after every activation until the share `until`.
 
     In the paper's default the rate falls linearly to zero (`shape` "linear"), over 50 of 300
     epochs; "constant" is its ablation.
+
+    Deviates from the paper: dropout is after activation modules only; the paper's transformers
+    have it after attention's and the second linear layer's outputs, too.
     """
 
     def __init__(self, rate: float, until: float, shape: str) -> None:
@@ -22,24 +22,11 @@ class EarlyDropout(Regularizer):
         self.until = until
         self.shape = shape
 
-    def attach(self, model: nn.Module, info: TaskInfo) -> None:
-        activations = [m for m in model.modules() if isinstance(m, _ACTIVATIONS)]
-        if not activations:
-            raise NotApplicable("early dropout needs activation modules to drop the outputs of")
-        for module in activations:
-            module.register_forward_hook(self._drop)
-
     @property
     def current_rate(self) -> float:
-        """The present probability of dropping an activation."""
         if self.progress >= self.until:
             return 0.0
         return self.rate * (1 - self.progress / self.until if self.shape == "linear" else 1.0)
-
-    def _drop(self, module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
-        if not module.training or self.current_rate == 0:
-            return output
-        return F.dropout(output, self.current_rate)
 
 
 regularizer(
@@ -53,4 +40,26 @@ regularizer(
         "until": search.uniform(0.05, 0.5, default=50 / 300),
         "shape": search.choice("linear", "constant", default="linear"),
     },
+    claims=[
+        Claim(
+            says="Models that underfit end at a lower training loss with early dropout, and at a "
+            "higher accuracy.",
+            task="lm_markov",
+            measure="score",
+            expect="lower",
+            number="ViT-T on ImageNet: 73.9 % without dropout, 67.9 % with it, 74.3 % with early "
+            "dropout",
+            place="table 1",
+        ),
+        Claim(
+            says="Dropout throughout harms a model that underfits; early dropout does not.",
+            task="lm_markov",
+            method="adamw+early_dropout",
+            rival="adamw+dropout",
+            measure="score",
+            expect="lower",
+            number="ViT-T on ImageNet: 67.9 % with dropout, 74.3 % with early dropout",
+            place="table 1",
+        ),
+    ],
 )

@@ -1,16 +1,20 @@
 """Label smoothing: a share of every label is distributed evenly over the classes."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 
 class LabelSmoothing(Regularizer):
     """Section 7: the loss is (1 - epsilon) H(label, p) + epsilon H(uniform, p).
 
     Outputs are class scores of shape (..., classes); the first term is the task's own loss.
+
+    Deviates from the paper: nothing.
     """
 
     def __init__(self, epsilon: float) -> None:
@@ -34,4 +38,28 @@ regularizer(
     paper="Szegedy et al. 2016, Rethinking the Inception Architecture for Computer Vision",
     url="https://arxiv.org/abs/1512.00567",
     search={"epsilon": search.uniform(0.0, 0.4, default=0.1)},
+    claims=[
+        Claim(
+            says="Label smoothing improves the accuracy a little.",
+            task="cifar10_resnet18",
+            method="sgd+label_smoothing",
+            rival="sgd",
+            measure="score",
+            expect="lower",
+            number="ImageNet, Inception-v3: about 0.2 % of top-1 and top-5 error",
+            place="section 7",
+        ),
+        Claim(
+            says="An appropriate label smoothing speeds the convergence up.",
+            task="cifar10_mini",
+            method="sgd+label_smoothing",
+            rival="sgd",
+            measure="time_to_target",
+            expect="lower",
+            number="stochastic gradient descent, proved, with a reduced variance",
+            place="abstract",
+            source="Xu et al. 2020, Towards Understanding Label Smoothing, "
+            "https://arxiv.org/abs/2006.11653",
+        ),
+    ],
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parametrize
+from torch import nn
 
-from suite import NotApplicable, Objective, Regularizer, TaskInfo, regularizer
+from suite import Claim, NotApplicable, Objective, Regularizer, TaskInfo, regularizer
+
+from .families.layers import set_weight
 
 _KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -34,7 +35,7 @@ class LSUV(Regularizer):
     def start(self, model: nn.Module, objective: Objective) -> None:
         layers = [layer for layer in objective.layers() if isinstance(layer.module, _KINDS)]
         for layer in layers:
-            _set_weight(layer.module, nn.init.orthogonal_(layer.module.weight.clone()))
+            set_weight(layer.module, nn.init.orthogonal_(layer.module.weight.clone()))
             if layer.bias is not None:
                 layer.bias.zero_()
         for layer in layers:
@@ -46,15 +47,7 @@ class LSUV(Regularizer):
                 variance = seen[layer.name].outputs.var(unbiased=False)
                 if abs(variance - 1) < self.tolerance or variance == 0:
                     break
-                _set_weight(layer.module, layer.module.weight / variance.sqrt())
-
-
-def _set_weight(module: nn.Module, weight: Tensor) -> None:
-    """Set a weight; a reparametrized one through its factors."""
-    if parametrize.is_parametrized(module, "weight"):
-        module.weight = weight
-    else:
-        module.weight.copy_(weight)
+                set_weight(layer.module, layer.module.weight / variance.sqrt())
 
 
 regularizer(
@@ -63,4 +56,14 @@ regularizer(
     summary="Starts with orthonormal layers whose outputs have unit variance.",
     paper="Mishkin and Matas 2016, All you need is a good init",
     url="https://arxiv.org/abs/1511.06422",
+    claims=[
+        Claim(
+            says="LSUV trains networks to an accuracy as good as or better than other starts.",
+            task="cifar10_mini",
+            measure="score",
+            expect="lower",
+            number="FitNets and others on MNIST, CIFAR-10 and CIFAR-100",
+            place="abstract",
+        ),
+    ],
 )

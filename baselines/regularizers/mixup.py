@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 
 class Mixup(Regularizer):
@@ -58,4 +58,24 @@ regularizer(
     paper="Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization",
     url="https://arxiv.org/abs/1710.09412",
     search={"alpha": search.log_uniform(0.05, 2.0, default=0.2)},
+    claims=[
+        Claim(
+            says="Mixup lowers the test error.",
+            task="cifar10_resnet18",
+            method="sgd+mixup",
+            rival="sgd",
+            measure="score",
+            expect="lower",
+            number="PreAct ResNet-18, CIFAR-10: 5.6 to 4.2 % error",
+            place="figure 3",
+        ),
+        Claim(
+            says="Mixup reduces the memorization of wrong labels.",
+            task="noisy_labels_mini",
+            measure="score",
+            expect="lower",
+            number="CIFAR-10 with 20, 50 and 80 % random labels, PreAct ResNet-18",
+            place="table 2",
+        ),
+    ],
 )

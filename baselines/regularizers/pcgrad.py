@@ -7,7 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer
+from suite import Regularizer, TaskInfo, regularizer
+
+from .families.classes import class_gradients, refuse_without_classes, set_gradient
 
 
 class PCGrad(Regularizer):
@@ -22,18 +24,12 @@ class PCGrad(Regularizer):
     """
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:
-        if info.classes is None:
-            raise NotApplicable("PCGrad takes classes as tasks, and this task has none")
+        refuse_without_classes("PCGrad", info)
         self._generator = info.generator
 
     def evaluate(self, evaluate: Callable[[], Tensor], parameters: list[nn.Parameter]) -> Tensor:
-        targets = self.objective.batch[1]
-        if targets.ndim != 1:
-            raise NotApplicable("PCGrad takes classes as tasks and needs one for each example")
-        groups = self.objective.per_group_gradients()
-        shares = [int((targets == label).sum()) / len(targets) for label in groups]
-        rows = [torch.cat([g.flatten() for g in gradients]) for gradients in groups.values()]
-        original = torch.stack(rows) * rows[0].new_tensor(shares)[:, None]
+        found = class_gradients("PCGrad", self.objective).values()
+        original = torch.stack([share * gradient for share, gradient in found])
         total = torch.zeros_like(original[0])
         for i, gradient in enumerate(original):
             projected = gradient.clone()
@@ -42,9 +38,7 @@ class PCGrad(Regularizer):
                 if j != i and inner < 0:
                     projected -= inner / original[j].square().sum() * original[j]
             total += projected
-        parts = total.split([p.numel() for p in parameters])
-        for p, part in zip(parameters, parts, strict=True):
-            p.grad = part.view(p.shape)
+        set_gradient(parameters, total)
         return torch.as_tensor(self.objective.last_loss)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from suite import Regularizer, regularizer
+from suite import Claim, Regularizer, regularizer
 
 
 class StableMax(Regularizer):
@@ -30,4 +30,17 @@ regularizer(
     summary="Replaces the softmax by one that grows linearly, which prevents its collapse.",
     paper="Prieto et al. 2025, Grokking at the Edge of Numerical Stability",
     url="https://arxiv.org/abs/2501.04697",
+    claims=[
+        Claim(
+            says="StableMax enables grokking without regularization.",
+            task="modular_addition",
+            method="adamw+stablemax",
+            rival="adamw",
+            measure="time_to_target",
+            expect="lower",
+            number="addition modulo 113 from 40 % of the table, no weight decay: at most 80,000 "
+            "epochs",
+            place="abstract and figure 1",
+        ),
+    ],
 )

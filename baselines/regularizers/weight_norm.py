@@ -1,14 +1,14 @@
 """Weight normalization: length and direction of weight vectors are trained separately."""
 
-from collections import Counter
+from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
-from torch.nn.utils import parametrizations, parametrize
+from torch import nn
+from torch.nn.utils import parametrizations
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer
 
-_Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+from .families.layers import Layer, is_reparametrized, weight_layers
 
 
 class WeightNorm(Regularizer):
@@ -17,24 +17,21 @@ class WeightNorm(Regularizer):
     All linear and convolutional layers, the output layer too. Embeddings stay as they are: a row
     is looked up, not multiplied with inputs, so it is not a unit's weight vector. So do matrices
     that two modules share, and those with a row of zeros, which has no direction.
+
+    Deviates from the paper: lengths and biases are not initialized from a batch of data (section
+    3); the outputs begin as the model's own initialization makes them.
     """
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:
-        modules = list(model.modules())
-        owners = Counter[Tensor](p for m in modules for p in m.parameters(recurse=False))
-        layers = [m for m in modules if isinstance(m, _Layer) and not _is_normalized(m)]
-        chosen = [m for m in layers if owners[m.weight] == 1 and _rows_have_directions(m)]
+        layers = [layer for layer in weight_layers(model) if not is_reparametrized(layer)]
+        chosen = [layer for layer in layers if _rows_have_directions(layer)]
         if not chosen:
             raise NotApplicable("weight normalization needs a linear or convolutional layer")
         for module in chosen:
             parametrizations.weight_norm(module)
 
 
-def _is_normalized(module: _Layer) -> bool:
-    return parametrize.is_parametrized(module, "weight")
-
-
-def _rows_have_directions(module: _Layer) -> bool:
+def _rows_have_directions(module: Layer) -> bool:
     return bool((torch.linalg.vector_norm(module.weight.flatten(1), dim=1) > 0).all())
 
 
@@ -46,4 +43,16 @@ regularizer(
     "Accelerate Training of Deep Neural Networks",
     url="https://arxiv.org/abs/1602.07868",
     search={},
+    claims=[
+        Claim(
+            says="Weight normalization speeds the convergence of SGD up.",
+            task="digits",
+            method="sgd+weight_norm",
+            rival="sgd",
+            measure="time_to_target",
+            expect="lower",
+            number="CIFAR-10, ConvPool-CNN-C: faster than without and as fast as batch norm",
+            place="abstract and section 5.1",
+        ),
+    ],
 )

@@ -6,7 +6,10 @@ from suite import schedule, search
 
 
 def cosine(progress: float, warmup: float, final: float) -> float:
-    """Eq. 5 with one cycle, from 1 to `final`; `warmup` is the share of the budget that rises."""
+    """Eq. 5 with one cycle, from 1 to `final`; `warmup` is the share of the budget that rises.
+
+    Deviates from the paper: no restart (`sgdr` has them); the paper has no warm-up.
+    """
     if progress < warmup:
         return progress / warmup
     wave = (1 + math.cos(math.pi * (progress - warmup) / (1 - warmup))) / 2

@@ -2,14 +2,14 @@
 
 import math
 
-from suite import schedule, search
+from suite import Claim, schedule, search
 
 
 def sgdr(progress: float, cycles: int, t_mult: int) -> float:
     """Eq. 5 with eta_min = 0: each cycle is `t_mult` times as long as the one before.
 
-    The lengths are shares of the budget, so that the last cycle ends with it: interrupted cycles
-    would be evaluated at a high learning rate.
+    Deviates from the paper: the lengths are shares of the budget and not epochs, so that the last
+    cycle ends with it: an interrupted one would be evaluated at a high learning rate.
     """
     lengths = [t_mult**cycle for cycle in range(cycles)]
     since_restart = progress * sum(lengths)
@@ -30,4 +30,16 @@ schedule(
         "cycles": search.integer(1, 6, default=4),
         "t_mult": search.integer(1, 3, default=2),
     },
+    claims=[
+        Claim(
+            says="Warm restarts improve the anytime performance.",
+            task="cifar10_resnet18",
+            method="sgd@sgdr",
+            rival="sgd@step_decay",
+            measure="time_to_target",
+            expect="lower",
+            number="improves the anytime performance; an error of 3.14 % on CIFAR-10",
+            place="abstract",
+        ),
+    ],
 )

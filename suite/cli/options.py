@@ -39,7 +39,7 @@ class NameType(click.ParamType):
         if self._files and looks_like_file(name):
             if not Path(name).expanduser().is_file():
                 self.fail(f"no such file: {name}", parameter, context)
-        elif name not in self._also and name not in registry.names(self.name):
+        elif name not in self._also and not registry.is_known(self.name, name):
             raise unknown_name(self.name, name, registry.names(self.name))
 
     def shell_complete(

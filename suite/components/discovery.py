@@ -10,7 +10,7 @@ import ast
 import functools
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -95,19 +95,50 @@ def declarations() -> tuple[dict[tuple[str, str], list[Any]], list[BrokenFile]]:
     """Where each name is registered: (kind, name) to files and entry points."""
     index: dict[tuple[str, str], list[Any]] = {}
     problems = []
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            try:
-                for kind, name in _declared(path):
-                    index.setdefault((kind, name), []).append(path)
-            except (SyntaxError, ValueError, OSError) as error:
-                problems.append(BrokenFile(str(path), f"{type(error).__name__}: {error}"))
-    from importlib.metadata import entry_points  # slow to import, and help does without
-
+    for path in _files():
+        try:
+            for kind, name in _declared(path):
+                index.setdefault((kind, name), []).append(path)
+        except (SyntaxError, ValueError, OSError) as error:
+            problems.append(BrokenFile(str(path), f"{type(error).__name__}: {error}"))
     for kind in KINDS:
-        for point in entry_points(group=f"{ENTRY_POINT_GROUP}.{kind}"):
+        for point in _entry_points(kind):
             index.setdefault((kind, point.name), []).append(point)
     return index, problems
+
+
+@functools.cache
+def places(kind: str, name: str) -> tuple[Path | EntryPoint, ...]:
+    """Where one name is registered, as in `declarations`.
+
+    Only files that contain the name are parsed: all of them take a second. A literal may be written
+    so that they do not contain it, as in two parts; then all files are parsed.
+    """
+    found: list[Path | EntryPoint] = []
+    for path in _files():
+        with suppress(SyntaxError, ValueError, OSError):
+            if name.encode() in path.read_bytes() and (kind, name) in _declared(path):
+                found.append(path)
+    found += [point for point in _entry_points(kind) if point.name == name]
+    return tuple(found or declarations()[0].get((kind, name), []))
+
+
+def _files() -> Iterator[Path]:
+    """The files that may declare something, in a fixed order."""
+    for folder in FOLDERS:
+        yield from sorted((ROOT / folder).rglob("*.py"))
+
+
+def _entry_points(kind: str) -> Iterable[EntryPoint]:
+    from importlib.metadata import entry_points  # slow to import, and help does without
+
+    return entry_points(group=f"{ENTRY_POINT_GROUP}.{kind}")
+
+
+def forget() -> None:
+    """Look at the files anew: for tests."""
+    declarations.cache_clear()
+    places.cache_clear()
 
 
 def _declared(path: Path) -> list[tuple[str, str]]:

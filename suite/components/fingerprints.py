@@ -62,10 +62,10 @@ def hash_of_code(code: Any) -> str:
 def suite_hash() -> str:
     """A hash of what the suite's own code does, where it can change a number of a result.
 
-    Read once: the files may change on disk later. To parse all files takes a third of a second at
-    the start of every process: the hash is cached on disk for the bytes that it was made from.
+    Of the files as `suite_texts` has read them. To parse all files takes a third of a second at the
+    start of every process: the hash is cached on disk for the bytes that it was made from.
     """
-    texts = {name: path.read_bytes() for name, path in suite_files().items()}
+    texts = suite_texts()
     whole = hashlib.sha256(sys.version.encode())
     for name, text in texts.items():
         whole.update(f"\n{name} {hashlib.sha256(text).hexdigest()}".encode())
@@ -80,6 +80,12 @@ def suite_hash() -> str:
         with suppress(OSError):
             atomic.write(place, lambda file: file.write(body))
     return found
+
+
+@functools.cache
+def suite_texts() -> dict[str, bytes]:
+    """The suite's code by its path below `suite`; read once: the files may change on disk later."""
+    return {name: path.read_bytes() for name, path in suite_files().items()}
 
 
 def suite_files() -> dict[str, Path]:

@@ -24,7 +24,7 @@ from inspect import Parameter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from suite.components import torchvision_cure
+from suite.components import discovery, torchvision_cure
 from suite.components.claims import Claim, checked
 from suite.components.discovery import KINDS as KINDS
 from suite.components.discovery import (
@@ -431,12 +431,12 @@ def separate() -> Iterator[None]:
     """Inside, the registry is empty; what is declared there is removed afterwards: for tests."""
     kept = vars(_registry).copy()
     vars(_registry).update(vars(_Registry()))
-    declarations.cache_clear()
+    discovery.forget()
     try:
         yield
     finally:
         vars(_registry).update(kept)
-        declarations.cache_clear()
+        discovery.forget()
 
 
 def check_name(name: str) -> str:
@@ -464,6 +464,11 @@ def names(kind: str) -> list[str]:
     return sorted(found)
 
 
+def is_known(kind: str, name: str) -> bool:
+    """Whether there is one of that name, without importing anything."""
+    return (kind, name) in _registry.found or bool(discovery.places(kind, name))
+
+
 def get(kind: str, name: str) -> Any:
     """The component or task of that name; imports its file if necessary.
 
@@ -473,12 +478,12 @@ def get(kind: str, name: str) -> Any:
         entry = _registry.found.get((kind, name))
         if entry is not None:
             return entry
-        index, problems = declarations()
-        places = index.get((kind, name), [])
+        places = discovery.places(kind, name)
         if len(places) > 1:
             raise _clash(kind, name, *places)
         if not places:
             error = unknown_name(kind, name, names(kind))
+            problems = declarations()[1]
             broken = "".join(f"\nnot readable: {p.path}: {p.reason}" for p in problems)
             raise UsageError(f"{error}{broken}")
         _load(places[0])
@@ -526,7 +531,7 @@ def load_file(path: str | Path) -> list[Any]:
 
 def _check_unique(entry: Any) -> None:
     """Raise UsageError if a file that is not imported yet registers the same name, too."""
-    for place in declarations()[0].get((entry.kind, entry.name), []):
+    for place in discovery.places(entry.kind, entry.name):
         if file_of(place) != entry.path:
             del _registry.found[entry.kind, entry.name]
             _registry.loaded.pop(entry.path, None)

@@ -22,7 +22,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from suite.components.discovery import declarations
+from suite.components.discovery import places
+from suite.components.fingerprints import suite_hash
 from suite.components.imports import imported
 from suite.execution import child as trials
 from suite.execution import processes
@@ -334,12 +335,13 @@ def _fork(requests: int, answers: int, printed: int, request: Request) -> int:
 def _read_sources(trial: Trial) -> None:
     """Parse a trial's files, which runs none of their code: its processes find that done.
 
-    What was parsed is kept by the files' content, so that an edited file is parsed anew.
+    What was parsed is kept by the files' content, so that an edited file is parsed anew. The hash
+    of the suite is on disk already: the starting process needed it to plan the study.
     """
-    index = declarations()[0]
+    suite_hash()
     named = [("task", trial.task), *trial.components]
-    places = [place for key in named for place in index.get(key, ()) if isinstance(place, Path)]
-    for path in (*places, *map(Path, trial.files)):
+    found = [place for key in named for place in places(*key) if isinstance(place, Path)]
+    for path in (*found, *map(Path, trial.files)):
         with suppress(OSError):  # the trial will report it
             imported(path)
 
@@ -391,9 +393,8 @@ def prepare(modules: tuple[str, ...]) -> None:
                 _write(f"== importing {name} failed: {error}\n".encode())
     if "warm" not in _prepared:
         _prepared.add("warm")
-        from suite.components.fingerprints import suite_hash
+        from suite.components.fingerprints import suite_texts
         from suite.training.calibration import warm_up
 
-        declarations()
-        suite_hash()  # read once: otherwise each forked process would read all files again
+        suite_texts()  # the code that was imported, whatever happens to the files
         warm_up()

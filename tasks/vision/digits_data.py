@@ -6,13 +6,17 @@ Source of the images: Alpaydin and Kaynak 1998, "Optical Recognition of Handwrit
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import importlib.util
 from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
-from suite import Split, mark_head
+from suite import MissingData, Split, mark_head
 
 PIXELS = 64
 
@@ -22,14 +26,30 @@ CLASSES = 10
 
 def read_digits() -> tuple[Split, str]:
     """Images (1797, 64) of mean 0 and variance 1 with their labels; a hash of the raw values."""
-    from sklearn.datasets import load_digits  # takes a second; lists of tasks do not need it
+    pixels, labels = _raw_digits()
+    digest = hashlib.sha256(pixels.astype("uint8").tobytes())
+    digest.update(labels.astype("uint8").tobytes())
+    images = torch.from_numpy((pixels - pixels.mean()) / pixels.std()).float()
+    return Split(images, torch.from_numpy(labels).long()), digest.hexdigest()[:16]
 
-    raw = load_digits()
-    digest = hashlib.sha256(raw.data.astype("uint8").tobytes())
-    digest.update(raw.target.astype("uint8").tobytes())
-    images = (raw.data - raw.data.mean()) / raw.data.std()
-    labels = torch.from_numpy(raw.target).long()
-    return Split(torch.from_numpy(images).float(), labels), digest.hexdigest()[:16]
+
+def _raw_digits() -> tuple[np.ndarray, np.ndarray]:
+    """What scikit-learn's `load_digits` returns: pixels and labels.
+
+    Its file is read here: to import scikit-learn takes two seconds in every process.
+    """
+    package = importlib.util.find_spec("sklearn")
+    if package is None or package.origin is None:
+        raise MissingData("the digits are a file of scikit-learn: install scikit-learn.")
+    path = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as file:
+            table = np.loadtxt(file, delimiter=",")
+    except FileNotFoundError:
+        raise MissingData(
+            f"{path} is missing, which is a part of scikit-learn: install scikit-learn again."
+        ) from None
+    return table[:, :-1], table[:, -1].astype(int)
 
 
 def perceptron(width: int, depth: int) -> nn.Sequential:

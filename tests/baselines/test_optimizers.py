@@ -1,5 +1,6 @@
 """What holds for every registered optimizer."""
 
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -16,17 +17,20 @@ from suite.training.trial import Trial
 from tests.objectives import make_info, make_objective, small_model, snapshot
 
 NAMES = registry.names("optimizer")
+#: optimizers that are made for other tasks than modular addition
+OTHER_TASKS = {"tag": "split_digits_task"}
 
 
 def at_defaults(name, model):
     """The optimizer with its declared defaults for a model."""
-    return build([("optimizer", name)], make_method(name).defaults, model, make_info()).optimizer
+    info = replace(make_info(), tasks=2)
+    return build([("optimizer", name)], make_method(name).defaults, model, info).optimizer
 
 
 def trial_of(name, seed=1):
     method = make_method(name)
     return Trial(
-        "modular_addition",
+        OTHER_TASKS.get(name, "modular_addition"),
         (("optimizer", name),),
         method.defaults,
         number=0,

@@ -158,9 +158,12 @@ def take(
 ) -> Trajectory:
     """Let the suite build a method and take its steps, as a trial does."""
     steps, model, optimizer = make_steps(setting, components, hyperparameters, criterion, **changes)
+    regularizers = steps._parts.regularizers
     found = Trajectory()
     steps.start()
     for t in range(setting.steps):
+        for regularizer in regularizers:
+            regularizer.progress = t / setting.steps
         steps.take((t + 0.5) / setting.steps)
         found.weights.append(arrays(model.parameters()))
         steps.take_average()

@@ -206,7 +206,8 @@ def test_the_hash_of_the_suite_is_of_what_decides_numbers(monkeypatch, tmp_path,
 def test_the_hash_of_the_suite_is_cached_for_the_bytes_that_it_was_made_from(monkeypatch, tmp_path):
     monkeypatch.setenv("SUITE_HOME", str(tmp_path))
     (tmp_path / "code.py").write_text("x = 1\n")
-    monkeypatch.setattr(fingerprints, "suite_files", lambda: {"code.py": tmp_path / "code.py"})
+    code = tmp_path / "code.py"
+    monkeypatch.setattr(fingerprints, "suite_texts", lambda: {"code.py": code.read_bytes()})
     parsed = []
     known = fingerprints.source_of
     monkeypatch.setattr(fingerprints, "source_of", lambda text: parsed.append(text) or known(text))

@@ -134,7 +134,7 @@ def test_a_file_that_fails_half_way_registers_nothing(checkout):
     with pytest.raises(SuiteError, match="half way"):
         registry.get("optimizer", "first")
     bad.unlink()
-    discovery.declarations.cache_clear()
+    discovery.forget()
     assert registry.names("optimizer") == []
 
 
@@ -307,7 +307,7 @@ def test_a_file_with_a_byte_order_mark_works(checkout, tmp_path):
     theirs = write_optimizer(tmp_path / "two.py", "two")
     for path in (ours, theirs):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
-    discovery.declarations.cache_clear()
+    discovery.forget()
     assert registry.names("optimizer") == ["one"]
     assert registry.get("optimizer", "one").path == ours
     assert [entry.name for entry in registry.load_file(theirs)] == ["two"]
@@ -370,7 +370,8 @@ def test_a_declaration_outside_of_a_loaded_file(clean):
 
 
 def test_the_keywords_are_the_public_interface():
-    expected = ["paper", "url", "search", "summary", "version", "authors", "extra_work"]
+    expected = ["paper", "url", "search", "summary", "version", "authors"]
+    expected += ["extra_work", "claims"]
     for declare in (registry.regularizer, registry.schedule):
         assert list(inspect.signature(declare).parameters)[2:] == expected
     how = ["gradient_first", "create_graph"]
@@ -579,3 +580,27 @@ def test_a_search_space_that_fits_is_taken(clean, tmp_path, call):
     path = tmp_path / "mine.py"
     path.write_text(DECLARED + call + "\n")
     assert registry.load_file(path)[0].name == "mine"
+
+
+def test_one_name_is_found_without_parsing_the_other_files(monkeypatch):
+    """All files take a second: a run asks for a few names."""
+    parsed = []
+    real = discovery._declared
+    monkeypatch.setattr(discovery, "_declared", lambda path: parsed.append(path) or real(path))
+    discovery.forget()
+    assert [path.stem for path in discovery.places("optimizer", "lion")] == ["lion"]
+    assert 0 < len(parsed) < 30
+    assert not discovery.places("optimizer", "no_such_name")
+
+
+def test_a_name_in_two_literals_is_found_as_well(tmp_path, monkeypatch):
+    """Python joins neighbouring literals: the file's text does not contain the name."""
+    folder = tmp_path / "baselines" / "optimizers"
+    folder.mkdir(parents=True)
+    (folder / "a.py").write_text('optimizer("in_" "two", None, paper="", url="")\n')
+    monkeypatch.setattr(discovery, "ROOT", tmp_path)
+    discovery.forget()
+    try:
+        assert [path.name for path in discovery.places("optimizer", "in_two")] == ["a.py"]
+    finally:
+        discovery.forget()

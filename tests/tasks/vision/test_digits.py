@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.machinery import ModuleSpec
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
 from suite.components import registry
+from suite.errors import MissingData
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
 
@@ -31,6 +35,30 @@ def test_images_are_the_real_ones_standardized():
     restored = images.double() * PIXELS.std(correction=0) + PIXELS.mean()
     expected = sorted(PIXELS.round().int().tolist())
     assert sorted(restored.round().int().tolist()) == expected
+
+
+def raw():
+    """The module that reads the digits."""
+    registry.get("task", "digits")
+    return sys.modules["suite_tasks.vision.digits_data"]
+
+
+def test_the_raw_values_are_those_of_scikit_learn():
+    pixels, labels = raw()._raw_digits()
+    expected = load_digits()
+    for found, there in ((pixels, expected.data), (labels, expected.target)):
+        assert found.dtype == there.dtype
+        assert np.array_equal(found, there)
+
+
+def test_without_the_file_the_error_says_what_to_do(monkeypatch, tmp_path):
+    missing = ModuleSpec("sklearn", None, origin=str(tmp_path / "__init__.py"))
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: missing)
+    with pytest.raises(MissingData, match=r"digits.csv.gz is missing.*install scikit-learn again"):
+        raw()._raw_digits()
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(MissingData, match="install scikit-learn"):
+        raw()._raw_digits()
 
 
 def task_images(batches, task: int, count: int) -> torch.Tensor:

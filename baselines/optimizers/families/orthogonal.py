@@ -1,0 +1,121 @@
+"""Orthogonalization: the nearest matrix with singular values of 1, or nearly so.
+
+G = U S V^H becomes U V^H, by five steps of a Newton-Schulz iteration or by the decomposition
+itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .matrices import Decoupled, Group, exact, finite, flat
+
+#: a, b, c of x -> a x + b x^3 + c x^5: Jordan et al. 2024; singular values end in [0.7, 1.2]
+QUINTIC = (3.4445, -4.7750, 2.0315)
+STEPS = 5
+#: From this size of the smaller side on, matrices are multiplied in bfloat16, as the author does.
+#: Below it single precision is up to 5 times as fast on a CPU, and rounds less.
+BFLOAT16_FROM = 128
+
+
+def newton_schulz(matrices: Tensor, steps: int = STEPS) -> Tensor:
+    """Matrices (..., rows, columns) with their singular values moved towards 1."""
+    a, b, c = QUINTIC
+    x = matrices
+    if min(x.shape[-2:]) >= BFLOAT16_FROM and x.is_floating_point():
+        x = x.bfloat16()
+    tall = x.shape[-2] > x.shape[-1]
+    if tall:  # products of the smaller side are cheaper
+        x = x.mH
+    x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-7)
+    for _ in range(steps):
+        square = x @ x.mH
+        x = a * x + (b * square + c * square @ square) @ x
+    return (x.mH if tall else x).to(matrices.dtype)
+
+
+def orthogonalized(tensors: list[Tensor], steps: int = STEPS) -> list[Tensor]:
+    """Each tensor orthogonalized by Newton-Schulz, filters as matrices (out, rest)."""
+    return in_batches(tensors, lambda matrices: newton_schulz(matrices, steps))
+
+
+def in_batches(tensors: list[Tensor], function: Callable[[Tensor], Tensor]) -> list[Tensor]:
+    """A function of matrices (n, rows, columns) applied to all tensors of equal shape at once.
+
+    On a CPU this is up to 4 times as fast as one after the other for matrices of 32 rows, and as
+    fast for those of 128.
+    """
+    alike: dict[tuple, list[int]] = defaultdict(list)
+    for i, tensor in enumerate(tensors):
+        alike[(*flat(tensor).shape, tensor.dtype, tensor.device)].append(i)
+    found = list(tensors)
+    for places in alike.values():
+        results = function(torch.stack([flat(tensors[i]) for i in places]))
+        for i, result in zip(places, results, strict=True):
+            found[i] = result.view(tensors[i].shape)
+    return found
+
+
+def polar(matrices: Tensor) -> Tensor:
+    """U V^H of matrices (..., rows, columns), by singular value decomposition.
+
+    Directions in which a matrix is 0 are not determined; they stay 0.
+    """
+    u, s, vh = torch.linalg.svd(finite(exact(matrices)), full_matrices=False)
+    kept = s > s[..., :1] * max(matrices.shape[-2:]) * torch.finfo(s.dtype).eps
+    return ((u * kept[..., None, :]) @ vh).to(matrices.dtype)
+
+
+def aspect(rows: int, columns: int) -> float:
+    """Jordan's factor: a tall matrix takes longer steps."""
+    return max(1.0, rows / columns) ** 0.5
+
+
+def rms_to_rms(weight: Tensor) -> float:
+    """The largest spectral norm of a layer that keeps root mean squares: sqrt(out / in) / kernel.
+
+    The kernel counts the places of a filter, which add up.
+    """
+    rows, columns = weight.shape[:2]
+    return (rows / columns) ** 0.5 * columns / flat(weight).shape[1]
+
+
+def rms(tensor: Tensor, dim: int | tuple[int, ...] | None = None) -> Tensor:
+    """The root mean square along `dim`, or of all entries."""
+    if dim is None:
+        return tensor.abs().square().mean().sqrt()
+    return tensor.abs().square().mean(dim, keepdim=True).sqrt()
+
+
+class Muon(Decoupled):
+    """Jordan et al. 2024: momentum, orthogonalized.
+
+    m <- b m + (1 - b) g,  o = NewtonSchulz5(b m + (1 - b) g),
+    w <- (1 - lr weight_decay) w - lr scale(rows, columns) o.
+    """
+
+    def __init__(
+        self,
+        parameters: list[nn.Parameter],
+        lr: float,
+        weight_decay: float,
+        momentum: float = 0.95,
+        scale: Callable[[int, int], float] = aspect,
+    ) -> None:
+        super().__init__(parameters, lr=lr, weight_decay=weight_decay, momentum=momentum)
+        self.scale = scale
+
+    def directions(self, group: Group, parameters: list[nn.Parameter]) -> list[Tensor]:
+        beta = group["momentum"]
+        averages = self.momentum(parameters, beta, name="momentum_buffer")
+        steps = orthogonalized(nesterov(parameters, averages, beta))
+        return [step.mul_(self.scale(*flat(step).shape)) for step in steps]
+
+
+def nesterov(parameters: list[nn.Parameter], averages: list[Tensor], beta: float) -> list[Tensor]:
+    """Nesterov's form of momentum: averages that have seen this step's gradients twice."""
+    return list(torch._foreach_lerp([p.grad for p in parameters], averages, beta))

@@ -1,0 +1,63 @@
+"""Lion's scheme: momentum and gradient are mixed twice, and the step is a subgradient of a norm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from .tensors import evaluated, norm, trained
+
+#: from the mixed gradients of all tensors to the directions that the weights go against
+Direction = Callable[[list[Tensor]], list[Tensor]]
+
+
+class Interpolated(Optimizer):
+    """Lion-K: u = b1 m + (1 - b1) g, w <- w - lr (direction(u) + weight_decay w).
+
+    Then m <- b2 m + (1 - b2) g. With b1 = b2, u is the new momentum: signSGD with momentum has the
+    direction `signs`, normalized SGD with momentum `unit`.
+    """
+
+    def __init__(
+        self,
+        params: list[nn.Parameter],
+        lr: float,
+        betas: tuple[float, float],
+        direction: Direction,
+        weight_decay: float = 0.0,
+    ) -> None:
+        defaults = {"lr": lr, "betas": betas, "weight_decay": weight_decay}
+        # Hooks of the update leave the decay alone.
+        super().__init__(params, {**defaults, "decoupled_weight_decay": True})
+        self._direction = direction
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        loss = evaluated(closure)
+        mixed = []
+        for p, group, state in trained(self):
+            if not state:
+                state["momentum"] = torch.zeros_like(p)
+            beta1, beta2 = group["betas"]
+            mixed.append(state["momentum"].lerp(p.grad, 1 - beta1))
+            state["momentum"].lerp_(p.grad, 1 - beta2)
+        for (p, group, _), direction in zip(trained(self), self._direction(mixed), strict=True):
+            p.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"])
+        return loss
+
+
+def signs(mixed: list[Tensor]) -> list[Tensor]:
+    """The subgradient of the sum of absolute values."""
+    return [u.sign() for u in mixed]
+
+
+def unit(mixed: list[Tensor]) -> list[Tensor]:
+    """The subgradient of the Euclidean norm of all tensors as one vector; 0 at 0."""
+    if not mixed:
+        return []
+    length = norm(mixed)
+    scale = torch.where(length > 0, 1 / length, 0.0)
+    return [u * scale.to(u.dtype) for u in mixed]

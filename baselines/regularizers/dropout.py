@@ -1,0 +1,55 @@
+"""Dropout: hidden units are left out at random in training."""
+
+from __future__ import annotations
+
+from suite import Claim, regularizer, search
+
+from .families.dropout import ActivationDropout
+
+
+class Dropout(ActivationDropout):
+    """Srivastava et al. 2014, section 4: each hidden unit is dropped with probability `rate`.
+
+    What is kept is multiplied by 1 / (1 - rate) in training, instead of weights by 1 - rate in
+    evaluations (the paper's section 10: the same).
+
+    Deviates from the paper: inputs are not dropped, and no max-norm comes with it (component
+    max_norm). Units are the outputs of activation modules.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+
+    @property
+    def current_rate(self) -> float:
+        return self.rate
+
+
+regularizer(
+    "dropout",
+    Dropout,
+    summary="Drops activations at random during all of training.",
+    paper="Srivastava et al. 2014, Dropout: A Simple Way to Prevent Neural Networks from "
+    "Overfitting",
+    url="https://jmlr.org/papers/v15/srivastava14a.html",
+    search={"rate": search.uniform(0.0, 0.8, default=0.5)},
+    claims=[
+        Claim(
+            says="Dropout reduces overfitting.",
+            task="lm_data_constrained_mini",
+            measure="score",
+            expect="lower",
+            number="MNIST, fully connected: 1.60 % error without, 1.25 % and less with dropout",
+            place="table 2",
+        ),
+        Claim(
+            says="Dropout lowers the test error of a network that fits few examples.",
+            task="digits",
+            measure="column",
+            quantity="loss",
+            expect="lower",
+            number="MNIST, ReLU, 3 layers of 1024 units: 1.25 % error",
+            place="table 2",
+        ),
+    ],
+)

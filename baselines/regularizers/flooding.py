@@ -1,0 +1,56 @@
+"""Flooding: the training loss is kept from falling below a level."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from suite import Claim, Regularizer, regularizer, search
+
+
+class Flooding(Regularizer):
+    """Ishida et al. 2020, section 3: the loss L of a mini-batch becomes |L - b| + b.
+
+    Above the level b it is descended, below it ascended.
+
+    Deviates from the paper: nothing. Where a method asks for the loss of every example, each is
+    flooded by itself.
+    """
+
+    def __init__(self, level: float) -> None:
+        self.level = level
+
+    def criterion(
+        self, outputs: Tensor, targets: Tensor, default: Callable[[Tensor, Tensor], Tensor]
+    ) -> Tensor:
+        loss = default(outputs, targets)
+        return (loss - self.level).abs() + self.level if self.level else loss
+
+
+regularizer(
+    "flooding",
+    Flooding,
+    summary="Ascends the training loss whenever it is below a level.",
+    paper="Ishida et al. 2020, Do We Need Zero Training Loss After Achieving Zero Training Error?",
+    url="https://arxiv.org/abs/2002.08709",
+    search={"level": search.uniform(0.0, 0.2, default=0.03)},
+    claims=[
+        Claim(
+            says="Flooding lowers the test loss after the training error has become zero.",
+            task="digits",
+            measure="score",
+            expect="lower",
+            number="double descent of the test loss on CIFAR-10 and others",
+            place="abstract",
+        ),
+        Claim(
+            says="Flooding improves the accuracy where labels are wrong.",
+            task="noisy_labels_mini",
+            measure="score",
+            expect="lower",
+            number="synthetic data with 1 to 10 % of the labels flipped: higher test accuracy",
+            place="table 2",
+        ),
+    ],
+)

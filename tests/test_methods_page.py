@@ -1,0 +1,61 @@
+"""docs/methods.md and docs/coverage.md: no component and no row of the catalogue is left out."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from scripts import write_methods
+from tests.golden.golden import TOLERANCE
+from tests.golden.table import TABLE
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return json.loads(write_methods.MEASURED.read_text(encoding="utf-8"))
+
+
+def test_the_page_is_what_the_script_writes(measured):
+    assert write_methods.PAGE.read_text(encoding="utf-8") == write_methods.page(measured)
+
+
+def test_every_component_was_measured_against_each_of_its_references(measured):
+    for component in write_methods.components():
+        key = component.kind, component.name
+        found = measured[" ".join(key)]["deviation"]
+        assert set(found) == {golden.reference for golden in TABLE[key]}, key
+        assert max(found.values()) <= TOLERANCE, key
+
+
+def test_every_optimizer_was_timed(measured):
+    names = [c.name for c in write_methods.components() if c.kind == "optimizer"]
+    assert not [name for name in names if "step" not in measured[f"optimizer {name}"]]
+
+
+def test_every_component_says_how_it_deviates_from_its_paper():
+    missing = [c.name for c in write_methods.components() if not write_methods.deviates(c.path)]
+    assert not missing
+
+
+def test_lines_of_code_leave_out_blank_lines_comments_and_docstrings(tmp_path):
+    path = tmp_path / "a.py"
+    lines = [
+        '"""Two',
+        'lines."""',
+        "",
+        "# why",
+        'x = """a',
+        'b"""  # why',
+        "def f():",
+        '    """No."""',
+    ]
+    path.write_text("\n".join(lines))
+    assert write_methods.lines_of_code(path) == 3
+
+
+def test_a_deviation_ends_with_its_paragraph(tmp_path):
+    path = tmp_path / "a.py"
+    text = "B.\n\n    Deviates from the paper: c\n    d.\n\n    E.\n    "
+    path.write_text(f'class A:\n    """{text}"""\n')
+    assert write_methods.deviates(path) == "c d"
