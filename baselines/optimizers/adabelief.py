@@ -24,7 +24,7 @@ class AdaBelief(TensorByTensor):
     ) -> None:
         super().__init__(parameters, lr, weight_decay, betas=(0.9, 0.999), eps=eps)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2 = group["betas"]
         m = average(state, "m", g, beta1)
         s = average(state, "s", (g - m).square(), beta2).add_(group["eps"])

@@ -30,7 +30,7 @@ class AdamMini(TensorByTensor):
     ) -> None:
         super().__init__(parameters, lr, weight_decay, betas=(0.9, beta2), eps=1e-8)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         (beta1, beta2), t = group["betas"], state["step"]
         square = g.square()
         mean = square.mean(tuple(range(1, g.ndim)), keepdim=True) if g.ndim > 1 else square.mean()

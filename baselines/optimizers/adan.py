@@ -27,7 +27,7 @@ class Adan(TensorByTensor):
         for group in self.param_groups:
             group["decoupled_weight_decay"] = False  # a quotient is not exactly lr * decay * w
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2, beta3 = group["betas"]
         difference = g - state.get("gradient", g)
         state["gradient"] = g.clone()
@@ -38,7 +38,7 @@ class Adan(TensorByTensor):
         of_differences = adam(state, v, n, (beta2, beta3), group["eps"])
         return of_gradients.add_(of_differences, alpha=beta2)
 
-    def move(self, p: nn.Parameter, direction: Tensor, group: Group) -> None:
+    def move(self, p: Tensor, direction: Tensor, group: Group) -> None:
         p.add_(direction, alpha=-group["lr"]).div_(1 + group["lr"] * group["weight_decay"])
 
 

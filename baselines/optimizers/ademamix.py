@@ -36,7 +36,7 @@ class AdEMAMix(TensorByTensor):
         super().__init__(parameters, lr, weight_decay, **constants)
         self._rise = max(1, info.steps)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         (beta1, beta2), t = group["betas"], state["step"]
         share = min(1.0, t / self._rise)
         alpha = share * group["alpha"]

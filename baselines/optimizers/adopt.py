@@ -25,7 +25,7 @@ class ADOPT(TensorByTensor):
     ) -> None:
         super().__init__(parameters, lr, weight_decay, betas=(0.9, beta2), eps=1e-6)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2 = group["betas"]
         t = state["step"] - 1
         if t == 0:

@@ -28,7 +28,7 @@ class CAME(TensorByTensor):
     ) -> None:
         super().__init__(parameters, lr, weight_decay, betas=(0.9, 0.999, beta3))
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2, beta3 = group["betas"]
         square = g.square() + 1e-30
         if g.ndim < 2:

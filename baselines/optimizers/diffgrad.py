@@ -23,7 +23,7 @@ class DiffGrad(TensorByTensor):
     def __init__(self, parameters: list[nn.Parameter], lr: float, beta2: float) -> None:
         super().__init__(parameters, lr, betas=(0.9, beta2), eps=1e-8)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2 = group["betas"]
         before = state.get("gradient")
         friction = (g if before is None else g - before).abs().sigmoid_()

@@ -23,7 +23,7 @@ class Grams(TensorByTensor):
     ) -> None:
         super().__init__(parameters, lr, weight_decay, betas=(0.9, beta2), eps=1e-6)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2 = group["betas"]
         m, v = average(state, "m", g, beta1), average(state, "v", g.square(), beta2)
         return adam(state, m, v, group["betas"], group["eps"]).abs_().mul_(g.sign())

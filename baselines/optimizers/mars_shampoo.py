@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from suite import Claim, optimizer, search
 
 from .families.mars import MARS
 from .families.moments import Group, State, adam, average
+from .families.orthogonal import aspect, orthogonalized
 
 
 class MARSShampoo(MARS):
@@ -20,7 +20,8 @@ class MARSShampoo(MARS):
     by mars_adamw's rule at the rate `adamw_lr`, as in the authors' code.
 
     Deviates from the paper: as mars_adamw does; iterations have the weights' precision instead of
-    bfloat16. The default rate is Muon's: the authors tuned the AdamW form only.
+    bfloat16 where matrices are small. The default rate is Muon's: the authors tuned the AdamW form
+    only.
     """
 
     def __init__(
@@ -31,27 +32,19 @@ class MARSShampoo(MARS):
         weight_decay: float,
         gamma: float,
     ) -> None:
-        matrices = {"params": [p for p in parameters if p.ndim == 2], "lr": lr}
-        others = {"params": [p for p in parameters if p.ndim != 2], "lr": adamw_lr}
+        is_matrix = [p.ndim == 2 and not p.is_complex() for p in parameters]
+        pairs = list(zip(parameters, is_matrix, strict=True))
+        matrices = {"params": [p for p, chosen in pairs if chosen], "lr": lr}
+        others = {"params": [p for p, chosen in pairs if not chosen], "lr": adamw_lr}
         groups = [group for group in (matrices, others) if group["params"]]
         super().__init__(groups, lr, weight_decay, gamma)
 
     def preconditioned(self, m: Tensor, c: Tensor, state: State, group: Group) -> Tensor:
         if m.ndim == 2:
             rows, columns = m.shape
-            return _orthogonalized(m).mul_(max(1, rows / columns) ** 0.5)
+            return orthogonalized([m])[0].mul_(aspect(rows, columns))
         v = average(state, "v", c.square(), group["betas"][1])
         return adam(state, m, v, group["betas"], group["eps"])
-
-
-def _orthogonalized(m: Tensor) -> Tensor:
-    """U V' of m = U S V', up to singular values between 0.7 and 1.2."""
-    x = m if m.shape[0] <= m.shape[1] else m.T
-    x = x / (x.norm() + 1e-8)
-    for _ in range(5):
-        gram = x @ x.T
-        x = 3.4445 * x + torch.addmm(gram, gram, gram, beta=-4.7750, alpha=2.0315) @ x
-    return x if m.shape[0] <= m.shape[1] else x.T
 
 
 optimizer(

@@ -26,7 +26,7 @@ class NAdam(TensorByTensor):
     ) -> None:
         super().__init__(parameters, lr, weight_decay, betas=(beta1, 0.999), eps=1e-8)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         (beta1, beta2), t = group["betas"], state["step"]
         mu, following = (beta1 * (1 - 0.96 ** (s / 250) / 2) for s in (t, t + 1))
         product = state["product"] = state.get("product", 1.0) * mu

@@ -26,7 +26,7 @@ class NovoGrad(TensorByTensor):
         for group in self.param_groups:
             group["decoupled_weight_decay"] = False
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2 = group["betas"]
         square = g.square().sum()
         v = average(state, "v", square, beta2 if "v" in state else 0.0)
@@ -35,7 +35,7 @@ class NovoGrad(TensorByTensor):
         m = state["m"].mul_(beta1).add_(g / (v.sqrt() + group["eps"]))
         return m.add_(p, alpha=group["weight_decay"])
 
-    def move(self, p: nn.Parameter, direction: Tensor, group: Group) -> None:
+    def move(self, p: Tensor, direction: Tensor, group: Group) -> None:
         p.add_(direction, alpha=-group["lr"])
 
 

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from suite import Claim, optimizer, search
 
 from .families.moments import State, average
+from .families.tensors import evaluated, trained
 
 #: the paper's lambda, of the predictor, as a share of the trace of U'U
 REGULARIZATION = 1e-3
@@ -36,15 +37,15 @@ class OptAMSGrad(Optimizer):
         super().__init__(parameters, {"lr": lr, "betas": (0.9, beta2), "history": history})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor]) -> Tensor:
-        loss = closure()
-        trained = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
-        for p, group in trained:
-            past = self.state[p].get("gradients", [])
-            self.state[p]["gradients"] = [*past, p.grad.clone()][-group["history"] :]
-        expected = _predictions([self.state[p] for p, _ in trained]) if trained else []
-        for (p, group), prediction in zip(trained, expected, strict=True):
-            (beta1, beta2), state = group["betas"], self.state[p]
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        loss = evaluated(closure)
+        found = list(trained(self))
+        for p, group, state in found:
+            past = state.get("gradients", [])
+            state["gradients"] = [*past, p.grad.clone()][-group["history"] :]
+        expected = _predictions([state for *_, state in found]) if found else []
+        for (p, group, state), prediction in zip(found, expected, strict=True):
+            beta1, beta2 = group["betas"]
             if "m" not in state:
                 state["m"], state["ahead"] = torch.zeros_like(p), torch.zeros_like(p)
                 state["v"], state["u"] = torch.full_like(p, 1e-8), torch.full_like(p, 1e-8)

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from suite import Claim, TaskInfo, optimizer, search
 
 from .families.moments import average
+from .families.tensors import evaluated, trained
 
 #: the paper's settings
 BETA0, BETA1, BETA2, EPS = 0.9, 0.9, 0.999, 1e-8
@@ -50,37 +51,32 @@ class Ranger21(Optimizer):
         self._steps = info.steps
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor]) -> Tensor:
-        loss = closure()
-        trained = [(p, g) for g in self.param_groups for p in g["params"] if p.grad is not None]
-        moments = []
-        for p, _ in trained:
-            state = self.state[p]
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        loss = evaluated(closure)
+        found = list(trained(self))
+        for p, _, state in found:
             if not state:
                 state["step"], state["slow"] = 0, p.clone()
-                for name in ("even", "odd", "u"):
+                for name in ("m", "m of the step before", "u"):
                     state[name] = torch.zeros_like(p)
             state["step"] += 1
+            older = state["m of the step before"]
+            state["m of the step before"] = state["m"]
             g = _centralized(_clipped(p))
-            now, before = ("even", "odd")[:: 1 if state["step"] % 2 == 0 else -1]
-            average(state, now, g, BETA1**2)
+            state["m"] = older.lerp_(g, 1 - BETA1**2)
             average(state, "v", g.square(), BETA2)
-            moments.append((state[now], state[before]))
-        if not trained:
+        if not found:
             return loss
-        total = sum(
-            self.state[p]["v"].sum() / (1 - BETA2 ** self.state[p]["step"]) for p, _ in trained
-        )
-        root_mean = (total / sum(p.numel() for p, _ in trained)).sqrt().clamp(min=EPS)
-        for (p, group), (m, before) in zip(trained, moments, strict=True):
-            state = self.state[p]
-            t = state["step"]
+        total = sum(s["v"].sum() / (1 - BETA2 ** s["step"]) for *_, s in found)
+        root_mean = (total / sum(p.numel() for p, *_ in found)).sqrt().clamp(min=EPS)
+        for p, group, state in found:
+            t, m, before = state["step"], state["m"], state["m of the step before"]
             rate = group["lr"] * _schedule(t, self._steps)
             p.mul_(1 - rate * group["weight_decay"] / root_mean)
             if p.ndim > 1:
                 p.mul_(1 - rate * 2 * NORM_LOSS * (1 - 1 / (_unit_norms(p) + EPS)))
-            u = torch.maximum(state["u"], state["v"], out=state["u"])
             n = ((1 + BETA0) * m - BETA0 * before) / ((1 + BETA0) ** 2 + BETA0**2) ** 0.5
+            u = torch.maximum(state["u"], state["v"], out=state["u"])
             root = (u / (1 - BETA2**t)).sqrt_().add_(EPS)
             p.sub_(n.div_(root), alpha=rate / (1 - BETA1**t))
             if t % LOOKAHEAD_STEPS == 0:

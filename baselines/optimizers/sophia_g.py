@@ -6,14 +6,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from suite import Objective, optimizer, search
+from suite import Claim, Objective, optimizer, search
+
+from .families.moments import average
+from .families.tensors import trained
 
 
 class SophiaG(Optimizer):
     """Liu et al. 2023, Algorithm 3 with the Gauss-Newton-Bartlett estimator of Algorithm 2.
 
-    `interval` is the paper's k, the number of steps between two estimates of the curvature h; an
-    estimate costs as much as a gradient. Moments without bias correction, as in the paper.
+    m <- b1 m + (1 - b1) g. Every `interval` steps (the paper's k), from the first one on,
+    h <- b2 h + (1 - b2) B g'^2, where g' is the gradient for labels that the model draws, of which
+    there are B; it costs as much as a gradient. Then w <- (1 - lr weight_decay) w and
+    w <- w - lr clip(m / max(gamma h, 1e-12), 1). Moments begin at 0 and are not corrected.
+
+    Deviates from the paper: b1 is 0.965, as in the authors' code; the paper has 0.96.
     """
 
     def __init__(
@@ -28,46 +35,41 @@ class SophiaG(Optimizer):
     ) -> None:
         groups = {"lr": lr, "weight_decay": weight_decay, "gamma": gamma, "betas": betas}
         # Hooks of the update leave the decay alone.
-        super().__init__(parameters, {**groups, "eps": eps, "decoupled_weight_decay": True})
-        self._interval = interval
-        self._steps = 0
+        decay = {"decoupled_weight_decay": True}
+        super().__init__(parameters, {**groups, **decay, "eps": eps, "interval": interval})
 
     @torch.no_grad()
     def step(self, objective: Objective) -> Tensor:
         """One step; every `interval`-th one, starting with the first, estimates curvature too."""
-        if self._steps % self._interval == 0:
-            self._estimate_curvature(objective)
-        self._steps += 1
         loss = objective()
-        for group in self.param_groups:
-            beta1, _ = group["betas"]
-            for p in self._trained(group):
-                momentum, curvature = self.state[p]["momentum"], self.state[p]["curvature"]
-                momentum.lerp_(p.grad, 1 - beta1)
-                p.mul_(1 - group["lr"] * group["weight_decay"])
-                scale = (group["gamma"] * curvature).clamp_(min=group["eps"])
-                p.add_((momentum / scale).clamp_(-1, 1), alpha=-group["lr"])
+        if not loss.isfinite():
+            return loss  # no labels can be drawn: the trial has diverged
+        for p, group, state in trained(self):
+            average(state, "momentum", p.grad, group["betas"][0])
+            state["step"] = state.get("step", 0) + 1
+        due = [
+            (p, group, state)
+            for p, group, state in trained(self)
+            if (state["step"] - 1) % group["interval"] == 0
+        ]
+        if due:
+            self._estimate_curvature(objective, due)
+        for p, group, state in trained(self):
+            p.mul_(1 - group["lr"] * group["weight_decay"])
+            scale = (group["gamma"] * state["curvature"]).clamp_(min=group["eps"])
+            p.add_((state["momentum"] / scale).clamp_(-1, 1), alpha=-group["lr"])
         return loss
 
-    def _estimate_curvature(self, objective: Objective) -> None:
+    def _estimate_curvature(self, objective: Objective, due: list) -> None:
         """Algorithm 2: B times the squared gradient of the mean of B sampled labels' losses."""
+        gradients = [p.grad for p in objective.parameters]
         objective.sampled_labels()
         terms = objective.batch[1].numel()
-        for group in self.param_groups:
-            _, beta2 = group["betas"]
-            for p in self._trained(group):
-                self.state[p]["curvature"].lerp_(terms * p.grad.square(), 1 - beta2)
-
-    def _trained(self, group: dict) -> list[nn.Parameter]:
-        """The group's parameters that have a gradient; their state begins with zeros."""
-        trained = [p for p in group["params"] if p.grad is not None]
-        for p in trained:
-            if not self.state[p]:
-                self.state[p] = {
-                    "momentum": torch.zeros_like(p),
-                    "curvature": torch.zeros_like(p),
-                }
-        return trained
+        for p, group, state in due:
+            drawn = torch.zeros_like(p) if p.grad is None else terms * p.grad.square()
+            average(state, "curvature", drawn, group["betas"][1])
+        for p, gradient in zip(objective.parameters, gradients, strict=True):
+            p.grad = gradient
 
 
 optimizer(
@@ -82,4 +84,25 @@ optimizer(
         "weight_decay": search.log_uniform(1e-3, 10.0, default=0.2),
         "gamma": search.log_uniform(1e-3, 1.0, default=0.05),
     },
+    claims=[
+        Claim(
+            says="Sophia needs half the steps of AdamW for the same loss of a language model.",
+            task="lm_markov",
+            rival="adamw",
+            measure="time_to_target",
+            expect="lower",
+            factor=2.0,
+            number="GPT-2 of 125 M to 770 M weights: 2 times fewer steps and less compute",
+            place="abstract",
+        ),
+        Claim(
+            says="Sophia reaches a lower loss of a language model than AdamW.",
+            task="lm_markov",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="GPT-2 of 125 M to 770 M weights: lower validation loss at equal steps",
+            place="abstract and figure 1",
+        ),
+    ],
 )

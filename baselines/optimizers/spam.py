@@ -39,7 +39,7 @@ class SPAM(TensorByTensor):
         constants.update(threshold=threshold, interval=interval)
         super().__init__(parameters, lr, weight_decay, **constants)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         (beta1, beta2), t, interval = group["betas"], state["step"], group["interval"]
         since_reset = t % interval if t >= interval else t + interval
         if since_reset == 0:

@@ -35,7 +35,7 @@ class StableSPAM(TensorByTensor):
         constants = {"betas": (0.9, 0.999), "gammas": (gamma1, 0.9, 0.999), "eps": 1e-8}
         super().__init__(parameters, lr, weight_decay, interval=interval, **constants)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         (beta1, beta2), t = group["betas"], state["step"]
         gamma1, gamma2, gamma3 = group["gammas"]
         largest = g.abs().max()

@@ -49,7 +49,8 @@ def test_sophia_g(monkeypatch):
             w = p.detach() * (1 - lr * decay)
             p.data = w - lr * ratio.clamp(-1, 1)
         assert_close(model, snapshot(reference))
-    assert estimates == [0, (k + 1) * EXAMPLES, 2 * (k + 1) * EXAMPLES]  # each is paid for
+    # after the batch's gradient, and each is paid for
+    assert estimates == [EXAMPLES, (k + 2) * EXAMPLES, (2 * k + 3) * EXAMPLES]
     assert 0 < float(torch.stack(clipped).mean()) < 1  # both regimes were compared
 
 
@@ -100,3 +101,40 @@ def test_sophia_g_counts_tokens_not_sequences():
     torch.testing.assert_close(
         optimizer.state[model.weight]["curvature"], 10 * model.weight.grad**2
     )
+
+
+def test_sophia_g_hands_back_a_loss_that_is_not_finite():
+    """No labels can be drawn from such a model: the trial has diverged."""
+    model = small_model()
+    optimizer = registry.get("optimizer", "sophia_g").build(
+        list(model.parameters()), lr=0.01, weight_decay=0.1, gamma=0.05
+    )
+    with torch.no_grad():
+        model[0].weight.fill_(float("nan"))
+    assert not optimizer.step(make_objective(model)).isfinite()
+
+
+def test_sophia_g_goes_on_from_a_saved_state():
+    """The count of steps until the next estimate is saved too."""
+
+    def built():
+        model = small_model()
+        optimizer = registry.get("optimizer", "sophia_g").build(
+            list(model.parameters()), lr=0.01, weight_decay=0.1, gamma=0.05
+        )
+        return model, optimizer, make_objective(model)
+
+    def walk(optimizer, objective, steps):
+        for t in steps:
+            torch.manual_seed(t)
+            optimizer.step(objective)
+
+    whole, optimizer, objective = built()
+    walk(optimizer, objective, range(25))
+    first, before, objective = built()
+    walk(before, objective, range(13))
+    second, after, objective = built()
+    after.load_state_dict(before.state_dict())
+    second.load_state_dict(first.state_dict())
+    walk(after, objective, range(13, 25))
+    assert all(torch.equal(a, b) for a, b in zip(snapshot(whole), snapshot(second), strict=True))

@@ -21,7 +21,7 @@ class MARS(TensorByTensor):
         constants = {"betas": (0.95, 0.99), "eps": 1e-8, "gamma": gamma}
         super().__init__(parameters, lr, weight_decay, **constants)
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1 = group["betas"][0]
         change = g - state.get("gradient", g)
         state["gradient"] = g.clone()

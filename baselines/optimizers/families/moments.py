@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from .tensors import evaluated, trained
+
 State = dict[str, Any]
 Group = dict[str, Any]
 
@@ -27,23 +29,22 @@ class TensorByTensor(Optimizer):
         decay = {"weight_decay": weight_decay, "decoupled_weight_decay": True}
         super().__init__(parameters, {"lr": lr, **decay, **constants})
 
-    def direction(self, p: nn.Parameter, g: Tensor, state: State, group: Group) -> Tensor:
+    def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         """The step without the learning rate, towards a higher loss."""
         raise NotImplementedError
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor]) -> Tensor:
-        loss = closure()
-        for group in self.param_groups:
-            for p in group["params"]:
-                if p.grad is None:
-                    continue
-                state = self.state[p]
-                state["step"] = state.get("step", 0) + 1
-                self.move(p, self.direction(p, p.grad, state, group), group)
+    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+        loss = evaluated(closure)
+        for p, group, state in trained(self):
+            state["step"] = state.get("step", 0) + 1
+            w, g = p, p.grad
+            if p.is_complex():  # two real numbers, as in torch's optimizers
+                w, g = torch.view_as_real(p), torch.view_as_real(g)
+            self.move(w, self.direction(w, g, state, group), group)
         return loss
 
-    def move(self, p: nn.Parameter, direction: Tensor, group: Group) -> None:
+    def move(self, p: Tensor, direction: Tensor, group: Group) -> None:
         """Decay, then the step."""
         p.mul_(1 - group["lr"] * group["weight_decay"])
         p.add_(direction, alpha=-group["lr"])

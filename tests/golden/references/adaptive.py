@@ -9,7 +9,7 @@ import pytorch_optimizer
 import torch
 
 from tests.golden.golden import Values, elementwise, library, whole
-from tests.golden.walk import STEPS
+from tests.golden.walk import SEED, STEPS
 
 
 def average(memory, name, value, beta):
@@ -276,7 +276,7 @@ def mars_shampoo(t, w, g, memory, h, fact):
         return mars_adamw(t, w, g, memory, Values({**h, "lr": h.adamw_lr}), fact)
     _, m = mars(t, g, memory, h)
     u, s, vt = np.linalg.svd(m, full_matrices=False)
-    s = s / (math.sqrt((m**2).sum()) + 1e-8)
+    s = s / (math.sqrt((m**2).sum()) + 1e-7)
     for _ in range(5):
         s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
     factor = math.sqrt(max(1, w.shape[0] / w.shape[1]))
@@ -350,6 +350,60 @@ def ranger21(setting):
             if t % 5 == 0:
                 w = slow[i] = (w + slow[i]) / 2
             weights[i] = w
+        found.append(list(weights))
+    return found
+
+
+def schedule_free(evaluated):
+    """Defazio et al. 2024, Algorithm 1 as in the authors' code; the weights y, or x."""
+
+    def trajectory(setting):
+        h = Values(setting.h)
+        y, x, z = ([w.copy() for w in setting.weights] for _ in range(3))
+        v = [0 * w for w in y]
+        warmup, total, found = max(1, STEPS // 20), 0.0, []
+        for t, gradients in enumerate(setting.gradients, start=1):
+            rate = h.lr * min(1, t / warmup)
+            total += rate**2
+            share = rate**2 / total
+            for i, g in enumerate(gradients):
+                v[i] = 0.999 * v[i] + 0.001 * g**2
+                step = g / (np.sqrt(v[i] / (1 - 0.999**t)) + 1e-8)
+                z[i] = z[i] - rate * (step + h.weight_decay * y[i])
+                x[i] = (1 - share) * x[i] + share * z[i]
+                y[i] = (1 - h.beta1) * z[i] + h.beta1 * x[i]
+            found.append(list(x if evaluated else y))
+        return found
+
+    return trajectory
+
+
+def sophia_g(setting):
+    """Liu et al. 2023, Algorithms 2 and 3, with the labels that torch's generator draws."""
+    h, model = Values(setting.h), setting.model()
+    parameters = list(model.parameters())
+    weights = [w.copy() for w in setting.weights]
+    m, curvature = ([0 * w for w in weights] for _ in range(2))
+    found = []
+    torch.manual_seed(SEED)
+
+    def gradients(inputs, targets):
+        loss = torch.nn.functional.cross_entropy(model(inputs), targets)
+        return [g.numpy() for g in torch.autograd.grad(loss, parameters)]
+
+    for t in range(STEPS):
+        inputs, targets = setting.batch(t)
+        for p, w in zip(parameters, weights, strict=True):
+            p.data = torch.tensor(w)
+        m = [0.965 * a + 0.035 * g for a, g in zip(m, gradients(inputs, targets), strict=True)]
+        if t % 10 == 0:
+            labels = torch.multinomial(model(inputs).detach().softmax(-1), 1).view(-1)
+            drawn = gradients(inputs, labels)
+            square = [len(labels) * g**2 for g in drawn]
+            curvature = [0.99 * a + 0.01 * s for a, s in zip(curvature, square, strict=True)]
+        for i, w in enumerate(weights):
+            ratio = m[i] / np.maximum(h.gamma * curvature[i], 1e-12)
+            weights[i] = w - h.lr * h.weight_decay * w - h.lr * np.clip(ratio, -1, 1)
         found.append(list(weights))
     return found
 
@@ -502,4 +556,23 @@ OPTIMIZERS = {
         variants=[{}, {"history": 3, "beta2": 0.99}, {"history": 10}],
     ),
     "ranger21": whole("NumPy: Wright and Demeure 2021, algorithm 1", ranger21),
+    "schedule_free": [
+        whole(
+            "NumPy: Defazio et al. 2024, Algorithm 1 as in the authors' code",
+            schedule_free(False),
+            variants=[{}, {"beta1": 0.98}],
+        ),
+        whole(
+            "NumPy: the same, its averages, which are evaluated",
+            schedule_free(True),
+            variants=[{}, {"beta1": 0.98}],
+            evaluated=True,
+        ),
+    ],
+    "sophia_g": whole(
+        "NumPy: Liu et al. 2023, Algorithms 2 and 3",
+        sophia_g,
+        variants=[{"lr": 0.01}, {"lr": 0.01, "gamma": 1.0}],
+        on_network=True,
+    ),
 }
