@@ -5,6 +5,8 @@ from torch.optim import Adagrad
 
 from suite import Claim, optimizer, search
 
+from .families.fused import fastest
+
 
 def adagrad(parameters: list[nn.Parameter], lr: float, initial: float) -> Adagrad:
     """Duchi, Hazan and Singer 2011, figure 1 with diagonal matrices, unconstrained.
@@ -20,7 +22,7 @@ def adagrad(parameters: list[nn.Parameter], lr: float, initial: float) -> Adagra
         weight_decay=0.0,
         initial_accumulator_value=initial,
         eps=1e-10,
-        foreach=True,
+        **fastest(parameters),
     )
 
 

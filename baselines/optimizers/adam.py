@@ -5,6 +5,8 @@ from torch.optim import Adam
 
 from suite import Claim, optimizer, search
 
+from .families.fused import fastest
+
 
 def adam(parameters: list[nn.Parameter], lr: float, beta1: float, beta2: float) -> Adam:
     """Kingma and Ba 2015, algorithm 1.
@@ -21,7 +23,7 @@ def adam(parameters: list[nn.Parameter], lr: float, beta1: float, beta2: float) 
         eps=1e-8,
         weight_decay=0.0,
         amsgrad=False,
-        foreach=True,
+        **fastest(parameters),
     )
 
 

@@ -5,6 +5,8 @@ from torch.optim import Adam
 
 from suite import Claim, optimizer, search
 
+from .families.fused import fastest
+
 
 def amsgrad(parameters: list[nn.Parameter], lr: float, beta1: float, beta2: float) -> Adam:
     """Reddi, Kale and Kumar 2018, algorithm 2: Adam whose second moment never falls.
@@ -22,7 +24,7 @@ def amsgrad(parameters: list[nn.Parameter], lr: float, beta1: float, beta2: floa
         eps=1e-8,
         weight_decay=0.0,
         amsgrad=True,
-        foreach=True,
+        **fastest(parameters),
     )
 
 

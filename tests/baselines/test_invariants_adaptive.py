@@ -94,6 +94,40 @@ def test_a_saved_state_goes_on_to_the_same_bits(name):
     assert equal(whole.weights, second.weights)
 
 
+def test_schedule_free_goes_on_from_a_state_that_was_saved_while_it_evaluated():
+    whole, first = Walk("schedule_free"), Walk("schedule_free")
+    for t in range(7):
+        whole.step(gradients(t))
+        first.step(gradients(t))
+    first.optimizer.eval()
+    evaluated = first.weights
+    second = Walk("schedule_free", seed=1)
+    second.optimizer.load_state_dict(first.optimizer.state_dict())
+    for p, w in zip(second.model.parameters(), evaluated, strict=True):
+        p.data.copy_(w)
+    second.optimizer.train()
+    for t in range(7, 12):
+        whole.step(gradients(t))
+        second.step(gradients(t))
+    assert_near(whole.weights, second.weights, 1e-12)
+
+
+#: whose rule is the same for a complex number as for two real ones
+PAIRS = ["adam", "nadam", "amsgrad", "adabelief", "adan", "adopt", "ademamix", "diffgrad", "grams"]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_complex_weight_is_two_real_ones(name):
+    real, complex_ = Walk(name, [(4, 3, 2)]), Walk(name, [(4, 3)], torch.complex128)
+    (p,) = complex_.model.parameters()
+    p.data.copy_(torch.view_as_complex(real.weights[0]))
+    for t in range(4):
+        (g,) = gradients(t, [(4, 3, 2)])
+        real.step([g])
+        complex_.step([torch.view_as_complex(g)])
+    assert_near([torch.view_as_real(w) for w in complex_.weights], real.weights, 1e-12)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_tensor_without_a_gradient_stays_and_the_others_do_not_notice(name):
     alone, beside = Walk(name, SHAPES[:3]), Walk(name)
