@@ -72,7 +72,7 @@ optimizer(
         "lr": search.log_uniform(1e-4, 1e-1, default=1e-3),
         "weight_decay": search.log_uniform(1e-3, 10.0, default=1e-2),
         "threshold": search.log_uniform(50.0, 50_000.0, default=5_000.0),
-        "interval": search.choice(50, 150, 500, default=500),
+        "interval": search.choice(25, 100, 500, default=500),
     },
     claims=[
         Claim(

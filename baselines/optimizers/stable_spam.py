@@ -63,7 +63,7 @@ optimizer(
         "lr": search.log_uniform(1e-4, 1e-1, default=1e-3),
         "weight_decay": search.log_uniform(1e-3, 10.0, default=1e-2),
         "gamma1": search.choice(0.7, 0.85, 0.9, default=0.7),
-        "interval": search.choice(100, 300, 1000, default=1000),
+        "interval": search.choice(25, 100, 1000, default=1000),
     },
     claims=[
         Claim(
