@@ -174,6 +174,19 @@ def test_decoupled_decay_shrinks_a_weight_without_a_use_by_its_factor(name, deca
     assert all(group["decoupled_weight_decay"] for group in walk.optimizer.param_groups)
 
 
+@pytest.mark.parametrize("name", sorted(set(ALL) - OTHERS))
+def test_decoupled_decay_is_all_that_decay_adds_to_a_step(name):
+    """So hooks of the update get the same step with it and without."""
+    plain, decayed = (Walk(name, weight_decay=decay) for decay in (0.0, 2.0))
+    start = plain.weights
+    rates = {p: g["lr"] for g in decayed.optimizer.param_groups for p in g["params"]}
+    shares = [2.0 * rates[p] for p in decayed.model.parameters()]
+    moved = decayed.step(gradients(0))
+    expected = plain.step(gradients(0))
+    rest = [a + share * w for a, share, w in zip(moved, shares, start, strict=True)]
+    assert_near(rest, expected, 1e-12)
+
+
 def test_adan_divides_where_others_subtract():
     walk = Walk("adan", lr=0.1, weight_decay=2.0)
     start = walk.weights
