@@ -144,7 +144,7 @@ def exp_gradient(t, w, g, memory, h, fact):
 
 
 def lion_k(net_of=None):
-    """Chen et al. 2024, equation 4; gradients are given, or those of a network."""
+    """Chen et al. 2024, Lion-K; gradients are given, or those of a network."""
 
     def trajectory(setting):
         h, w, found = setting.h, setting.weights, []
@@ -416,7 +416,7 @@ def upgd(setting):
 
 
 def tag(base):
-    """Malviya et al. 2022, equations 2 to 4, over three tasks of 8 or 9 steps."""
+    """Malviya et al. 2022, over three tasks of 8 or 9 steps."""
 
     def measure():
         h = {"lr": 1e-3, "strength": 5.0, "base": base}
@@ -623,12 +623,12 @@ OPTIMIZERS = {
     ),
     "lion_k": [
         whole(
-            "NumPy: Chen et al. 2024, equation 4",
+            "NumPy: Chen et al. 2024, Lion-K",
             lion_k(),
             variants=[{"kappa": k} for k in ("l1", "l2", "truncated", "huber")],
         ),
         whole(
-            "NumPy: Chen et al. 2024, equation 4, on a network",
+            "NumPy: Chen et al. 2024, Lion-K, on a network",
             lion_k(Net),
             variants=[{"kappa": k} for k in ("l1", "l2", "truncated", "huber")],
             on_network=True,
