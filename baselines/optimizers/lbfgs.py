@@ -28,6 +28,8 @@ class BatchLBFGS(LBFGS):
                 state["prev_flat_grad"] = self._gather_flat_grad()
             return loss
 
+        if self.param_groups[0]["lr"] == 0:  # no search can begin there
+            return evaluated()
         return super().step(evaluated)
 
 
@@ -41,7 +43,8 @@ def build(params: list[nn.Parameter], lr: float, iterations: int) -> BatchLBFGS:
     pairs go over from step to step.
 
     Deviates from the paper: batches; the very first search begins at lr min(1, 1 / ||g||_1), as in
-    torch; no iteration begins after 3 `iterations` evaluations of a step.
+    torch; a schedule changes where a search begins, and little of where it ends; no iteration
+    begins after 3 `iterations` evaluations of a step.
     """
     return BatchLBFGS(
         params,
