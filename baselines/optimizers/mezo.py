@@ -14,6 +14,8 @@ class MeZO(Optimizer):
 
     The direction z is never stored: it is drawn three times from the same seed. Because the seed
     is set before both losses, layers with random numbers draw the same ones in both.
+
+    Deviates from the paper: a default rate for small models, 300 times the paper's.
     """
 
     def __init__(

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tests.golden.golden import elementwise, library, measured, whole
-from tests.golden.walk import SEED, deviation, fixed, make_steps, mean_output
+from tests.golden.walk import SEED, arrays, deviation, fixed, make_steps, mean_output, network
 
 
 def length(arrays):
@@ -70,7 +70,9 @@ class Net:
         self.batch = lambda step: [x.numpy() for x in setting.batch(step)]
 
     def probabilities(self, w, step):
-        inputs, targets = self.batch(step)
+        return self.of(w, *self.batch(step))
+
+    def of(self, w, inputs, targets):
         hidden = np.tanh(inputs @ w[0].T + w[1])
         scores = hidden @ w[2].T + w[3]
         scores = np.exp(scores - scores.max(1, keepdims=True))
@@ -81,7 +83,10 @@ class Net:
         return -np.log(p[np.arange(len(targets)), targets]).mean()
 
     def gradient(self, w, step):
-        inputs, targets, hidden, p = self.probabilities(w, step)
+        return self.gradient_of(w, *self.batch(step))
+
+    def gradient_of(self, w, inputs, targets):
+        inputs, targets, hidden, p = self.of(w, inputs, targets)
         error = (p - np.eye(p.shape[1])[targets]) / len(targets)
         back = (error @ w[2]) * (1 - hidden**2)
         return [back.T @ inputs, back.sum(0), error.T @ hidden, error.sum(0)]
@@ -139,7 +144,7 @@ def exp_gradient(t, w, g, memory, h, fact):
 
 
 def lion_k(net_of=None):
-    """Chen et al. 2024, equation 4; gradients are given, or those of a network."""
+    """Chen et al. 2024, Lion-K; gradients are given, or those of a network."""
 
     def trajectory(setting):
         h, w, found = setting.h, setting.weights, []
@@ -306,42 +311,88 @@ def spider(setting):
     return found
 
 
-def lbfgs(setting):
-    """Nocedal and Wright 2006, algorithms 7.4 and 7.5, at a fixed rate, on one batch a step."""
-    h, net, w, found = setting.h, Net(setting), setting.weights, []
-    shapes = [x.shape for x in w]
+def lbfgs(iterations):
+    """Nocedal and Wright 2006, algorithms 7.4 and 7.5, with any search for the strong Wolfe rule.
 
-    def flat(arrays):
-        return np.concatenate([a.ravel() for a in arrays])
+    Every point at which the component evaluates must be on the ray of the two-loop direction, and
+    it must go on from a point that satisfies the rule.
+    """
 
-    def parts(vector):
-        sizes = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
-        return [a.reshape(s) for a, s in zip(np.split(vector, sizes), shapes, strict=True)]
+    def measure():
+        h = {"lr": 1.0, "iterations": iterations}
+        setting = network(h, ("lbfgs", h))
+        net, worst, points = Net(setting), 0.0, []
+        steps, model, _ = make_steps(
+            setting, [("optimizer", "lbfgs")], {"lbfgs": h}, torch.nn.functional.cross_entropy
+        )
+        model.register_forward_pre_hook(lambda *_: points.append(flat(arrays(model.parameters()))))
+        pairs = []
+        for t in range(setting.steps):
+            points.clear()
+            steps.take(t / setting.steps)
+            w, *tried = points
+            loss, g = value(net, setting, w, t)
+            moves = 0
+            while tried:
+                d = two_loop(g, pairs)
+                # The points of a search follow one another.
+                count = next((i for i, x in enumerate(tried) if off_ray(x - w, d) >= 1e-6), None)
+                on_ray = tried[:count]
+                assert on_ray, "a point is off the ray"
+                worst = max(worst, *(off_ray(x - w, d) for x in on_ray))
+                kept = None
+                for x in on_ray:
+                    new, gradient = value(net, setting, x, t)
+                    enough = new <= loss + 1e-4 * (g @ (x - w))
+                    flat_enough = abs(gradient @ d) <= 0.9 * abs(g @ d)
+                    if enough and flat_enough:
+                        kept = x, new, gradient
+                assert kept is not None, "no point satisfies the strong Wolfe conditions"
+                tried, moves = tried[len(on_ray) :], moves + 1
+                s, y = kept[0] - w, kept[2] - g
+                if tried and s @ y > 1e-10:  # the last move of a step leaves no pair
+                    pairs = [*pairs, (s, y)][-10:]
+                w, loss, g = kept
+            assert 0 < moves <= iterations
+            found = flat(arrays(model.parameters()))
+            worst = max(worst, np.abs(found - w).max() / np.abs(found - points[0]).max())
+        return worst
 
-    pairs, last_g, last_step = [], None, None
-    for t in range(setting.steps):
-        for _ in range(h["iterations"]):
-            g = flat(net.gradient(w, t))
-            rate = h["lr"]
-            if last_g is None:
-                rate *= min(1.0, 1.0 / np.abs(g).sum())
-            else:
-                y = g - last_g
-                if y @ last_step > 1e-10:
-                    pairs = [*pairs, (last_step, y)][-10:]
-            q, alphas = g.copy(), []
-            for s, y in reversed(pairs):
-                alphas.append((s @ q) / (s @ y))
-                q -= alphas[-1] * y
-            if pairs:
-                s, y = pairs[-1]
-                q *= (s @ y) / (y @ y)
-            for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
-                q += s * (alpha - (y @ q) / (s @ y))
-            last_g, last_step = g, -rate * q
-            w = parts(flat(w) + last_step)
-        found.append(w)
-    return found
+    return measure
+
+
+def flat(some):
+    return np.concatenate([a.ravel() for a in some])
+
+
+def value(net, setting, vector, step):
+    """The loss and the gradient of the network at a vector of all weights."""
+    sizes = np.cumsum([w.size for w in setting.weights])[:-1]
+    parts = zip(np.split(vector, sizes), setting.weights, strict=True)
+    w = [a.reshape(b.shape) for a, b in parts]
+    return net.loss(w, step), flat(net.gradient(w, step))
+
+
+def two_loop(g, pairs):
+    """Algorithm 7.4: minus the product of the inverse Hessian's approximation with g."""
+    q, alphas = g.copy(), []
+    for s, y in reversed(pairs):
+        alphas.append((s @ q) / (s @ y))
+        q -= alphas[-1] * y
+    if pairs:
+        s, y = pairs[-1]
+        q *= (s @ y) / (y @ y)
+    for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
+        q += s * (alpha - (y @ q) / (s @ y))
+    return -q
+
+
+def off_ray(move, direction):
+    """How far a move is from the ray, relative to its length; 1 or more if it goes backwards."""
+    along = (move @ direction) / (direction @ direction)
+    if along <= 0:
+        return 1.0
+    return float(np.abs(move - along * direction).max() / np.abs(move).max())
 
 
 def upgd(setting):
@@ -365,7 +416,7 @@ def upgd(setting):
 
 
 def tag(base):
-    """Malviya et al. 2022, equations 2 to 4, over three tasks of 8 or 9 steps."""
+    """Malviya et al. 2022, over three tasks of 8 or 9 steps."""
 
     def measure():
         h = {"lr": 1e-3, "strength": 5.0, "base": base}
@@ -407,6 +458,116 @@ def tag(base):
     return measure
 
 
+def mezo(setting):
+    """Malladi et al. 2023, algorithm 1: z is drawn again from the seed of its step."""
+    h, net, w, found, generator = setting.h, Net(setting), setting.weights, [], setting.generator()
+    for t in range(setting.steps):
+        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
+        z = [torch.randn(x.shape, dtype=torch.float64).numpy() for x in w]
+        ends = [
+            net.loss([x + sign * h["epsilon"] * d for x, d in zip(w, z, strict=True)], t)
+            for sign in (1, -1)
+        ]
+        slope = (ends[0] - ends[1]) / (2 * h["epsilon"])
+        w = [x - h["lr"] * slope * d for x, d in zip(w, z, strict=True)]
+        found.append(w)
+    return found
+
+
+def eggroll(setting):
+    """Sarkar et al. 2025: eight antithetic pairs of perturbations of rank 1."""
+    h, net, w, found, generator = setting.h, Net(setting), setting.weights, [], setting.generator()
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator, dtype=torch.float64).numpy()
+
+    for t in range(setting.steps):
+        members = []
+        for _ in range(8):
+            e = []
+            for x in w:
+                if x.ndim == 2:
+                    a = normal(x.shape[0], 1)
+                    e.append(a @ normal(x.shape[1], 1).T)
+                else:
+                    e.append(normal(*x.shape))
+            members += [e, [-x for x in e]]
+        losses = np.array(
+            [net.loss([x + h["sigma"] * d for x, d in zip(w, e, strict=True)], t) for e in members]
+        )
+        fitness = (losses.mean() - losses) / losses.std()
+        steps = [
+            sum(f * e[i] for f, e in zip(fitness, members, strict=True)) / 16 for i in range(len(w))
+        ]
+        w = [x + h["lr"] * d for x, d in zip(w, steps, strict=True)]
+        found.append(w)
+    return found
+
+
+def adadagrad(setting):
+    """Lau et al. 2024: the norm test of equation 5 on all coordinates, and AdaGrad's step."""
+    h, net, w, found = setting.h, Net(setting), setting.weights, []
+    total, batches, drawn = [np.zeros_like(x) for x in w], 1, 0
+    for _ in range(setting.steps):
+        each = []
+        for _ in range(batches):
+            for x, y in zip(*net.batch(drawn), strict=True):
+                each.append(flat(net.gradient_of(w, x[None], y[None])))
+            drawn += 1
+        each = np.stack(each)
+        g = each.mean(0)
+        needed = each.var(0, ddof=1).sum() / (h["eta"] ** 2 * (g @ g))
+        # Batches are made of the task's twelve examples, at most sixteen times.
+        batches = min(max(batches, math.ceil(needed / 12)), 16)
+        sizes = np.cumsum([x.size for x in w])[:-1]
+        parts = [a.reshape(x.shape) for a, x in zip(np.split(g, sizes), w, strict=True)]
+        total = [a + b**2 for a, b in zip(total, parts, strict=True)]
+        w = [
+            x - h["lr"] * b / (np.sqrt(a) + 1e-10) for x, a, b in zip(w, total, parts, strict=True)
+        ]
+        found.append(w)
+    return found
+
+
+def newton_cg(setting):
+    """Nocedal and Wright 2006, algorithm 7.1 with a rate, on the whole matrix of the Hessian."""
+    h, net, w, found = setting.h, Net(setting), setting.weights, []
+    for t in range(setting.steps):
+        g, b = flat(net.gradient(w, t)), hessian(setting, w, t)
+        b = b + h["damping"] * np.eye(len(g))
+        z, r, size = np.zeros_like(g), g, np.sqrt(g @ g)
+        d = -r
+        for j in range(h["iterations"]):
+            if d @ b @ d <= 0:
+                z = d if j == 0 else z
+                break
+            alpha = (r @ r) / (d @ b @ d)
+            z, new = z + alpha * d, r + alpha * b @ d
+            if np.sqrt(new @ new) <= min(0.5, np.sqrt(size)) * size:
+                break
+            d, r = -new + (new @ new) / (r @ r) * d, new
+        sizes = np.cumsum([x.size for x in w])[:-1]
+        w = [x + h["lr"] * a.reshape(x.shape) for x, a in zip(w, np.split(z, sizes), strict=True)]
+        found.append(w)
+    return found
+
+
+def hessian(setting, w, step):
+    """The Hessian of a batch's loss by torch, a matrix over all weights."""
+    inputs, targets = setting.batch(step)
+    shapes = [x.shape for x in w]
+
+    def loss(vector):
+        a = [
+            v.view(s)
+            for v, s in zip(vector.split([math.prod(s) for s in shapes]), shapes, strict=True)
+        ]
+        outputs = torch.tanh(inputs @ a[0].T + a[1]) @ a[2].T + a[3]
+        return torch.nn.functional.cross_entropy(outputs, targets)
+
+    return torch.autograd.functional.hessian(loss, torch.tensor(flat(w))).numpy()
+
+
 def alphaadam(t, w, g, memory, h, fact):
     """AdamW with rate 0.01 and decay 0.1; its step masked and as long as before, bounded."""
     m = memory["m"] = 0.9 * memory.get("m", 0.0) + 0.1 * g
@@ -418,6 +579,22 @@ def alphaadam(t, w, g, memory, h, fact):
 
 
 OPTIMIZERS = {
+    "mezo": whole(
+        "NumPy: Malladi et al. 2023, algorithm 1", mezo, hyper={"lr": 0.05}, on_network=True
+    ),
+    "eggroll": whole("NumPy: Sarkar et al. 2025", eggroll, on_network=True),
+    "adadagrad": whole(
+        "NumPy: Lau et al. 2024, norm test and AdaGrad",
+        adadagrad,
+        variants=[{"eta": 0.5}, {"eta": 2.0}],
+        on_network=True,
+    ),
+    "newton_cg": whole(
+        "NumPy: Nocedal and Wright 2006, algorithm 7.1",
+        newton_cg,
+        variants=[{"iterations": 3}, {"iterations": 8, "damping": 1.0, "lr": 0.5}],
+        on_network=True,
+    ),
     "sgdw": [
         elementwise("NumPy: Loshchilov and Hutter 2019, algorithm 1", sgdw),
         library("torch.optim.SGD, decayed by hand", torch_sgd),
@@ -446,12 +623,12 @@ OPTIMIZERS = {
     ),
     "lion_k": [
         whole(
-            "NumPy: Chen et al. 2024, equation 4",
+            "NumPy: Chen et al. 2024, Lion-K",
             lion_k(),
             variants=[{"kappa": k} for k in ("l1", "l2", "truncated", "huber")],
         ),
         whole(
-            "NumPy: Chen et al. 2024, equation 4, on a network",
+            "NumPy: Chen et al. 2024, Lion-K, on a network",
             lion_k(Net),
             variants=[{"kappa": k} for k in ("l1", "l2", "truncated", "huber")],
             on_network=True,
@@ -500,12 +677,10 @@ OPTIMIZERS = {
         variants=[{"period": 5}, {"period": 3}],
         on_network=True,
     ),
-    "lbfgs": whole(
-        "NumPy: Nocedal and Wright 2006, algorithms 7.4 and 7.5",
-        lbfgs,
-        variants=[{"iterations": 4}, {"iterations": 1}],
-        on_network=True,
-    ),
+    "lbfgs": [
+        measured("NumPy: Nocedal and Wright 2006, algorithms 7.4 and 7.5", lbfgs(4)),
+        measured("NumPy: the same with 2 iterations a step", lbfgs(2)),
+    ],
     "upgd": whole(
         "NumPy: Elsayed and Mahmood 2024, algorithm 1",
         upgd,
