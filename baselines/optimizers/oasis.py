@@ -102,8 +102,8 @@ optimizer(
             rival="adamw",
             measure="score",
             expect="lower",
-            number="logistic regression, least squares and images, against Adam and AdaHessian",
-            place="abstract; section 5",
+            number="strong against first-order and second-order methods on standard problems",
+            place="abstract",
         ),
     ],
 )
