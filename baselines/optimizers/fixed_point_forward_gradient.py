@@ -56,7 +56,7 @@ class FixedPointForwardGradient(Optimizer):
     def step(self, objective: Objective) -> Tensor:
         """One step: costs 2/3 per example and direction."""
         rates = {p: group["lr"] for group in self.param_groups for p in group["params"]}
-        trained = [p for p in objective.parameters if p.numel()]
+        trained = [p for p in objective.parameters if "grid" in self.state.get(p, {})]
         integers = [self._integers(p) for p in trained]
         sums = [torch.zeros_like(integer) for integer in integers]
         shared = draw_seed(self._generator)  # both losses of a pair have the same dropout

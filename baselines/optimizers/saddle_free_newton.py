@@ -48,7 +48,7 @@ class SaddleFreeNewton(Optimizer):
             along = rotation @ (rotation.T @ slopes / scale)
             for i, (p, w) in enumerate(zip(objective.parameters, weights, strict=True)):
                 direction = sum(c * v[i] for c, v in zip(along.to(p.dtype), basis, strict=True))
-                p.copy_(w - direction * rates[p])
+                p.copy_(w - direction * rates.get(p, 0.0))
             reached = float(objective.loss())
             if best is None or reached < best[0]:
                 best = reached, [p.clone() for p in objective.parameters]
