@@ -27,8 +27,8 @@ class FixedPointForwardGradient(Optimizer):
     Deviates from the paper: activations, losses and the model's arithmetic stay floating-point, as
     they belong to the task: of 16-bit weights and 8-bit activations (w16a8) only the weights and
     perturbations are quantized. Its momentum-guided sampling, sharpness-aware and sparse updates
-    are not used. Tensors that start at 0 take the coarsest step of the others. Grid and rounding are
-    written from descriptions of the paper, of which the authors have published no code.
+    are not used. Tensors that start at 0 take the coarsest step of the others. Grid and rounding
+    are written from descriptions of the paper, of which the authors have published no code.
     """
 
     def __init__(
