@@ -458,116 +458,6 @@ def tag(base):
     return measure
 
 
-def mezo(setting):
-    """Malladi et al. 2023, algorithm 1: z is drawn again from the seed of its step."""
-    h, net, w, found, generator = setting.h, Net(setting), setting.weights, [], setting.generator()
-    for t in range(setting.steps):
-        torch.manual_seed(int(torch.randint(2**62, (), generator=generator)))
-        z = [torch.randn(x.shape, dtype=torch.float64).numpy() for x in w]
-        ends = [
-            net.loss([x + sign * h["epsilon"] * d for x, d in zip(w, z, strict=True)], t)
-            for sign in (1, -1)
-        ]
-        slope = (ends[0] - ends[1]) / (2 * h["epsilon"])
-        w = [x - h["lr"] * slope * d for x, d in zip(w, z, strict=True)]
-        found.append(w)
-    return found
-
-
-def eggroll(setting):
-    """Sarkar et al. 2025: eight antithetic pairs of perturbations of rank 1."""
-    h, net, w, found, generator = setting.h, Net(setting), setting.weights, [], setting.generator()
-
-    def normal(*shape):
-        return torch.randn(shape, generator=generator, dtype=torch.float64).numpy()
-
-    for t in range(setting.steps):
-        members = []
-        for _ in range(8):
-            e = []
-            for x in w:
-                if x.ndim == 2:
-                    a = normal(x.shape[0], 1)
-                    e.append(a @ normal(x.shape[1], 1).T)
-                else:
-                    e.append(normal(*x.shape))
-            members += [e, [-x for x in e]]
-        losses = np.array(
-            [net.loss([x + h["sigma"] * d for x, d in zip(w, e, strict=True)], t) for e in members]
-        )
-        fitness = (losses.mean() - losses) / losses.std()
-        steps = [
-            sum(f * e[i] for f, e in zip(fitness, members, strict=True)) / 16 for i in range(len(w))
-        ]
-        w = [x + h["lr"] * d for x, d in zip(w, steps, strict=True)]
-        found.append(w)
-    return found
-
-
-def adadagrad(setting):
-    """Lau et al. 2024: the norm test of equation 5 on all coordinates, and AdaGrad's step."""
-    h, net, w, found = setting.h, Net(setting), setting.weights, []
-    total, batches, drawn = [np.zeros_like(x) for x in w], 1, 0
-    for _ in range(setting.steps):
-        each = []
-        for _ in range(batches):
-            for x, y in zip(*net.batch(drawn), strict=True):
-                each.append(flat(net.gradient_of(w, x[None], y[None])))
-            drawn += 1
-        each = np.stack(each)
-        g = each.mean(0)
-        needed = each.var(0, ddof=1).sum() / (h["eta"] ** 2 * (g @ g))
-        # Batches are made of the task's twelve examples, at most sixteen times.
-        batches = min(max(batches, math.ceil(needed / 12)), 16)
-        sizes = np.cumsum([x.size for x in w])[:-1]
-        parts = [a.reshape(x.shape) for a, x in zip(np.split(g, sizes), w, strict=True)]
-        total = [a + b**2 for a, b in zip(total, parts, strict=True)]
-        w = [
-            x - h["lr"] * b / (np.sqrt(a) + 1e-10) for x, a, b in zip(w, total, parts, strict=True)
-        ]
-        found.append(w)
-    return found
-
-
-def newton_cg(setting):
-    """Nocedal and Wright 2006, algorithm 7.1 with a rate, on the whole matrix of the Hessian."""
-    h, net, w, found = setting.h, Net(setting), setting.weights, []
-    for t in range(setting.steps):
-        g, b = flat(net.gradient(w, t)), hessian(setting, w, t)
-        b = b + h["damping"] * np.eye(len(g))
-        z, r, size = np.zeros_like(g), g, np.sqrt(g @ g)
-        d = -r
-        for j in range(h["iterations"]):
-            if d @ b @ d <= 0:
-                z = d if j == 0 else z
-                break
-            alpha = (r @ r) / (d @ b @ d)
-            z, new = z + alpha * d, r + alpha * b @ d
-            if np.sqrt(new @ new) <= min(0.5, np.sqrt(size)) * size:
-                break
-            d, r = -new + (new @ new) / (r @ r) * d, new
-        sizes = np.cumsum([x.size for x in w])[:-1]
-        w = [x + h["lr"] * a.reshape(x.shape) for x, a in zip(w, np.split(z, sizes), strict=True)]
-        found.append(w)
-    return found
-
-
-def hessian(setting, w, step):
-    """The Hessian of a batch's loss by torch, a matrix over all weights."""
-    inputs, targets = setting.batch(step)
-    shapes = [x.shape for x in w]
-
-    def loss(vector):
-        a = [
-            v.view(s)
-            for v, s in zip(vector.split([math.prod(s) for s in shapes]), shapes, strict=True)
-        ]
-        outputs = torch.tanh(inputs @ a[0].T + a[1]) @ a[2].T + a[3]
-        return torch.nn.functional.cross_entropy(outputs, targets)
-
-    return torch.autograd.functional.hessian(loss, torch.tensor(flat(w))).numpy()
-
-
 def alphaadam(t, w, g, memory, h, fact):
     """AdamW with rate 0.01 and decay 0.1; its step masked and as long as before, bounded."""
     m = memory["m"] = 0.9 * memory.get("m", 0.0) + 0.1 * g
@@ -579,22 +469,6 @@ def alphaadam(t, w, g, memory, h, fact):
 
 
 OPTIMIZERS = {
-    "mezo": whole(
-        "NumPy: Malladi et al. 2023, algorithm 1", mezo, hyper={"lr": 0.05}, on_network=True
-    ),
-    "eggroll": whole("NumPy: Sarkar et al. 2025", eggroll, on_network=True),
-    "adadagrad": whole(
-        "NumPy: Lau et al. 2024, norm test and AdaGrad",
-        adadagrad,
-        variants=[{"eta": 0.5}, {"eta": 2.0}],
-        on_network=True,
-    ),
-    "newton_cg": whole(
-        "NumPy: Nocedal and Wright 2006, algorithm 7.1",
-        newton_cg,
-        variants=[{"iterations": 3}, {"iterations": 8, "damping": 1.0, "lr": 0.5}],
-        on_network=True,
-    ),
     "sgdw": [
         elementwise("NumPy: Loshchilov and Hutter 2019, algorithm 1", sgdw),
         library("torch.optim.SGD, decayed by hand", torch_sgd),
