@@ -15,7 +15,16 @@ from suite.training.trial import Trial
 
 NAMES = registry.names("regularizer")
 #: where a regularizer cannot work on tokens: a task, a share of its budget, and that in evaluations
-OTHER_TASKS = {"ewc": ("split_digits", 0.04, 30), "mixup": ("digits", 0.2, 40)}
+OTHER_TASKS = {
+    "bcwi": ("split_digits", 0.04, 30),
+    "cutout": ("digits", 0.2, 40),
+    "ewc": ("split_digits", 0.04, 30),
+    "ghost_batchnorm": ("digits_batchnorm", 0.2, 40),
+    "mixup": ("digits", 0.2, 40),
+    "shrink_and_perturb": ("split_digits", 0.04, 30),
+    "wb_one_stage": ("digits", 0.2, 40),
+    "weight_balancing": ("digits", 0.2, 40),
+}
 #: regularizers whose steps do not cost a whole number of evaluations: the last one is not taken
 UNEVEN = {"experience_replay", "lsuv"}
 
