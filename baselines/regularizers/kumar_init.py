@@ -10,7 +10,6 @@ from suite import NotApplicable, Regularizer, TaskInfo, regularizer
 
 from .families.layers import ACTIVATIONS, Layer, set_normal, weight_layers
 
-
 #: g(0) and g'(0)
 AT_ZERO = {
     nn.Tanh: (0.0, 1.0),
