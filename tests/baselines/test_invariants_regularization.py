@@ -222,7 +222,7 @@ def test_flooding_turns_the_gradient_around_below_its_level(seed, level):
     flooding = build("flooding", level=level)
     objective = make_objective(model, regularizers=[flooding])
     inputs, targets = small_batch()
-    loss = float(nn.functional.cross_entropy(model(inputs), targets))
+    loss = float(nn.functional.cross_entropy(model(inputs), targets).detach())
     found, gradients = objective.gradient()
     assert float(found) >= level - 1e-12
     for mine, plain in zip(gradients, gradients_of(model), strict=True):
@@ -268,6 +268,15 @@ def test_penalties_work_on_reparametrized_layers(order):
     for name in ("l2_init", "wasserstein_reg", "spectral_reg", "norm_loss", "l1"):
         names = [name if n == "l2_init" else n for n in order]
         run(*[(n, {}) for n in names])
+
+
+@pytest.mark.parametrize("name", ["norm_loss", "max_norm", "iss_p"])
+def test_models_without_units_are_refused(name):
+    model = nn.LayerNorm(5).double()
+    describe_parameters(model)
+    objective = make_objective(model)
+    with pytest.raises(NotApplicable):
+        build(name).start(model, objective)
 
 
 def test_other_losses_and_models_are_refused():
