@@ -1,4 +1,4 @@
-"""AdaHessian: Adam with the Hessian's diagonal in the place of the gradient in its second moment."""
+"""AdaHessian: Adam whose second moment is that of the Hessian's diagonal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class AdaHessian(Optimizer):
     w <- w - lr (m / (v^(k/2) + eps) + weight_decay w) with the Hessian power k.
 
     Deviates from the paper: absolute values are averaged, as in the authors' code, which also has
-    versions that average the rows of matrices; this one, as theirs for images, does not.
+    versions that average the rows of matrices; this one, as theirs for images, does not. The
+    default eps is 1e-2 instead of 1e-4, with which the first few steps diverge on small tasks.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ optimizer(
         "lr": search.log_uniform(1e-3, 1.0, default=0.15),
         "weight_decay": search.log_uniform(1e-5, 1e-1, default=5e-4),
         "hessian_power": search.uniform(0.5, 1.0, default=1.0),
-        "eps": search.log_uniform(1e-5, 1e-1, default=1e-4),
+        "eps": search.log_uniform(1e-5, 1e-1, default=1e-2),
     },
     claims=[
         Claim(
@@ -80,17 +81,16 @@ optimizer(
             rival="adamw",
             measure="score",
             expect="lower",
-            number="1.80 % and 1.45 % higher accuracy than Adam, ResNet-20 and -32 on CIFAR-10",
+            number="higher accuracy than Adam, ResNet-20 and ResNet-32 on CIFAR-10",
             place="abstract",
         ),
         Claim(
-            says="AdaHessian is less sensitive to its learning rate than AdamW.",
-            task="digits_batchnorm",
+            says="AdaHessian has a lower loss than AdamW on language.",
+            task="lm_shakespeare_mini",
             rival="adamw",
-            measure="hyperparameter",
-            quantity="lr",
-            expect="higher",
-            number="robust towards its hyperparameters; rates up to 10 times the default on IWSLT14",
+            measure="score",
+            expect="lower",
+            number="better perplexity than AdamW on PTB and Wikitext-103",
             place="abstract",
         ),
     ],

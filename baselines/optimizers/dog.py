@@ -8,7 +8,7 @@ from .families.distance import DistanceOverGradients
 
 
 def build(params: list[nn.Parameter], lr: float, first: float) -> DistanceOverGradients:
-    """Ivgi et al. 2023, equation DoG, all weights as one vector; see `DistanceOverGradients`.
+    """Ivgi et al. 2023, DoG, all weights as one vector; see `DistanceOverGradients`.
 
     `first` is the paper's r_epsilon over 1 + ||x||, and `lr` its c.
 

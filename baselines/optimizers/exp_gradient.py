@@ -56,7 +56,7 @@ optimizer(
     paper="Pogodin et al. 2024, Synaptic Weight Distributions Depend on the Geometry of Plasticity",
     url="https://arxiv.org/abs/2305.19394",
     search={
-        "lr": search.log_uniform(1e-2, 100.0, default=1.0),
+        "lr": search.log_uniform(1e-3, 100.0, default=1.0),
         "bias_lr": search.log_uniform(1e-3, 1.0, default=0.1),
         "potential": search.choice("entropy", "3-norm", default="entropy"),
     },

@@ -45,12 +45,13 @@ class InducedMetric(Optimizer):
         first = self.param_groups[0]
         first["count"] += 1
         count, rms = first["count"], first["form"] == "rms"
+        scales = {}
         if rms:
             for p, _, state in trained(self):
                 square = state.setdefault("square", torch.zeros_like(p))
                 square.mul_(RMS_BETA).addcmul_(p.grad, p.grad, value=1 - RMS_BETA)
-                state["scale"] = (square / (1 - RMS_BETA**count)).sqrt_().add_(EPSILON)
-        whitened = (p.grad / self.state[p]["scale"].sqrt() if rms else p.grad for p in moved)
+                scales[p] = (square / (1 - RMS_BETA**count)).sqrt_().add_(EPSILON)
+        whitened = (p.grad / scales[p].sqrt() if rms else p.grad for p in moved)
         slope = first["xi"] * norm(whitened) ** 2
         before = 0.0 if first["metric"] is None else first["metric"]
         first["metric"] = METRIC_BETA * before + (1 - METRIC_BETA) * slope
@@ -65,7 +66,7 @@ class InducedMetric(Optimizer):
             momentum.lerp_(p.grad, 1 - MOMENTUM)
             step = momentum / (1 - MOMENTUM**count) * shrink.to(p.dtype)
             if rms:
-                step.div_(state["scale"])
+                step.div_(scales[p])
             p.mul_(1 - group["lr"] * group["weight_decay"]).sub_(step, alpha=group["lr"])
         return loss
 

@@ -8,7 +8,7 @@ from .families.distance import DistanceOverGradients
 
 
 def build(params: list[nn.Parameter], lr: float, first: float) -> DistanceOverGradients:
-    """Ivgi et al. 2023, section 4, L-DoG: DoG's rule in each tensor; see `DistanceOverGradients`.
+    """Ivgi et al. 2023, L-DoG: DoG's rule in each tensor; see `DistanceOverGradients`.
 
     Deviates from the paper: `first` is 1e-4 by default, as in `dog`; the averages of batch norm are
     not averaged.

@@ -26,7 +26,7 @@ KAPPAS: dict[str, Direction] = {"l1": signs, "l2": unit, "truncated": truncated,
 
 
 def build(params: list[nn.Parameter], lr: float, weight_decay: float, kappa: str) -> Interpolated:
-    """Chen et al. 2024, equation 4 and table 1, with Lion's betas.
+    """Chen et al. 2024, Lion-K with Lion's betas and functions kappa of the paper's table.
 
     u = 0.9 m + 0.1 g, w <- w - lr (grad kappa(u) + weight_decay w), m <- 0.99 m + 0.01 g. For
     kappa = l1 this is Lion; l2 is that of all weights as one vector. It minimizes
@@ -34,7 +34,7 @@ def build(params: list[nn.Parameter], lr: float, weight_decay: float, kappa: str
     |w| <= 1 / weight_decay.
 
     Deviates from the paper: e of the truncated and of the Huber function is 1e-3; other functions
-    of table 1 are left out.
+    of the table are left out.
     """
     return Interpolated(params, lr, (0.9, 0.99), KAPPAS[kappa], weight_decay)
 

@@ -8,12 +8,23 @@ from torch.optim import Optimizer
 
 from suite import Objective, TaskInfo, optimizer, search
 
+from .families.zeroth_order import draw_seed, loss_under, move
+
 
 class MeZO(Optimizer):
     """Malladi et al. 2023, Algorithm 1: simultaneous perturbation, regenerated from a seed.
 
+<<<<<<< HEAD
     The direction z is never stored: it is drawn three times from the same seed. Because the seed
     is set before both losses, layers with random numbers draw the same ones in both.
+
+    Deviates from the paper: a default rate for small models, 300 times the paper's.
+=======
+    The direction z is never stored: it is drawn three times from the same seed. Layers with random
+    numbers draw the same ones for both losses.
+
+    Deviates from the paper: the default learning rate is 3e-4, see below; otherwise nothing.
+>>>>>>> h5
     """
 
     def __init__(
@@ -26,23 +37,16 @@ class MeZO(Optimizer):
     @torch.no_grad()
     def step(self, objective: Objective) -> Tensor:
         """One step of two losses, at w + epsilon z and w - epsilon z; returns their mean."""
-        epsilon = self._epsilon
-        seed = int(torch.randint(2**62, (), generator=self._generator))
-        self._move(seed, [epsilon] * len(self.param_groups))
-        plus = objective.loss()
-        self._move(seed, [-2 * epsilon] * len(self.param_groups))
-        minus = objective.loss()
+        epsilon, groups = self._epsilon, self.param_groups
+        seed, shared = draw_seed(self._generator), draw_seed(self._generator)
+        move(groups, seed, [epsilon] * len(groups))
+        plus = loss_under(objective, shared)
+        move(groups, seed, [-2 * epsilon] * len(groups))
+        minus = loss_under(objective, shared)
         slope = float(plus - minus) / (2 * epsilon)
         # Back to w and the step along z in one operation.
-        self._move(seed, [epsilon - group["lr"] * slope for group in self.param_groups])
+        move(groups, seed, [epsilon - group["lr"] * slope for group in groups])
         return (plus + minus) / 2
-
-    def _move(self, seed: int, distances: list[float]) -> None:
-        """Add the given distance times z to each group's parameters, with z standard normal."""
-        torch.manual_seed(seed)
-        for group, distance in zip(self.param_groups, distances, strict=True):
-            for p in group["params"]:
-                p.add_(torch.randn_like(p), alpha=distance)
 
 
 optimizer(

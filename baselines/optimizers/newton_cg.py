@@ -18,9 +18,9 @@ class NewtonCG(Optimizer):
     min(0.5, sqrt(||g||)) ||g||, at a direction of negative curvature (the step is then the sum so
     far, or the steepest descent at the first iteration), or after `iterations` products.
 
-    Deviates from the book: a fixed step length `lr` instead of a line search, since the loss of one
-    batch says little about the next; damping, as in Martens 2010, "Deep Learning via Hessian-free
-    Optimization".
+    Deviates from the paper: a fixed step length `lr` instead of the book's line search, since the
+    loss of one batch says little about the next; damping, as in Martens 2010, "Deep Learning via
+    Hessian-free Optimization".
     """
 
     def __init__(

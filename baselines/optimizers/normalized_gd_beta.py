@@ -30,7 +30,9 @@ class NormalizedGD(Optimizer):
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
         loss = evaluated(closure)
         gradients = [p.grad for p, _, _ in trained(self)]
-        length = norm(gradients) if gradients else torch.ones(())
+        if not gradients:
+            return loss
+        length = norm(gradients)
         length = torch.where(length > 0, length, 1.0)  # no step of a gradient that is 0
         for p, group, _ in trained(self):
             p.sub_(p.grad * (group["lr"] / length ** group["beta"]).to(p.dtype))

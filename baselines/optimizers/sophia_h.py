@@ -22,8 +22,7 @@ class SophiaH(Optimizer):
     with u standard normal. w <- w - lr weight_decay w - lr clip(m / max(gamma h, eps), 1), so that
     coordinates of negative curvature move by the sign of m. Moments start at 0, uncorrected.
 
-    Deviates from the paper: the estimate uses the whole batch and not a fifteenth of it; the
-    default rate is four times 6e-4, the one for 125M weights.
+    Deviates from the paper: the estimate uses the whole batch and not a fifteenth of it.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ optimizer(
     "Model Pre-training",
     url="https://arxiv.org/abs/2305.14342",
     search={
-        "lr": search.log_uniform(1e-5, 3e-2, default=2.4e-3),
+        "lr": search.log_uniform(1e-5, 3e-2, default=6e-4),
         "weight_decay": search.log_uniform(1e-3, 10.0, default=0.2),
         "gamma": search.log_uniform(1e-3, 1.0, default=0.01),
     },

@@ -35,7 +35,9 @@ class SPIDER(Optimizer):
             loss = self._follow(objective)
         first["count"] += 1
         estimates = [self.state[p]["estimate"] for p in self._moved()]
-        length = norm(estimates) if estimates else torch.ones(())
+        if not estimates:
+            return loss
+        length = norm(estimates)
         length = torch.where(length > 0, length, 1.0)
         for group in self.param_groups:
             for p in group["params"]:

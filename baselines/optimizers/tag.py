@@ -18,7 +18,7 @@ BETA2 = {"rmsprop": 0.99, "adam": 0.999}
 
 
 class TAG(Optimizer):
-    """Malviya et al. 2022, algorithm 1 and equations 2 to 4, for each tensor.
+    """Malviya et al. 2022, TAG-RMSProp and TAG-Adam, for each tensor.
 
     In task t, m <- 0.9 m + 0.1 g and v <- b v + (1 - b) g^2 begin at 0; those of earlier tasks are
     kept. With a_t = exp(-strength) and a_s = exp(-strength cos(m, m_s)) for the tasks s before t,

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-import torch
+import math
+
 from torch import nn
 
 from suite import NotApplicable, Regularizer, TaskInfo, regularizer
 
 from .families.layers import ACTIVATIONS, Layer, set_normal, weight_layers
+
+#: g(0) and g'(0)
+AT_ZERO = {
+    nn.Tanh: (0.0, 1.0),
+    nn.Sigmoid: (0.5, 0.25),
+    nn.GELU: (0.0, 0.5),
+    nn.SiLU: (0.0, 0.5),
+    nn.ELU: (0.0, 1.0),
+    nn.Softplus: (math.log(2), 0.5),
+}
 
 
 class KumarInit(Regularizer):
@@ -48,17 +59,12 @@ def _gain(activation: nn.Module | None) -> float:
     """n times the variance of the weights."""
     if activation is None:
         return 1.0
-    if isinstance(activation, nn.ReLU):
-        return 2.0
     if isinstance(activation, nn.LeakyReLU):
         return 2.0 / (1 + activation.negative_slope**2)
-    if isinstance(activation, nn.SiLU):  # also where it has a second input
-        return 4.0
-    with torch.enable_grad():
-        x = torch.zeros((), dtype=torch.float64, requires_grad=True)
-        value = activation(x)
-        (slope,) = torch.autograd.grad(value, x)
-    return 1 / (float(slope) ** 2 * (1 + float(value.detach()) ** 2))
+    if isinstance(activation, nn.ReLU):
+        return 2.0
+    value, slope = next(at for kind, at in AT_ZERO.items() if isinstance(activation, kind))
+    return 1 / (slope**2 * (1 + value**2))
 
 
 regularizer(

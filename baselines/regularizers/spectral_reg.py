@@ -24,7 +24,7 @@ class SpectralRegularization(WeightPenalty):
     the optimizer; its gradient is u v'.
 
     Deviates from the paper: nothing that is known; its text could not be read in full here, and
-    the terms of biases and scales are from memory.
+    the term of normalizations is from memory. Iterations continue from the last vectors.
     """
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:

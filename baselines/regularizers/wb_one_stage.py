@@ -30,6 +30,8 @@ class OneStageWeightBalancing(Regularizer):
         self.decay = decay
         self.features = features
         self.tau = tau
+        #: what entered the output layer in the latest forward pass
+        self._inputs: Tensor | None = None
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:
         self._sizes = ClassSizes(info)
@@ -61,8 +63,10 @@ class OneStageWeightBalancing(Regularizer):
     def penalty(self, model: nn.Module) -> Tensor | float:
         weights = dict(model.named_parameters())
         squares = torch.stack([weights[name].square().sum() for name in self._names]).sum()
-        lengths = self._inputs.square().sum(-1).mean()
-        return self.decay / 2 * squares + self.features / 2 * lengths
+        total = self.decay / 2 * squares
+        if self._inputs is None:  # the objective looks at penalties before any forward pass
+            return total
+        return total + self.features / 2 * self._inputs.square().sum(-1).mean()
 
     def average(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         logs = self._sizes.shares().log()

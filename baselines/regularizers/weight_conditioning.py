@@ -21,8 +21,8 @@ class WeightConditioning(Regularizer):
     are matrices of filters. E is computed from W in each forward pass and differentiated with it.
 
     Deviates from the paper: the output layer stays as it is, whose rows would otherwise bound the
-    scores. That E is differentiated is from memory, since the paper's text could not be read in
-    full here.
+    scores. The paper's text could not be read in full here: that E is differentiated is an
+    assumption.
     """
 
     def attach(self, model: nn.Module, info: TaskInfo) -> None:

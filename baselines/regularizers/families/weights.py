@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from suite import Objective, Regularizer
+from suite import NotApplicable, Objective, Regularizer
 
 #: matrices and kernels whose rows are the incoming weights of a unit or of a filter
 UNIT_ROLES = ("hidden", "conv", "head")
@@ -54,9 +54,11 @@ class WeightPenalty(Regularizer):
 
     def start(self, model: nn.Module, objective: Objective) -> None:
         self._names = names(model, self._chosen)
+        if not self._names:
+            raise NotApplicable("the model has none of the weights that the penalty is about")
 
     def penalty(self, model: nn.Module) -> Tensor | float:
-        if not self.strength or not self._names:
+        if not self.strength:
             return 0.0
         weights = dict(model.named_parameters())
         terms = [self._term(name, weights[name]) for name in self._names]

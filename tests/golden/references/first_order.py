@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from tests.golden.golden import elementwise, library, measured, whole
-from tests.golden.walk import SEED, deviation, fixed, make_steps, mean_output
+from tests.golden.walk import SEED, arrays, deviation, fixed, make_steps, mean_output, network
 
 
 def length(arrays):
@@ -70,7 +70,9 @@ class Net:
         self.batch = lambda step: [x.numpy() for x in setting.batch(step)]
 
     def probabilities(self, w, step):
-        inputs, targets = self.batch(step)
+        return self.of(w, *self.batch(step))
+
+    def of(self, w, inputs, targets):
         hidden = np.tanh(inputs @ w[0].T + w[1])
         scores = hidden @ w[2].T + w[3]
         scores = np.exp(scores - scores.max(1, keepdims=True))
@@ -81,7 +83,10 @@ class Net:
         return -np.log(p[np.arange(len(targets)), targets]).mean()
 
     def gradient(self, w, step):
-        inputs, targets, hidden, p = self.probabilities(w, step)
+        return self.gradient_of(w, *self.batch(step))
+
+    def gradient_of(self, w, inputs, targets):
+        inputs, targets, hidden, p = self.of(w, inputs, targets)
         error = (p - np.eye(p.shape[1])[targets]) / len(targets)
         back = (error @ w[2]) * (1 - hidden**2)
         return [back.T @ inputs, back.sum(0), error.T @ hidden, error.sum(0)]
@@ -139,7 +144,7 @@ def exp_gradient(t, w, g, memory, h, fact):
 
 
 def lion_k(net_of=None):
-    """Chen et al. 2024, equation 4; gradients are given, or those of a network."""
+    """Chen et al. 2024, Lion-K; gradients are given, or those of a network."""
 
     def trajectory(setting):
         h, w, found = setting.h, setting.weights, []
@@ -306,42 +311,88 @@ def spider(setting):
     return found
 
 
-def lbfgs(setting):
-    """Nocedal and Wright 2006, algorithms 7.4 and 7.5, at a fixed rate, on one batch a step."""
-    h, net, w, found = setting.h, Net(setting), setting.weights, []
-    shapes = [x.shape for x in w]
+def lbfgs(iterations):
+    """Nocedal and Wright 2006, algorithms 7.4 and 7.5, with any search for the strong Wolfe rule.
 
-    def flat(arrays):
-        return np.concatenate([a.ravel() for a in arrays])
+    Every point at which the component evaluates must be on the ray of the two-loop direction, and
+    it must go on from a point that satisfies the rule.
+    """
 
-    def parts(vector):
-        sizes = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
-        return [a.reshape(s) for a, s in zip(np.split(vector, sizes), shapes, strict=True)]
+    def measure():
+        h = {"lr": 1.0, "iterations": iterations}
+        setting = network(h, ("lbfgs", h))
+        net, worst, points = Net(setting), 0.0, []
+        steps, model, _ = make_steps(
+            setting, [("optimizer", "lbfgs")], {"lbfgs": h}, torch.nn.functional.cross_entropy
+        )
+        model.register_forward_pre_hook(lambda *_: points.append(flat(arrays(model.parameters()))))
+        pairs = []
+        for t in range(setting.steps):
+            points.clear()
+            steps.take(t / setting.steps)
+            w, *tried = points
+            loss, g = value(net, setting, w, t)
+            moves = 0
+            while tried:
+                d = two_loop(g, pairs)
+                # The points of a search follow one another.
+                count = next((i for i, x in enumerate(tried) if off_ray(x - w, d) >= 1e-6), None)
+                on_ray = tried[:count]
+                assert on_ray, "a point is off the ray"
+                worst = max(worst, *(off_ray(x - w, d) for x in on_ray))
+                kept = None
+                for x in on_ray:
+                    new, gradient = value(net, setting, x, t)
+                    enough = new <= loss + 1e-4 * (g @ (x - w))
+                    flat_enough = abs(gradient @ d) <= 0.9 * abs(g @ d)
+                    if enough and flat_enough:
+                        kept = x, new, gradient
+                assert kept is not None, "no point satisfies the strong Wolfe conditions"
+                tried, moves = tried[len(on_ray) :], moves + 1
+                s, y = kept[0] - w, kept[2] - g
+                if tried and s @ y > 1e-10:  # the last move of a step leaves no pair
+                    pairs = [*pairs, (s, y)][-10:]
+                w, loss, g = kept
+            assert 0 < moves <= iterations
+            found = flat(arrays(model.parameters()))
+            worst = max(worst, np.abs(found - w).max() / np.abs(found - points[0]).max())
+        return worst
 
-    pairs, last_g, last_step = [], None, None
-    for t in range(setting.steps):
-        for _ in range(h["iterations"]):
-            g = flat(net.gradient(w, t))
-            rate = h["lr"]
-            if last_g is None:
-                rate *= min(1.0, 1.0 / np.abs(g).sum())
-            else:
-                y = g - last_g
-                if y @ last_step > 1e-10:
-                    pairs = [*pairs, (last_step, y)][-10:]
-            q, alphas = g.copy(), []
-            for s, y in reversed(pairs):
-                alphas.append((s @ q) / (s @ y))
-                q -= alphas[-1] * y
-            if pairs:
-                s, y = pairs[-1]
-                q *= (s @ y) / (y @ y)
-            for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
-                q += s * (alpha - (y @ q) / (s @ y))
-            last_g, last_step = g, -rate * q
-            w = parts(flat(w) + last_step)
-        found.append(w)
-    return found
+    return measure
+
+
+def flat(some):
+    return np.concatenate([a.ravel() for a in some])
+
+
+def value(net, setting, vector, step):
+    """The loss and the gradient of the network at a vector of all weights."""
+    sizes = np.cumsum([w.size for w in setting.weights])[:-1]
+    parts = zip(np.split(vector, sizes), setting.weights, strict=True)
+    w = [a.reshape(b.shape) for a, b in parts]
+    return net.loss(w, step), flat(net.gradient(w, step))
+
+
+def two_loop(g, pairs):
+    """Algorithm 7.4: minus the product of the inverse Hessian's approximation with g."""
+    q, alphas = g.copy(), []
+    for s, y in reversed(pairs):
+        alphas.append((s @ q) / (s @ y))
+        q -= alphas[-1] * y
+    if pairs:
+        s, y = pairs[-1]
+        q *= (s @ y) / (y @ y)
+    for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
+        q += s * (alpha - (y @ q) / (s @ y))
+    return -q
+
+
+def off_ray(move, direction):
+    """How far a move is from the ray, relative to its length; 1 or more if it goes backwards."""
+    along = (move @ direction) / (direction @ direction)
+    if along <= 0:
+        return 1.0
+    return float(np.abs(move - along * direction).max() / np.abs(move).max())
 
 
 def upgd(setting):
@@ -365,7 +416,7 @@ def upgd(setting):
 
 
 def tag(base):
-    """Malviya et al. 2022, equations 2 to 4, over three tasks of 8 or 9 steps."""
+    """Malviya et al. 2022, over three tasks of 8 or 9 steps."""
 
     def measure():
         h = {"lr": 1e-3, "strength": 5.0, "base": base}
@@ -446,12 +497,12 @@ OPTIMIZERS = {
     ),
     "lion_k": [
         whole(
-            "NumPy: Chen et al. 2024, equation 4",
+            "NumPy: Chen et al. 2024, Lion-K",
             lion_k(),
             variants=[{"kappa": k} for k in ("l1", "l2", "truncated", "huber")],
         ),
         whole(
-            "NumPy: Chen et al. 2024, equation 4, on a network",
+            "NumPy: Chen et al. 2024, Lion-K, on a network",
             lion_k(Net),
             variants=[{"kappa": k} for k in ("l1", "l2", "truncated", "huber")],
             on_network=True,
@@ -500,12 +551,10 @@ OPTIMIZERS = {
         variants=[{"period": 5}, {"period": 3}],
         on_network=True,
     ),
-    "lbfgs": whole(
-        "NumPy: Nocedal and Wright 2006, algorithms 7.4 and 7.5",
-        lbfgs,
-        variants=[{"iterations": 4}, {"iterations": 1}],
-        on_network=True,
-    ),
+    "lbfgs": [
+        measured("NumPy: Nocedal and Wright 2006, algorithms 7.4 and 7.5", lbfgs(4)),
+        measured("NumPy: the same with 2 iterations a step", lbfgs(2)),
+    ],
     "upgd": whole(
         "NumPy: Elsayed and Mahmood 2024, algorithm 1",
         upgd,
