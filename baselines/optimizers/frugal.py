@@ -44,7 +44,7 @@ class Frugal(Decoupled):
                 order = torch.randperm(g.shape[1], generator=self._generator)
                 kept = order[: max(1, round(group["density"] * g.shape[1]))]
                 state.clear()
-                state["columns"] = kept.to(g.device)
+                state["columns"] = kept.tolist()  # as a tensor, loading would make it floating
             u = g.sgn()
             columns = state["columns"]
             u[:, columns] = adam_direction(state, g[:, columns], BETAS, EPS)

@@ -65,20 +65,20 @@ class Grass(Decoupled):
         if "S" not in state:
             state["S"] = leading(g, rank_of(g, RANK))
             state["m"] = g.new_zeros(state["S"].shape[1], g.shape[1])
-            state["v"], state["steps"] = torch.zeros_like(state["m"]), 0
+            state["v"], state["steps"] = torch.zeros_like(state["m"].abs()), 0
         elif state["steps"] % group["interval"] == 0:
             drawn = torch.randn(
                 state["S"].shape, generator=self._generator, dtype=torch.float64
             ).to(g)
             new = _jump(drawn) if group["subspace"] == "jump" else _walk(state["S"], drawn)
-            _turn(state, new.mT @ state["S"])
+            _turn(state, new.mH @ state["S"])
             state["S"] = new
         beta1, beta2 = BETAS
         basis = state["S"]
-        r = basis.mT @ g
+        r = basis.mH @ g
         state["steps"] += 1
         state["m"].lerp_(r, 1 - beta1)
-        state["v"].lerp_(r.square(), 1 - beta2)
+        state["v"].lerp_(r.abs().square(), 1 - beta2)
         root = (state["v"] / (1 - beta2 ** state["steps"])).sqrt()
         n = state["m"] / (1 - beta1 ** state["steps"]) / (root + EPS)
         share = torch.linalg.vector_norm(n, dim=0) / (torch.linalg.vector_norm(r, dim=0) + EPS)
@@ -95,9 +95,9 @@ def _jump(drawn: Tensor) -> Tensor:
 
 def _walk(basis: Tensor, drawn: Tensor) -> Tensor:
     """A geodesic on the Grassmannian, in a random direction."""
-    u, d, vh = torch.linalg.svd(finite(drawn - basis @ (basis.mT @ drawn)), full_matrices=False)
+    u, d, vh = torch.linalg.svd(finite(drawn - basis @ (basis.mH @ drawn)), full_matrices=False)
     angles = ANGLE * d / d[0].clamp(min=1e-30)
-    return (basis @ vh.mT * angles.cos() + u * angles.sin()) @ vh
+    return (basis @ vh.mH * angles.cos() + u * angles.sin()) @ vh
 
 
 def _turn(state: Group, rotation: Tensor) -> None:
@@ -106,9 +106,9 @@ def _turn(state: Group, rotation: Tensor) -> None:
     weight1, weight2 = 1 - beta1 ** state["steps"], 1 - beta2 ** state["steps"]
     mean, square = state["m"] / weight1, state["v"] / weight2
     turned = rotation @ mean
-    variance = rotation.square() @ (square - mean.square())
+    variance = rotation.abs().square() @ (square - mean.abs().square())
     state["m"] = turned * weight1
-    state["v"] = (variance + turned.square()).abs() * weight2
+    state["v"] = (variance + turned.abs().square()).abs() * weight2
 
 
 def build(

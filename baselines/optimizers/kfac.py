@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from suite import NotApplicable, Objective, optimizer, search
+from suite import Claim, NotApplicable, Objective, optimizer, search
 
 
 class KFAC(Optimizer):
@@ -119,4 +119,16 @@ optimizer(
         "damping": search.log_uniform(1e-5, 1.0, default=0.1),
         "momentum": search.choice(0.0, 0.5, 0.9, default=0.9),
     },
+    claims=[
+        Claim(
+            says="K-FAC can be much faster than SGD with momentum.",
+            task="digits",
+            method="kfac",
+            rival="sgd",
+            measure="time_to_target",
+            expect="lower",
+            number="autoencoders of MNIST, CURVES and FACES, no factor",
+            place="abstract",
+        ),
+    ],
 )

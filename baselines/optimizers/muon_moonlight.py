@@ -54,9 +54,9 @@ optimizer(
             rival="adamw",
             measure="time_to_target",
             expect="lower",
-            factor=1.92,
-            number="52 % of AdamW's training FLOPs, compute-optimal language models",
-            place="abstract and section 3.3",
+            factor=2.0,
+            number="about 2 times the computational efficiency, compute-optimal language models",
+            place="abstract",
         ),
     ],
 )

@@ -11,7 +11,9 @@ from .families.matrices import Decoupled, Group, exact
 
 EPS = 1e-4
 #: steps between two computations of the roots; the paper has 20 to 100
-INTERVAL = 10
+INTERVAL = 20
+#: the first steps at which they are computed as well
+EARLY = range(1, 11)
 
 
 class Shampoo(Decoupled):
@@ -21,8 +23,8 @@ class Shampoo(Decoupled):
     eps I;  u = g multiplied along each axis by H_i^(-1 / 2k);  m <- b m + u;  w <- w - lr m.
     For a matrix:  L <- L + g g',  R <- R + g' g,  u = L^(-1/4) g R^(-1/4).
 
-    Deviates from the paper: roots are computed every 10 steps, and in each of the first 10; axes
-    longer than 1,024 have no preconditioner; a decoupled weight decay.
+    Deviates from the paper: roots are computed in each of the first 10 steps, and in every
+    20th; axes longer than 1,024 have no preconditioner; a decoupled weight decay.
     """
 
     def __init__(
@@ -40,13 +42,13 @@ class Shampoo(Decoupled):
                 eye = [g.new_zeros(g.shape[a], g.shape[a]).fill_diagonal_(EPS) for a in axes]
                 state.update(count=0, H=eye, roots=[None] * len(axes))
             u = g
-            due = state["count"] < INTERVAL or state["count"] % INTERVAL == 0
+            state["count"] += 1
+            due = state["count"] in EARLY or state["count"] % INTERVAL == 0
             for i, axis in enumerate(axes):
                 state["H"][i].add_(gram(g, axis))
                 if due:
                     state["roots"][i] = inverse_root(state["H"][i], 2 * g.ndim, 0.0)
                 u = along(u, state["roots"][i], axis)
-            state["count"] += 1
             steps.append(momentum.mul_(group["momentum"]).add_(u.view_as(p).to(p.dtype)))
         return steps
 
@@ -58,7 +60,7 @@ optimizer(
     paper="Gupta et al. 2018, Shampoo: Preconditioned Stochastic Tensor Optimization",
     url="https://arxiv.org/abs/1802.09568",
     search={
-        "lr": search.log_uniform(1e-3, 10.0, default=0.1),
+        "lr": search.log_uniform(1e-3, 10.0, default=0.03),
         "momentum": search.uniform(0.0, 0.99, default=0.9),
         "weight_decay": search.log_uniform(1e-5, 1.0, default=1e-4),
     },

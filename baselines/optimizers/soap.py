@@ -46,7 +46,7 @@ class SOAP(Decoupled):
             return torch.zeros_like(p)
         turned = g
         for axis, q in zip(axes, state["Q"], strict=True):
-            turned = along(turned, q.mT, axis)
+            turned = along(turned, q.mH, axis)
         step = adam_direction(state, turned, BETAS, EPS)
         for axis, q in zip(axes, state["Q"], strict=True):
             step = along(step, q, axis)
@@ -61,10 +61,10 @@ class SOAP(Decoupled):
         """One step of the power iteration for a basis, with Adam's averages in the new one."""
         h, old = state["H"][i], state["Q"][i]
         product = h @ old
-        order = torch.sum(old * product, 0).argsort(descending=True, stable=True)
+        order = torch.sum(old.conj() * product, 0).real.argsort(descending=True, stable=True)
         new = torch.linalg.qr(finite(product[:, order])).Q
         state["v"] = state["v"].index_select(axis, order)
-        state["m"] = along(state["m"], new.mT @ old, axis)
+        state["m"] = along(state["m"], new.mH @ old, axis)
         state["Q"][i] = new
 
 

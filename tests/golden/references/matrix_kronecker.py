@@ -44,12 +44,12 @@ def asgo(t, w, g, memory, h):
 
 
 def shampoo(t, w, g, memory, h, fact):
-    """Gupta et al. 2018, algorithm 2; roots of steps 1 to 11, 21, ..."""
+    """Gupta et al. 2018, algorithm 2; roots of steps 1 to 10, and 20."""
     axes = range(g.ndim)
     sums = memory.setdefault("H", [1e-4 * np.eye(length) for length in g.shape])
     for axis in axes:
         sums[axis] = sums[axis] + products(g, axis)
-    if t <= 10 or t % 10 == 1:
+    if t <= 10 or t == 20:
         memory["roots"] = [power(total, -1 / (2 * g.ndim)) for total in sums]
     m = memory["m"] = h.momentum * memory.get("m", 0) + multiplied(g, memory["roots"])
     return w - h.lr * (m + h.weight_decay * w)
@@ -231,7 +231,59 @@ def kron_of_library(parameters, h):
     )
 
 
+def kfac(setting):
+    """Martens and Grosse 2015, sections 3, 4.2, 5 and 6.3, on two layers; labels are drawn."""
+    h, found = setting.h, []
+    layers = [np.column_stack(setting.weights[i : i + 2]) for i in (0, 2)]
+    velocities, factors = [0.0, 0.0], None
+    torch.manual_seed(SEED)
+    for step in range(setting.steps):
+        inputs, targets = (x.numpy() for x in setting.batch(step))
+        n = len(inputs)
+        first = np.column_stack([inputs, np.ones(n)])
+        hidden = np.tanh(first @ layers[0].T)
+        second = np.column_stack([hidden, np.ones(n)])
+        scores = second @ layers[1].T
+        chances = np.exp(scores - scores.max(1, keepdims=True))
+        chances /= chances.sum(1, keepdims=True)
+
+        def at_outputs(labels, chances=chances, hidden=hidden, head=layers[1][:, :-1]):
+            """The gradient of every row's own loss at the outputs of both layers."""
+            last = chances - np.eye(chances.shape[1])[labels]
+            return [last @ head * (1 - hidden**2), last]
+
+        if step % 10 == 0:
+            labels = torch.multinomial(torch.tensor(scores).softmax(-1), 1)[:, 0].numpy()
+            new = [
+                (a.T @ a / n, g.T @ g / n)
+                for a, g in zip((first, second), at_outputs(labels), strict=True)
+            ]
+            k = step // 10 + 1
+            decay = min(1 - 1 / k, 0.95)
+            factors = [
+                tuple(decay * o + (1 - decay) * m for o, m in zip(old, some, strict=True))
+                for old, some in zip(factors or new, new, strict=True)
+            ]
+        gradients = at_outputs(targets)
+        for i, (a, (big_a, big_g)) in enumerate(zip((first, second), factors, strict=True)):
+            pi = np.sqrt(np.trace(big_a) / len(big_a) / (np.trace(big_g) / len(big_g)))
+            root = np.sqrt(h["damping"])
+            left = np.linalg.inv(big_g + root / pi * np.eye(len(big_g)))
+            right = np.linalg.inv(big_a + pi * root * np.eye(len(big_a)))
+            step_of = left @ (gradients[i].T @ a / n) @ right
+            velocities[i] = h["momentum"] * velocities[i] + step_of
+        layers = [w - h["lr"] * v for w, v in zip(layers, velocities, strict=True)]
+        found.append([part for w in layers for part in (w[:, :-1], w[:, -1])])
+    return found
+
+
 OPTIMIZERS = {
+    "kfac": whole(
+        "NumPy: Martens and Grosse 2015, sections 3, 4.2, 5 and 6.3",
+        kfac,
+        variants=[{"momentum": 0.0}, {"momentum": 0.9, "damping": 0.01}],
+        on_network=True,
+    ),
     "asgo": elementwise("NumPy: An et al. 2025, the authors' code", beside_adamw(asgo)),
     "shampoo": elementwise("NumPy: Gupta et al. 2018, algorithm 2", shampoo),
     "soap": [
