@@ -14,7 +14,9 @@ class ExperienceReplay(Regularizer):
     The memory holds a uniform sample of all examples seen. Each step trains on the batch and as
     many examples from the memory, drawn before the batch is offered to it.
 
-    Deviates from the paper: nothing; several draws of a batch within a step replay each time.
+    Deviates from the paper: nothing; several draws of a batch within a step replay each time. The
+    authors' code (agem, `update_reservior`) draws the place of example N among the N - 1 before it,
+    so that it keeps new examples a little too often; here the reservoir is the paper's.
     """
 
     def __init__(self, capacity: int) -> None:

@@ -18,9 +18,9 @@ class ReDo(Regularizer):
     outgoing weights become zero, and so does the optimizer's state of all these entries. A batch
     norm before the activation, which the paper's networks do not have, is reset for the unit too.
 
-    Deviates from the paper: nothing, where a layer is initialized by independent draws. The score
-    is taken on one training batch, as in the authors' code; their code's second variant, without
-    the reset of the optimizer's state, is left out.
+    Deviates from the paper: nothing, if the initial weights of a layer were drawn independently.
+    In the authors' code a recycled unit's bias becomes zero, the initial value of all biases there;
+    the counter of Adam's bias correction is left as it is, here and there.
     """
 
     def __init__(self, tau: float, period: int) -> None:
