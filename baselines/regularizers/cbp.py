@@ -117,7 +117,7 @@ class _Bookkeeping:
 regularizer(
     "cbp",
     ContinualBackprop,
-    summary="Replaces units of little use, a few at a time, so that the network can go on learning.",
+    summary="Replaces units of little use, a few at a time, so that learning can go on.",
     paper="Dohare et al. 2024, Loss of plasticity in deep continual learning",
     url="https://doi.org/10.1038/s41586-024-07711-7",
     search={

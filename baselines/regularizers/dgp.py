@@ -1,4 +1,4 @@
-"""Double gradient projection: earlier tasks keep their outputs and their gradients at the inputs."""
+"""Double gradient projection: earlier tasks keep their outputs and gradients at the inputs."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ class DGP(Regularizer):
     of a convolution, with a 1 for the bias) extend an orthonormal basis M: singular vectors of what
     M does not hold yet are added, the largest first, until M holds the share `outputs` of the sum
     of squares of X. A second basis N, of the loss's gradients at the layer's outputs, is extended
-    in the same way to hold the share `sample_gradients`; at 0 the method is GPM. From the second task on, a step W + D becomes W + (I - N N') D (I - M M'): then
-    neither what a layer makes of earlier examples changes, nor the gradients that it passes back,
-    which are the gradients at the inputs that the method keeps smooth.
+    in the same way to hold the share `sample_gradients`; at 0 the method is GPM. From the second
+    task on, a step W + D becomes W + (I - N N') D (I - M M'): then neither what a layer makes of
+    earlier examples changes, nor the gradients that it passes back, which are in the end the
+    gradients at the inputs.
 
     Deviates from the paper: only its abstract and other people's summaries could be read, in which
     singular vectors of two kinds protect the outputs and the gradients at the inputs. That the
@@ -111,7 +112,7 @@ def extended(basis: Tensor | None, rows: Tensor, threshold: float) -> Tensor:
     rest = rows - rows @ basis @ basis.T
     values, vectors = torch.linalg.svd(rest, full_matrices=False)[1:]
     total = rows.square().sum()
-    held = total - values.square().sum()
+    held = (total - values.square().sum()).clamp(min=0)
     missing = held + values.square().cumsum(0) - values.square() < threshold * total
     # Rounding errors have a direction too: they are no new ones.
     real = values.square() > torch.finfo(rows.dtype).eps * total

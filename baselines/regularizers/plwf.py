@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,11 @@ class PLwF(Regularizer):
             return loss
         old = torch.autograd.grad(self._distillation(), parameters, materialize_grads=True)
         new = [torch.zeros_like(p) if p.grad is None else p.grad for p in parameters]
+        # A model that is still its own teacher has no old gradient but for rounding errors, whose
+        # direction must not count.
+        noise = 100 * torch.finfo(old[0].dtype).eps
+        real = _norm(old) > noise * _norm(new)
+        old = tuple(torch.where(real, g, 0.0) for g in old)
         sums = zip(without_conflict(new, old), without_conflict(old, new), strict=True)
         for p, (a, b) in zip(parameters, sums, strict=True):
             p.grad = a + b
@@ -74,6 +79,10 @@ class PLwF(Regularizer):
             p = student.index_select(-1, classes).flatten(0, -2).log_softmax(-1)
             total = total + nn.functional.kl_div(p, q, reduction="batchmean", log_target=True)
         return self.strength * TEMPERATURE**2 / len(self._teachers) * total
+
+
+def _norm(tensors: Sequence[Tensor]) -> Tensor:
+    return torch.stack([t.norm() for t in tensors]).norm()
 
 
 regularizer(

@@ -16,13 +16,14 @@ class SoftmaxMasking(Regularizer):
     In the loss of an example of the current task, the scores of all other classes than the task's
     are replaced by the constant `mask`, so that their gradient is zero. The more `mask` is below
     the other scores, the less the scores of the own classes are pushed up (at minus infinity, the
-    softmax is that of the own classes alone). Replayed examples of earlier tasks are compared
-    among all classes.
+    softmax is that of the own classes alone). Replayed examples are compared among all classes:
+    those that a regularizer to the right adds, as in `adamw+softmax_masking+experience_replay`,
+    and all of earlier tasks.
 
-    Deviates from the paper: the paper's equations could not be read, only its abstract and
-    summaries of it; that replayed examples are not masked is our reading. A class belongs to the
-    task in which it was first seen; without known task boundaries, the own classes are those in
-    the batch. Where the task itself compares only some classes, the loss stays as it is.
+    Deviates from the paper: its equations could not be read, only its abstract and summaries of
+    it; that replayed examples are not masked is our reading, and the default 0 is ours. A class
+    belongs to the task in which it was first seen; without known task boundaries, the own classes
+    are those in the batch. Where the task compares only some classes, the loss stays as it is.
     """
 
     def __init__(self, mask: float) -> None:
@@ -37,6 +38,8 @@ class SoftmaxMasking(Regularizer):
         self._owners = torch.full((info.classes,), -1)
 
     def batch(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        #: the examples after these are replayed
+        self._drawn = len(targets)
         if self._owners.device != targets.device:
             self._owners = self._owners.to(targets.device)
         if not self._told:
@@ -54,7 +57,10 @@ class SoftmaxMasking(Regularizer):
         if outputs.shape[-1] != self._classes or outputs.ndim != targets.ndim + 1:
             return default(outputs, targets)
         own = self._owners == self._task
-        compared = own | ~own[targets].unsqueeze(-1)
+        masked = own[targets]
+        if len(targets) == self.objective.batch_size:  # not a part of the batch
+            masked[self._drawn :] = False
+        compared = own | ~masked.unsqueeze(-1)
         return default(torch.where(compared, outputs, self.mask), targets)
 
 
@@ -65,5 +71,5 @@ regularizer(
     paper="Kim, Kwon and Kim 2023, Revisiting Softmax Masking: Stop Gradient for Enhancing "
     "Stability in Replay-based Continual Learning",
     url="https://arxiv.org/abs/2309.14808",
-    search={"mask": search.uniform(-20.0, 5.0, default=-10.0)},
+    search={"mask": search.uniform(-20.0, 10.0, default=0.0)},
 )
