@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from suite import NotApplicable, Objective, optimizer, search
+from suite import Claim, NotApplicable, Objective, optimizer, search
 
 
 class KFAC(Optimizer):
@@ -119,4 +119,26 @@ optimizer(
         "damping": search.log_uniform(1e-5, 1.0, default=0.1),
         "momentum": search.choice(0.0, 0.5, 0.9, default=0.9),
     },
+    claims=[
+        Claim(
+            says="K-FAC makes much more progress a step than SGD with momentum.",
+            task="digits",
+            rival="sgd",
+            measure="time_to_target",
+            expect="lower",
+            number="can be much faster than SGD with momentum; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="Unlike other methods with full curvature, K-FAC works well with the noise "
+            "of small batches.",
+            task="mnist1d",
+            rival="newton_cg",
+            measure="score",
+            expect="lower",
+            number="works very well in highly stochastic regimes, unlike Hessian-free "
+            "optimization; no number",
+            place="abstract",
+        ),
+    ],
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from suite import Objective, TaskInfo, optimizer, search
+from suite import Claim, Objective, TaskInfo, optimizer, search
 
 
 class MeZO(Optimizer):
@@ -56,4 +56,30 @@ optimizer(
         "lr": search.log_uniform(1e-6, 1e-1, default=3e-4),
         "epsilon": search.log_uniform(1e-4, 1e-1, default=1e-3),
     },
+    claims=[
+        Claim(
+            says="Forward passes alone forget less than backpropagation.",
+            task="split_digits_task",
+            rival="adamw",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="forward passes alone are enough to overcome forgetting; no number",
+            place="abstract",
+            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier"
+            " than You Think",
+        ),
+        Claim(
+            says="Forward passes alone forget less when the same classes come in new images.",
+            task="rotated_digits",
+            rival="adamw",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="forward passes alone are enough to overcome forgetting; no number",
+            place="abstract",
+            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier"
+            " than You Think",
+        ),
+    ],
 )

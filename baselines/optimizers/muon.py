@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import AdamW, Muon, Optimizer
 
-from suite import Combined, optimizer, search
+from suite import Claim, Combined, optimizer, search
 
 
 @contextmanager
@@ -103,4 +103,29 @@ optimizer(
         "adamw_lr": search.log_uniform(1e-4, 1e-1, default=3e-4),
         "weight_decay": search.log_uniform(1e-3, 10.0, default=1e-2),
     },
+    claims=[
+        Claim(
+            says="Muon groks modular arithmetic sooner than AdamW.",
+            task="modular_addition",
+            rival="adamw",
+            measure="time_to_target",
+            expect="lower",
+            factor=1.48,
+            number="epoch 102.89 against 153.09 until 95 % on held-out pairs, mean over 7 "
+            "tasks and 3 softmaxes",
+            place="abstract",
+            source="Tveit et al. 2025, Muon Optimizer Accelerates Grokking (arXiv 2504.16041)",
+        ),
+        Claim(
+            says="Once both are tuned, Muon has no clear advantage over AdamW in grokking.",
+            task="modular_division",
+            rival="adamw",
+            measure="time_to_target",
+            expect="equal",
+            number="no clear advantage for a / b mod 97 with half of the table, over wide "
+            "sweeps of batch and width",
+            place="the post's conclusion",
+            source="Essential AI 2025, essential.ai/blog/grokking of 2025-06-20",
+        ),
+    ],
 )

@@ -124,4 +124,41 @@ regularizer(
         "rate": search.log_uniform(1e-6, 1e-2, default=1e-4),
         "maturity": search.choice(20, 100, 1000, default=100),
     },
+    claims=[
+        Claim(
+            says="Continual backpropagation keeps plasticity under ever new inputs, which "
+            "backpropagation loses.",
+            task="permuted_digits",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="appears to maintain plasticity indefinitely; online permuted MNIST of "
+            "800 tasks",
+            place="abstract",
+            source="Dohare et al. 2024, Loss of plasticity in deep continual learning",
+        ),
+        Claim(
+            says="Continual backpropagation keeps plasticity under ever new labels.",
+            task="label_permuted_digits",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="appears to maintain plasticity indefinitely; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="With SGD it ends better than SGD alone.",
+            task="permuted_digits",
+            method="sgd+cbp",
+            rival="sgd",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="backpropagation loses plasticity over 800 tasks, continual "
+            "backpropagation does not",
+            place="abstract",
+        ),
+    ],
 )

@@ -5,7 +5,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 _ACTIVATIONS = (nn.ReLU, nn.GELU, nn.SiLU, nn.LeakyReLU, nn.ELU, nn.Tanh)
 
@@ -53,4 +53,15 @@ regularizer(
         "until": search.uniform(0.05, 0.5, default=50 / 300),
         "shape": search.choice("linear", "constant", default="linear"),
     },
+    claims=[
+        Claim(
+            says="Dropout at the beginning only lowers the loss of models that underfit.",
+            task="lm_markov",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="lower final training loss than without dropout; no number",
+            place="abstract",
+        ),
+    ],
 )

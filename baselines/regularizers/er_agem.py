@@ -46,4 +46,26 @@ regularizer(
         "capacity": search.choice(50, 100, 200, default=200),
         "share": search.uniform(0.1, 0.9, default=0.5),
     },
+    claims=[
+        Claim(
+            says="A projection beside replay makes the stability gap smaller.",
+            task="stability_gap_digits",
+            rival="adamw+experience_replay",
+            measure="column",
+            quantity="min_acc",
+            expect="higher",
+            number="a hypothesis, registered before the experiments; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="A projection beside replay improves what is known at the end.",
+            task="permuted_digits_domains",
+            rival="adamw+experience_replay",
+            measure="column",
+            quantity="average_accuracy",
+            expect="higher",
+            number="a hypothesis, registered before the experiments; no number",
+            place="abstract",
+        ),
+    ],
 )

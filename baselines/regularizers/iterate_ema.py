@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from suite import Regularizer, regularizer, search
+from suite import Claim, Regularizer, regularizer, search
 
 
 class IterateEMA(Regularizer):
@@ -41,4 +41,42 @@ regularizer(
     "Dynamics and Benefits",
     url="https://arxiv.org/abs/2411.18704",
     search={"decay": search.choice(0.9, 0.96, 0.98, 0.99, 0.995, 0.998, default=0.99)},
+    claims=[
+        Claim(
+            says="The variance of SGD with an average is smaller than that of SGD.",
+            task="sgd_ema_linreg",
+            method="sgd+iterate_ema",
+            rival="sgd",
+            measure="score",
+            expect="lower",
+            number="the variance error with EMA is always smaller; the theorem has the factor",
+            place="abstract",
+            source="Li and Gu 2025, Understanding SGD with Exponential Moving Average: A "
+            "Case Study in Linear Regression",
+        ),
+        Claim(
+            says="Evaluating an average drastically improves online continual learning.",
+            task="scole_digits",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="drastically increases performance and stability; no number",
+            place="abstract",
+            source="Soutif-Cormerais, Carta and van de Weijer 2023, Improving Online "
+            "Continual Learning Performance and Stability with Temporal Ensembles",
+        ),
+        Claim(
+            says="Evaluating an average makes the stability gap smaller.",
+            task="stability_gap_digits",
+            rival="adamw",
+            measure="column",
+            quantity="wc_acc",
+            expect="higher",
+            number="drastically increases stability; no number",
+            place="abstract",
+            source="Soutif-Cormerais, Carta and van de Weijer 2023, Improving Online "
+            "Continual Learning Performance and Stability with Temporal Ensembles",
+        ),
+    ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from suite import Objective, Regularizer, regularizer, search
+from suite import Claim, Objective, Regularizer, regularizer, search
 
 
 class Layca(Regularizer):
@@ -46,4 +46,16 @@ regularizer(
     "of generalization in deep networks?",
     url="https://arxiv.org/abs/1806.01603",
     search={"rate": search.log_uniform(1e-4, 0.1, default=3**-4)},
+    claims=[
+        Claim(
+            says="Equal rotation of all layers generalizes better.",
+            task="cifar10_mini",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="consistently better by up to 30 % test accuracy",
+            place="abstract",
+        ),
+    ],
 )

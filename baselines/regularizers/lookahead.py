@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from suite import Objective, Regularizer, regularizer, search
+from suite import Claim, Objective, Regularizer, regularizer, search
 
 
 class Lookahead(Regularizer):
@@ -49,4 +49,25 @@ regularizer(
         "k": search.choice(5, 10, default=5),
         "alpha": search.choice(0.2, 0.5, 0.8, default=0.5),
     },
+    claims=[
+        Claim(
+            says="Slow weights improve SGD.",
+            task="digits",
+            method="sgd+lookahead",
+            rival="sgd",
+            measure="score",
+            expect="lower",
+            number="significantly improves SGD with its default settings; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="Slow weights improve Adam on language.",
+            task="lm_markov",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="significantly improves Adam with its default settings; no number",
+            place="abstract",
+        ),
+    ],
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 
 class Mixup(Regularizer):
@@ -58,4 +58,26 @@ regularizer(
     paper="Zhang et al. 2018, mixup: Beyond Empirical Risk Minimization",
     url="https://arxiv.org/abs/1710.09412",
     search={"alpha": search.log_uniform(0.05, 2.0, default=0.2)},
+    claims=[
+        Claim(
+            says="Mixed examples are memorized less if their labels are wrong.",
+            task="noisy_labels_mini",
+            rival="adamw",
+            measure="column",
+            quantity="memorized",
+            expect="lower",
+            number="reduces the memorization of corrupt labels; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="Mixed examples make a network more robust to attacks.",
+            task="delayed_robustness_mini",
+            rival="adamw",
+            measure="column",
+            quantity="robust_accuracy",
+            expect="higher",
+            number="increases the robustness to adversarial examples; no number",
+            place="abstract",
+        ),
+    ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 from .families.units import ACTIVATIONS, Layer, Trace, Units, drawn, set_entries, silence
 
@@ -73,4 +73,26 @@ regularizer(
         "tau": search.log_uniform(1e-3, 0.3, default=0.025),
         "period": search.choice(10, 30, 100, 300, 1000, default=1000),
     },
+    claims=[
+        Claim(
+            says="Recycling dormant units improves performance on changing targets.",
+            task="label_permuted_digits",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="fewer dormant units and improved performance; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="Recycling dormant units keeps the power to memorize new random labels.",
+            task="random_label_memory",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="maintains the expressive power of networks; no number",
+            place="abstract",
+        ),
+    ],
 )

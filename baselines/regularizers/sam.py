@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from suite import Regularizer, regularizer, search
+from suite import Claim, Regularizer, regularizer, search
 
 
 class SAM(Regularizer):
@@ -42,4 +42,17 @@ regularizer(
     "Generalization",
     url="https://arxiv.org/abs/2010.01412",
     search={"rho": search.log_uniform(1e-3, 1.0, default=0.05)},
+    claims=[
+        Claim(
+            says="SAM is better than its optimizer if labels are wrong.",
+            task="noisy_labels_mini",
+            method="sgd+sam",
+            rival="sgd",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="improves over SGD on CIFAR-10 with noisy labels; no number",
+            place="section on label noise, as cited by Luong et al. 2024",
+        ),
+    ],
 )

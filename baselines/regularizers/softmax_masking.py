@@ -72,4 +72,29 @@ regularizer(
     "Stability in Replay-based Continual Learning",
     url="https://arxiv.org/abs/2309.14808",
     search={"mask": search.uniform(-20.0, 10.0, default=0.0)},
+    claims=[
+        Claim(
+            says="Masking makes replay more stable when classes come one after the other.",
+            task="split_digits",
+            method="adamw+softmax_masking+experience_replay",
+            rival="adamw+experience_replay",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="improves stability in class-incremental benchmarks, even with a tiny "
+            "memory; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="Masking without any replay forgets less.",
+            task="split_digits",
+            rival="adamw",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="significantly increases stability, particularly with zero or small "
+            "memory; no number",
+            place="abstract of version 1",
+        ),
+    ],
 )

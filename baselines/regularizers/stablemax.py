@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from suite import Regularizer, regularizer
+from suite import Claim, Regularizer, regularizer
 
 
 class StableMax(Regularizer):
@@ -30,4 +30,26 @@ regularizer(
     summary="Replaces the softmax by one that grows linearly, which prevents its collapse.",
     paper="Prieto et al. 2025, Grokking at the Edge of Numerical Stability",
     url="https://arxiv.org/abs/2501.04697",
+    claims=[
+        Claim(
+            says="StableMax groks without regularization: good weight decays are smaller.",
+            task="modular_addition",
+            rival="adamw",
+            measure="hyperparameter",
+            quantity="weight_decay",
+            expect="lower",
+            number="groks with a weight decay of 0 within 80,000 epochs, mod 113 with 40 % "
+            "of the table",
+            place="abstract",
+        ),
+        Claim(
+            says="StableMax groks where softmax does without.",
+            task="modular_subtraction",
+            rival="adamw",
+            measure="time_to_target",
+            expect="lower",
+            number="enables grokking without regularization; no number",
+            place="abstract",
+        ),
+    ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from suite import Regularizer, TaskInfo, regularizer, search
+from suite import Claim, Regularizer, TaskInfo, regularizer, search
 
 
 class SWA(Regularizer):
@@ -50,4 +50,17 @@ regularizer(
     paper="Izmailov et al. 2018, Averaging Weights Leads to Wider Optima and Better Generalization",
     url="https://arxiv.org/abs/1803.05407",
     search={"start": search.uniform(0.25, 0.9, default=0.75)},
+    claims=[
+        Claim(
+            says="Averages of weights are better all along the training of a language model.",
+            task="lm_markov",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="improved performance along the training trajectory, across scales; no number",
+            place="abstract",
+            source="Hägele et al. 2024, Scaling Laws and Compute-Optimal Training Beyond "
+            "Fixed Training Durations",
+        ),
+    ],
 )

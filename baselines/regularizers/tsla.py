@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from torch import Tensor, nn
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 
 class TSLA(Regularizer):
@@ -50,4 +50,25 @@ regularizer(
         "theta": search.uniform(0.05, 0.9, default=0.4),
         "drop": search.uniform(0.2, 0.95, default=0.7),
     },
+    claims=[
+        Claim(
+            says="Smoothing that is dropped in later training is better than smoothing all along.",
+            task="digits",
+            rival="adamw+label_smoothing",
+            measure="score",
+            expect="lower",
+            number="benefits from smoothing in the first stage and converges faster in the "
+            "second; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="Smoothing that is dropped in later training is better than none.",
+            task="digits",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="benefits from smoothing in the first stage; no number",
+            place="abstract",
+        ),
+    ],
 )

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer
 
 _Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -46,4 +46,16 @@ regularizer(
     "Accelerate Training of Deep Neural Networks",
     url="https://arxiv.org/abs/1602.07868",
     search={},
+    claims=[
+        Claim(
+            says="Weight normalization speeds up SGD.",
+            task="digits",
+            method="sgd+weight_norm",
+            rival="sgd",
+            measure="time_to_target",
+            expect="lower",
+            number="speeds up convergence of stochastic gradient descent; no number",
+            place="abstract",
+        ),
+    ],
 )

@@ -1,6 +1,6 @@
 """Linear decay: warm-up, then a straight line to zero."""
 
-from suite import schedule, search
+from suite import Claim, schedule, search
 
 
 def linear_decay(progress: float, warmup: float) -> float:
@@ -18,4 +18,30 @@ schedule(
     "Refinements",
     url="https://arxiv.org/abs/2310.07831",
     search={"warmup": search.uniform(0.0, 0.2, default=0.05)},
+    claims=[
+        Claim(
+            says="Linear decay matches or outperforms cosine on images.",
+            task="digits",
+            rival="adamw@cosine",
+            measure="score",
+            expect="lower",
+            number="matches or outperforms all common schedules, cosine annealing included; "
+            "no number",
+            place="abstract",
+            source="Defazio et al. 2023, When, Why and How Much? Adaptive Learning Rate "
+            "Scheduling by Refinement",
+        ),
+        Claim(
+            says="Linear decay matches or outperforms cosine in language models.",
+            task="lm_markov",
+            rival="adamw@cosine",
+            measure="score",
+            expect="lower",
+            number="matches or outperforms all common schedules, cosine annealing included; "
+            "no number",
+            place="abstract",
+            source="Defazio et al. 2023, When, Why and How Much? Adaptive Learning Rate "
+            "Scheduling by Refinement",
+        ),
+    ],
 )

@@ -2,7 +2,7 @@
 
 import math
 
-from suite import schedule, search
+from suite import Claim, schedule, search
 
 
 def sgdr(progress: float, cycles: int, t_mult: int) -> float:
@@ -30,4 +30,16 @@ schedule(
         "cycles": search.integer(1, 6, default=4),
         "t_mult": search.integer(1, 3, default=2),
     },
+    claims=[
+        Claim(
+            says="Warm restarts are better at any time.",
+            task="digits",
+            method="sgd@sgdr",
+            rival="sgd@constant",
+            measure="score",
+            expect="lower",
+            number="improved anytime performance; the score is the mean over training",
+            place="abstract",
+        ),
+    ],
 )
