@@ -66,7 +66,8 @@ class ContinualBackprop(Regularizer):
         if not layers:
             raise NotApplicable(
                 "continual backpropagation needs two weight layers with an activation module in "
-                "between, both of them with plain weights (not reparametrized or grouped)"
+                "between, both of them with plain weights (not reparametrized or grouped), and an "
+                "optimizer that passes batches through the model one by one"
             )
         for units in layers:
             kept = self._layers.get(units.layer)

@@ -66,7 +66,8 @@ class Trace:
         return self.take()
 
     def _follow(self, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-        if not module.training:
+        # A vectorized pass, as for the points of a population, has no memory of its own.
+        if not module.training or torch._C._functorch.is_functorch_wrapped_tensor(output):
             return
         units = self._holds.get(_memory(inputs[0]))
         self._alive += [inputs[0], output]
