@@ -7,8 +7,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
-from suite.training.objective import Objective
+from suite import (
+    Claim,
+    NotApplicable,
+    Objective,
+    Regularizer,
+    TaskInfo,
+    regularizer,
+    search,
+)
 
 from .families.units import (
     ACTIVATIONS,

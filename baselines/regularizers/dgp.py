@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
-from suite.components.parameters import Layer
-from suite.training.watch import Seen
 
 
 class DGP(Regularizer):
@@ -44,7 +42,7 @@ class DGP(Regularizer):
             raise NotApplicable("DGP needs to be told when tasks change, and this task does not")
 
     def on_task_change(self, model: nn.Module, task: int) -> None:
-        layers = [layer for layer in self.objective.layers() if _is_projected(layer)]
+        layers = [layer for layer in self.objective.layers() if _is_projected(layer.module)]
         if not layers:
             raise NotApplicable("DGP needs linear or ungrouped convolutional layers")
         with self.objective.watch(layers) as seen:
@@ -52,13 +50,15 @@ class DGP(Regularizer):
         for layer in layers:
             if layer.name not in seen or seen[layer.name].gradients is None:
                 continue
-            inputs, gradients = _rows(layer.module, seen[layer.name])
+            found = seen[layer.name]
+            inputs, gradients = _rows(layer.module, found.inputs, found.gradients)
             if layer.bias is not None:
                 inputs = torch.cat([inputs, inputs.new_ones(len(inputs), 1)], dim=1)
             bases = self._bases.get(layer.name)
             before = (None, None) if bases is None else (bases.inputs, bases.gradients)
             self._bases[layer.name] = _Bases(
-                layer,
+                layer.weight,
+                layer.bias,
                 extended(before[0], inputs, self.outputs),
                 extended(before[1], gradients, self.sample_gradients),
             )
@@ -68,8 +68,8 @@ class DGP(Regularizer):
             return
         by_parameter = dict(zip(parameters, deltas, strict=True))
         for bases in self._bases.values():
-            weight = by_parameter.pop(bases.layer.weight, None)
-            bias = by_parameter.pop(bases.layer.bias, None)
+            weight = by_parameter.pop(bases.weight, None)
+            bias = None if bases.bias is None else by_parameter.pop(bases.bias, None)
             if weight is not None:
                 bases.project(weight, bias)
             elif bias is not None:
@@ -82,7 +82,8 @@ class DGP(Regularizer):
 class _Bases:
     """What a layer must not change: orthonormal columns."""
 
-    layer: Layer
+    weight: Tensor
+    bias: Tensor | None
     #: (inputs of a unit, and one for the bias; columns)
     inputs: Tensor
     #: (units, columns)
@@ -120,27 +121,25 @@ def extended(basis: Tensor | None, rows: Tensor, threshold: float) -> Tensor:
     return torch.cat([basis, vectors[:count].T], dim=1)
 
 
-def _is_projected(layer: Layer) -> bool:
-    module = layer.module
+def _is_projected(module: nn.Module) -> bool:
     plain = "weight" in module._parameters and getattr(module, "groups", 1) == 1
     return plain and isinstance(module, (nn.Linear, nn.Conv2d))
 
 
-def _rows(module: nn.Module, seen: Seen) -> tuple[Tensor, Tensor]:
+def _rows(module: nn.Module, inputs: Tensor, gradients: Tensor) -> tuple[Tensor, Tensor]:
     """What enters a unit, (places, inputs), and the gradients at the outputs, (places, units)."""
-    assert seen.gradients is not None
     if isinstance(module, nn.Linear):
-        return seen.inputs.flatten(0, -2), seen.gradients.flatten(0, -2)
+        return inputs.flatten(0, -2), gradients.flatten(0, -2)
     assert isinstance(module, nn.Conv2d)
     padded = nn.functional.pad(
-        seen.inputs,
+        inputs,
         module._reversed_padding_repeated_twice,
         mode="constant" if module.padding_mode == "zeros" else module.padding_mode,
     )
     patches = nn.functional.unfold(
         padded, module.kernel_size, dilation=module.dilation, stride=module.stride
     )
-    return patches.movedim(1, -1).flatten(0, 1), seen.gradients.movedim(1, -1).flatten(0, -2)
+    return patches.movedim(1, -1).flatten(0, 1), gradients.movedim(1, -1).flatten(0, -2)
 
 
 regularizer(

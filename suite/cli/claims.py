@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from suite.components.registry import Component
 
 _KINDS = tuple(kind for kind in registry.KINDS if kind != "task")
-#: the optimizer that a regularizer or schedule is judged on, unless its claim names a method
-_OPTIMIZER = "adamw"
+#: the method of a component whose claim names none, as `suite.Claim` says
+_ALONE = {"optimizer": "{}", "regularizer": "adamw+{}", "schedule": "adamw@{}"}
 _TEXT_WIDTH = 80
 
 _SAID = {
@@ -58,11 +58,7 @@ class Stated:
     @property
     def method(self) -> str:
         """The name of the method that the claim is about."""
-        if self.claim.method:
-            return self.claim.method
-        name, kind = self.component.name, self.component.kind
-        between = {"optimizer": "", "regularizer": "+", "schedule": "@"}[kind]
-        return f"{_OPTIMIZER}{between}{name}" if between else name
+        return self.claim.method or _ALONE[self.component.kind].format(self.component.name)
 
     @property
     def compared(self) -> str:
