@@ -130,5 +130,16 @@ optimizer(
             number="autoencoders of MNIST, CURVES and FACES, no factor",
             place="abstract",
         ),
+        Claim(
+            says="Unlike other methods with full curvature, K-FAC works well with the noise "
+            "of small batches.",
+            task="mnist1d",
+            rival="newton_cg",
+            measure="score",
+            expect="lower",
+            number="works very well in highly stochastic regimes, unlike Hessian-free "
+            "optimization; no number",
+            place="abstract",
+        ),
     ],
 )

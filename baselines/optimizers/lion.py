@@ -3,7 +3,7 @@
 from pytorch_optimizer import Lion
 from torch import nn
 
-from suite import optimizer, search
+from suite import Claim, optimizer, search
 
 
 def lion(parameters: list[nn.Parameter], lr: float, weight_decay: float) -> Lion:
@@ -33,4 +33,30 @@ optimizer(
         "lr": search.log_uniform(1e-5, 1e-2, default=3e-4),
         "weight_decay": search.log_uniform(1e-2, 30.0, default=1.0),
     },
+    claims=[
+        Claim(
+            says="Sign descent learns all classes at one rate, however rare they are.",
+            task="digits_longtail",
+            rival="sgd",
+            measure="column",
+            quantity="few_accuracy",
+            expect="higher",
+            number="the loss of every class falls as exp(-c t) for sign descent, as 1/(p t) "
+            "for gradient descent",
+            place="theorems on a linear softmax",
+            source="Kunstner et al. 2024, Heavy-Tailed Class Imbalance and Why Adam "
+            "Outperforms Gradient Descent on Language Models",
+        ),
+        Claim(
+            says="Lion is comparable with AdamW or better.",
+            task="lm_markov",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="performs comparably or favorably to AdamW; no number",
+            place="abstract",
+            source="Chen et al. 2024, Lion Secretly Solves Constrained Optimization: As "
+            "Lyapunov Predicts",
+        ),
+    ],
 )

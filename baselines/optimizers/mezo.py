@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from suite import Objective, TaskInfo, optimizer, search
+from suite import Claim, Objective, TaskInfo, optimizer, search
 
 from .families.zeroth_order import draw_seed, loss_under, move
 
@@ -14,17 +14,10 @@ from .families.zeroth_order import draw_seed, loss_under, move
 class MeZO(Optimizer):
     """Malladi et al. 2023, Algorithm 1: simultaneous perturbation, regenerated from a seed.
 
-<<<<<<< HEAD
-    The direction z is never stored: it is drawn three times from the same seed. Because the seed
-    is set before both losses, layers with random numbers draw the same ones in both.
-
-    Deviates from the paper: a default rate for small models, 300 times the paper's.
-=======
     The direction z is never stored: it is drawn three times from the same seed. Layers with random
     numbers draw the same ones for both losses.
 
-    Deviates from the paper: the default learning rate is 3e-4, see below; otherwise nothing.
->>>>>>> h5
+    Deviates from the paper: a default rate for small models, 300 times the paper's.
     """
 
     def __init__(
@@ -60,4 +53,30 @@ optimizer(
         "lr": search.log_uniform(1e-6, 1e-1, default=3e-4),
         "epsilon": search.log_uniform(1e-4, 1e-1, default=1e-3),
     },
+    claims=[
+        Claim(
+            says="Forward passes alone forget less than backpropagation.",
+            task="split_digits_task",
+            rival="adamw",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="forward passes alone are enough to overcome forgetting; no number",
+            place="abstract",
+            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier"
+            " than You Think",
+        ),
+        Claim(
+            says="Forward passes alone forget less when the same classes come in new images.",
+            task="rotated_digits",
+            rival="adamw",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="forward passes alone are enough to overcome forgetting; no number",
+            place="abstract",
+            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier"
+            " than You Think",
+        ),
+    ],
 )

@@ -62,5 +62,17 @@ optimizer(
             place="blog post of 2025-06-20",
             source="Essential AI 2025, https://www.essential.ai/blog/grokking",
         ),
+        Claim(
+            says="Muon groks modular arithmetic sooner than AdamW.",
+            task="modular_addition",
+            rival="adamw",
+            measure="time_to_target",
+            expect="lower",
+            factor=1.48,
+            number="epoch 102.89 against 153.09 until 95 % on held-out pairs, mean over 7 "
+            "tasks and 3 softmaxes",
+            place="abstract",
+            source="Tveit et al. 2025, Muon Optimizer Accelerates Grokking (arXiv 2504.16041)",
+        ),
     ],
 )

@@ -61,5 +61,14 @@ regularizer(
             number="ViT-T on ImageNet: 67.9 % with dropout, 74.3 % with early dropout",
             place="table 1",
         ),
+        Claim(
+            says="Dropout at the beginning only lowers the loss of models that underfit.",
+            task="lm_markov",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="lower final training loss than without dropout; no number",
+            place="abstract",
+        ),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from suite import NotApplicable, Regularizer, TaskInfo, regularizer, search
+from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
 
 class EWC(Regularizer):
@@ -53,4 +53,17 @@ regularizer(
     paper="Kirkpatrick et al. 2017, Overcoming catastrophic forgetting in neural networks",
     url="https://arxiv.org/abs/1612.00796",
     search={"strength": search.log_uniform(1e-2, 1e5, default=100.0)},
+    claims=[
+        Claim(
+            says="Slowing down the weights that earlier tasks need makes the network forget less.",
+            task="permuted_digits_domains",
+            rival="adamw",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="remembers old tasks by slowing down learning on the weights important "
+            "for them; no number",
+            place="abstract",
+        ),
+    ],
 )

@@ -73,5 +73,15 @@ regularizer(
             place="findings/exp4_grokfast",
             source="SutroYaro 2026, cybertronai.github.io/SutroYaro",
         ),
+        Claim(
+            says="Grokking is accelerated more than 50 times.",
+            task="modular_addition",
+            rival="adamw",
+            measure="time_to_target",
+            expect="lower",
+            factor=50.0,
+            number="more than 50 times fewer steps",
+            place="abstract",
+        ),
     ],
 )

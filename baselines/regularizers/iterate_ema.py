@@ -77,5 +77,41 @@ regularizer(
             source="Block et al. 2024, Butterfly Effects of SGD Noise: Error Amplification in "
             "Behavior Cloning and Autoregression, https://arxiv.org/abs/2310.11428",
         ),
+        Claim(
+            says="The variance of SGD with an average is smaller than that of SGD.",
+            task="sgd_ema_linreg",
+            method="sgd+iterate_ema",
+            rival="sgd",
+            measure="score",
+            expect="lower",
+            number="the variance error with EMA is always smaller; the theorem has the factor",
+            place="abstract",
+            source="Li and Gu 2025, Understanding SGD with Exponential Moving Average: A "
+            "Case Study in Linear Regression",
+        ),
+        Claim(
+            says="Evaluating an average drastically improves online continual learning.",
+            task="scole_digits",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="drastically increases performance and stability; no number",
+            place="abstract",
+            source="Soutif-Cormerais, Carta and van de Weijer 2023, Improving Online "
+            "Continual Learning Performance and Stability with Temporal Ensembles",
+        ),
+        Claim(
+            says="Evaluating an average makes the stability gap smaller.",
+            task="stability_gap_digits",
+            rival="adamw",
+            measure="column",
+            quantity="wc_acc",
+            expect="higher",
+            number="drastically increases stability; no number",
+            place="abstract",
+            source="Soutif-Cormerais, Carta and van de Weijer 2023, Improving Online "
+            "Continual Learning Performance and Stability with Temporal Ensembles",
+        ),
     ],
 )

@@ -65,5 +65,16 @@ regularizer(
             number="FitNets and others on MNIST, CIFAR-10 and CIFAR-100",
             place="abstract",
         ),
+        Claim(
+            says="Orthonormal layers of unit variance end as well as standard "
+            "initializations, or better.",
+            task="cifar10_mini",
+            rival="adamw",
+            measure="column",
+            quantity="accuracy",
+            expect="higher",
+            number="test accuracy better or equal to standard methods; no number",
+            place="abstract",
+        ),
     ],
 )

@@ -62,5 +62,16 @@ regularizer(
             "budget",
             place="table 1",
         ),
+        Claim(
+            says="Averages of weights are better all along the training of a language model.",
+            task="lm_markov",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="improved performance along the training trajectory, across scales; no number",
+            place="abstract",
+            source="Hägele et al. 2024, Scaling Laws and Compute-Optimal Training Beyond "
+            "Fixed Training Durations",
+        ),
     ],
 )

@@ -61,5 +61,24 @@ regularizer(
             number="ResNet-18 on Stanford Dogs and CUB-2011, and CIFAR-100: higher accuracy",
             place="abstract and section 5",
         ),
+        Claim(
+            says="Smoothing that is dropped in later training is better than smoothing all along.",
+            task="digits",
+            rival="adamw+label_smoothing",
+            measure="score",
+            expect="lower",
+            number="benefits from smoothing in the first stage and converges faster in the "
+            "second; no number",
+            place="abstract",
+        ),
+        Claim(
+            says="Smoothing that is dropped in later training is better than none.",
+            task="digits",
+            rival="adamw",
+            measure="score",
+            expect="lower",
+            number="benefits from smoothing in the first stage; no number",
+            place="abstract",
+        ),
     ],
 )

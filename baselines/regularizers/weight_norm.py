@@ -53,6 +53,6 @@ regularizer(
             expect="lower",
             number="CIFAR-10, ConvPool-CNN-C: faster than without and as fast as batch norm",
             place="abstract and section 5.1",
-        ),
+        )
     ],
 )

@@ -42,5 +42,29 @@ schedule(
             number="matches or outperforms all common default schedules on ten problems",
             place="abstract",
         ),
+        Claim(
+            says="Linear decay matches or outperforms cosine on images.",
+            task="digits",
+            rival="adamw@cosine",
+            measure="score",
+            expect="lower",
+            number="matches or outperforms all common schedules, cosine annealing included; "
+            "no number",
+            place="abstract",
+            source="Defazio et al. 2023, When, Why and How Much? Adaptive Learning Rate "
+            "Scheduling by Refinement",
+        ),
+        Claim(
+            says="Linear decay matches or outperforms cosine in language models.",
+            task="lm_markov",
+            rival="adamw@cosine",
+            measure="score",
+            expect="lower",
+            number="matches or outperforms all common schedules, cosine annealing included; "
+            "no number",
+            place="abstract",
+            source="Defazio et al. 2023, When, Why and How Much? Adaptive Learning Rate "
+            "Scheduling by Refinement",
+        ),
     ],
 )

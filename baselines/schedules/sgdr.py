@@ -41,5 +41,15 @@ schedule(
             number="improves the anytime performance; an error of 3.14 % on CIFAR-10",
             place="abstract",
         ),
+        Claim(
+            says="Warm restarts are better at any time.",
+            task="digits",
+            method="sgd@sgdr",
+            rival="sgd@constant",
+            measure="score",
+            expect="lower",
+            number="improved anytime performance; the score is the mean over training",
+            place="abstract",
+        ),
     ],
 )

@@ -35,6 +35,10 @@ COMMANDS = {
         "suite.cli.inspect:show",
         "Show a task, optimizer, regularizer or schedule, or what a file registers.",
     ),
+    "claims": (
+        "suite.cli.claims:claims",
+        "List the claims of papers that tasks here can decide; of one component if it is named.",
+    ),
     "data": (
         "suite.cli.data:data",
         "List, fetch and check the data sets that tasks need.",

@@ -40,7 +40,7 @@ def cached(command: Command) -> Command:
 
     @functools.wraps(command)
     def answer(**arguments: Any) -> Any:
-        given = [str(value) for value in arguments.values() if value]
+        given = [_said(key, value) for key, value in arguments.items() if value]
         name = "-".join((command.__name__.strip("_"), *given))
         if not _may_be_cached(arguments):
             return command(**arguments)
@@ -59,6 +59,11 @@ def cached(command: Command) -> Command:
         return code
 
     return answer  # type: ignore[return-value]
+
+
+def _said(key: str, value: object) -> str:
+    """An argument as part of a file's name; a task's name may be a component's as well."""
+    return f"{key}={value}" if key == "task" else str(value)
 
 
 def _may_be_cached(arguments: dict[str, Any]) -> bool:

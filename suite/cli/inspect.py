@@ -12,6 +12,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from suite.cli.answers import cached
+from suite.cli.claims import in_json as claim_in_json
+from suite.cli.claims import show_claims, stated
 from suite.cli.options import NearChoice, as_json, wide
 from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
@@ -115,6 +117,7 @@ def _in_json(entry: Any) -> dict[str, Any]:
             "url": entry.url,
             "authors": list(entry.authors),
             "search": space,
+            "claims": [claim_in_json(claim) for claim in stated([entry])],
         }
     return {
         **said,
@@ -179,6 +182,7 @@ def show(name: str, wide: bool, as_json: bool) -> None:
             _show_task(entry)
         else:
             _show_component(entry, wide=wide)
+            _show_claims(entry, wide=wide)
 
 
 def _show_result(path: Path, *, as_json: bool) -> None:
@@ -255,6 +259,12 @@ def _show_component(component: Component, *, wide: bool = False) -> None:
     rows = [[name, str(d.default), str(d)] for name, d in component.search.items()]
     columns = [Column("hyperparameter"), Column("default"), Column("search space", text=True)]
     show_table(columns, rows, wide=wide)
+
+
+def _show_claims(component: Component, *, wide: bool) -> None:
+    if component.claims:
+        click.echo()
+        show_claims(stated([component]), wide=wide)
 
 
 def _show_task(task: Task) -> None:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from baselines.regularizers.families.units import set_entries
 from suite import Combined, NotApplicable, TaskInfo
 from suite.components import registry
 from suite.training.loop import run_trial
@@ -154,7 +155,7 @@ def test_momentum_kept_as_a_matrix_is_reset_for_a_filter():
     momentum = torch.ones(4, 9)
     optimizer.state[weight]["momentum_buffer"] = momentum
     with torch.no_grad():
-        ReDo._set(weight, torch.tensor([1, 3]), 0.0, optimizer)
+        set_entries(weight, torch.tensor([1, 3]), 0.0, optimizer)
     assert momentum.sum(1).tolist() == [9.0, 0.0, 9.0, 0.0]
     assert (weight[[1, 3]] == 0).all()
 

@@ -18,7 +18,7 @@ NAMES = registry.names("regularizer")
 OTHER_TASKS = {
     "bcwi": ("split_digits", 0.04, 30),
     "cutout": ("digits", 0.2, 40),
-    "ewc": ("split_digits", 0.04, 30),
+    **dict.fromkeys(("dgp", "ewc", "plwf"), ("split_digits", 0.04, 30)),
     "ghost_batchnorm": ("digits_batchnorm", 0.2, 40),
     "mixup": ("digits", 0.2, 40),
     "shrink_and_perturb": ("split_digits", 0.04, 30),
@@ -27,7 +27,9 @@ OTHER_TASKS = {
     "weight_balancing": ("digits", 0.2, 40),
 }
 #: regularizers whose steps do not cost a whole number of evaluations: the last one is not taken
-UNEVEN = {"experience_replay", "lsuv"}
+UNEVEN = {"agem", "er_agem", "experience_replay", "lsuv", "plwf"}
+#: they need layers whose weights no other regularizer computes
+PLAIN = {"cbp", "redo"}
 
 
 def short_run(components: list[tuple[str, str]], seed: int = 7) -> Run:

@@ -1,0 +1,215 @@
+"""`suite claims`: what the papers of methods say of them, as the components' files state it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from suite.cli.answers import cached
+from suite.cli.options import NameType, as_json, wide
+from suite.cli.tables import Column, print_json, show_table
+from suite.components import registry
+from suite.components.discovery import looks_like_file
+from suite.errors import UsageError, unknown_name
+
+if TYPE_CHECKING:
+    from suite.components.claims import Claim
+    from suite.components.registry import Component
+
+_KINDS = tuple(kind for kind in registry.KINDS if kind != "task")
+#: the method of a component whose claim names none, as `suite.Claim` says
+_ALONE = {"optimizer": "{}", "regularizer": "adamw+{}", "schedule": "adamw@{}"}
+_TEXT_WIDTH = 80
+
+_SAID = {
+    "score": {"lower": "a better score", "higher": "a worse score", "equal": "the same score"},
+    "time_to_target": {
+        "lower": "sooner at the target",
+        "higher": "later at the target",
+        "equal": "as soon at the target",
+    },
+    "column": {
+        "lower": "a lower {} at the end",
+        "higher": "a higher {} at the end",
+        "equal": "the same {} at the end",
+    },
+    "hyperparameter": {
+        "lower": "a lower tuned {}",
+        "higher": "a higher tuned {}",
+        "equal": "the same tuned {}",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A claim and the component whose file states it."""
+
+    component: Component
+    claim: Claim
+
+    @property
+    def method(self) -> str:
+        """The name of the method that the claim is about."""
+        return self.claim.method or _ALONE[self.component.kind].format(self.component.name)
+
+    @property
+    def compared(self) -> str:
+        """What is compared with what, in words."""
+        claim = self.claim
+        said = _SAID[claim.measure][claim.expect].format(claim.quantity)
+        word = "as" if claim.expect == "equal" else "than"
+        against = f" {word} {claim.rival}" if claim.rival else f" {word} the paper's number"
+        return said + against + (f", {claim.factor:g} times" if claim.factor else "")
+
+    @property
+    def source(self) -> str:
+        """The paper that says so."""
+        return self.claim.source or self.component.paper
+
+
+def stated(components: Iterable[Component]) -> list[Stated]:
+    """All claims of components, in their order."""
+    return [Stated(component, claim) for component in components for claim in component.claims]
+
+
+class _ComponentName(click.ParamType):
+    """A component's name or a file, with completion; the command looks it up."""
+
+    name = "name"
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        known = sorted({name for kind in _KINDS for name in registry.names(kind)})
+        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
+
+
+@click.command()
+@click.argument("name", type=_ComponentName(), required=False)
+@click.option("--task", type=NameType("task", files=False), help="Claims that this task decides.")
+@wide
+@as_json
+@cached
+def claims(name: str | None, task: str | None, wide: bool, as_json: bool) -> int:
+    """List the claims of papers that tasks here can decide; of one component if it is named.
+
+    A component's file states them. `suite run` of the method and its rival on the task measures
+    what is compared.
+    """
+    broken: list[Any] = []
+    if name is None:
+        components = []
+        for kind in _KINDS:
+            found, unusable = registry.load_all(kind)
+            components += found
+            broken += unusable
+    else:
+        components = _find(name)
+    listed = [one for one in stated(components) if task in (None, one.claim.task)]
+    if as_json:
+        print_json(
+            {
+                "claims": [in_json(one) for one in listed],
+                "broken": [{"file": file.path, "reason": file.reason} for file in broken],
+            }
+        )
+    elif not listed:
+        click.echo(_nothing(name, task))
+    elif name is not None:
+        show_claims(listed, wide=wide)
+    else:
+        columns = [
+            Column("method"),
+            Column("task"),
+            Column("is claimed to have", text=True),
+            Column("paper's number", 1, text=True),
+            Column("place", 2, text=True),
+            Column("source", 3, text=True),
+        ]
+        show_table(columns, [_row(one) for one in listed], wide=wide)
+        if sys.stdout.isatty() and not wide:
+            click.secho("`suite claims NAME` shows the claims of a component whole.", dim=True)
+    for file in broken:
+        click.echo(f"suite: cannot use {file.path}: {file.reason}", err=True)
+    return 1 if broken else 0
+
+
+def _find(name: str) -> list[Any]:
+    """The components of a name, or those that a file registers."""
+    if looks_like_file(name):
+        return [entry for entry in registry.load_file(name) if entry.kind != "task"]
+    kinds = [kind for kind in _KINDS if name in registry.names(kind)]
+    if kinds:
+        return [registry.get(kind, name) for kind in kinds]
+    if name in registry.names("task"):
+        raise UsageError(f"'{name}' is a task: `suite claims --task {name}` lists what it decides.")
+    known = {known for kind in _KINDS for known in registry.names(kind)}
+    raise unknown_name("optimizer, regularizer or schedule", name, known)
+
+
+def _nothing(name: str | None, task: str | None) -> str:
+    of, about = f" of {name}" if name else "", f" about {task}" if task else ""
+    return (
+        f"No claims{of}{about}. A component's file states them by `claims=[...]`: see "
+        "'State claims' in docs/submit.md."
+    )
+
+
+def _row(one: Stated) -> list[str]:
+    claim = one.claim
+    return [one.method, claim.task, one.compared, claim.number, claim.place, one.source]
+
+
+def show_claims(listed: Iterable[Stated], *, wide: bool = False) -> None:
+    """Print claims one below the other, whole; on a terminal within its width."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _TEXT_WIDTH
+    for i, one in enumerate(listed):
+        if i:
+            click.echo()
+        claim = one.claim
+        facts = {
+            "claim": claim.says,
+            "method": one.method,
+            "rival": claim.rival or "none: the value itself is claimed",
+            "task": claim.task,
+            "compared": one.compared,
+            "number": claim.number,
+            "place": claim.place,
+            "source": one.source,
+        }
+        longest = max(map(len, facts))
+        for fact, text in facts.items():
+            start = f"  {fact.ljust(longest)}  "
+            if wide:
+                click.echo(start + text)
+                continue
+            lines = textwrap.wrap(text, max(20, width - len(start)), break_long_words=False)
+            click.echo(start + f"\n{' ' * len(start)}".join(lines))
+
+
+def in_json(one: Stated) -> dict[str, Any]:
+    """A claim as JSON."""
+    claim = one.claim
+    return {
+        "kind": one.component.kind,
+        "name": one.component.name,
+        "says": claim.says,
+        "method": one.method,
+        "rival": claim.rival or None,
+        "task": claim.task,
+        "measure": claim.measure,
+        "quantity": claim.quantity or None,
+        "expect": claim.expect,
+        "factor": claim.factor,
+        "number": claim.number,
+        "place": claim.place,
+        "source": one.source,
+    }
