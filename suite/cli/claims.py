@@ -29,21 +29,25 @@ _ALONE = {"optimizer": "{}", "regularizer": "adamw+{}", "schedule": "adamw@{}"}
 _TEXT_WIDTH = 80
 
 _SAID = {
-    "score": {"lower": "a better score", "higher": "a worse score", "equal": "the same score"},
+    "score": {
+        "lower": "better in the score",
+        "higher": "worse in the score",
+        "equal": "equal in the score",
+    },
     "time_to_target": {
         "lower": "sooner at the target",
         "higher": "later at the target",
         "equal": "as soon at the target",
     },
     "column": {
-        "lower": "a lower {} at the end",
-        "higher": "a higher {} at the end",
-        "equal": "the same {} at the end",
+        "lower": "lower in {} at the end",
+        "higher": "higher in {} at the end",
+        "equal": "equal in {} at the end",
     },
     "hyperparameter": {
-        "lower": "a lower tuned {}",
-        "higher": "a higher tuned {}",
-        "equal": "the same tuned {}",
+        "lower": "lower in the tuned {}",
+        "higher": "higher in the tuned {}",
+        "equal": "equal in the tuned {}",
     },
 }
 
@@ -65,8 +69,10 @@ class Stated:
         """What is compared with what, in words."""
         claim = self.claim
         said = _SAID[claim.measure][claim.expect].format(claim.quantity)
-        word = "as" if claim.expect == "equal" else "than"
-        against = f" {word} {claim.rival}" if claim.rival else f" {word} the paper's number"
+        word = "than"
+        if claim.expect == "equal":
+            word = "as" if claim.measure == "time_to_target" else "to"
+        against = f" {word} {claim.rival or 'the paper says'}"
         return said + against + (f", {claim.factor:g} times" if claim.factor else "")
 
     @property
@@ -128,11 +134,11 @@ def claims(name: str | None, task: str | None, wide: bool, as_json: bool) -> int
     else:
         columns = [
             Column("method"),
-            Column("task"),
-            Column("is claimed to have", text=True),
-            Column("paper's number", 1, text=True),
-            Column("place", 2, text=True),
-            Column("source", 3, text=True),
+            Column("task", 1),
+            Column("is claimed to be", text=True),
+            Column("number as stated by the paper", 2, text=True),
+            Column("place", 3, text=True),
+            Column("source", 4, text=True),
         ]
         show_table(columns, [_row(one) for one in listed], wide=wide)
         if sys.stdout.isatty() and not wide:
