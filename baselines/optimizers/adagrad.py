@@ -43,7 +43,7 @@ optimizer(
             task="adam_counterexample",
             rival="adam",
             measure="score",
-            expect="lower",
+            expect="better",
             number="the authors' analysis: sums give a step that never grows",
             place="section 2.2",
             source="Reddi, Kale and Kumar 2018, On the Convergence of Adam and Beyond",

@@ -77,7 +77,7 @@ optimizer(
             method="asgo",
             rival="muon",
             measure="score",
-            expect="lower",
+            expect="better",
             number="matches or surpasses AdamW, Shampoo and Muon, GPT-2 on OpenWebText",
             place="section on experiments",
         ),

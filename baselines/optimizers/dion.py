@@ -95,7 +95,7 @@ optimizer(
             method="dion",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="120 M to 3 B parameters; the gain grows with size and batch",
             place="abstract",
         ),

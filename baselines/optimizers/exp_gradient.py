@@ -67,7 +67,7 @@ optimizer(
             task="sparse_parity",
             rival="sgd",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             number="networks with many inputs of no relevance",
             place="abstract",
             source="Cornford et al. 2024, Brain-like learning with exponentiated gradients, "
@@ -79,7 +79,7 @@ optimizer(
             task="diagonal_linear_net",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="sparse signals",
             place="abstract",
             source="Cornford et al. 2024, Brain-like learning with exponentiated gradients, "

@@ -51,7 +51,7 @@ optimizer(
             task="digits",
             rival="sgd",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             factor=2.0,
             number="up to twice as fast in some cases",
             place="abstract",

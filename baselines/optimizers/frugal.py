@@ -96,7 +96,7 @@ optimizer(
             method="frugal",
             rival="galore",
             measure="score",
-            expect="lower",
+            expect="better",
             number="consistently outperforms concurrent approaches across various fixed memory "
             "budgets, LLaMA of 60 M to 1 B parameters",
             place="abstract",

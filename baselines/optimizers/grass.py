@@ -150,7 +150,7 @@ optimizer(
             method="grass",
             rival="galore",
             measure="score",
-            expect="lower",
+            expect="better",
             number="state of the art among low-memory methods, LLaMA of 1 B and 7 B parameters",
             place="abstract",
         ),

@@ -87,7 +87,7 @@ optimizer(
             method="hyperball",
             rival="muon",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             factor=1.2,
             number="20 to 30 % fewer tokens, Qwen3-style models up to 1.2 B parameters",
             place="abstract",

@@ -126,7 +126,7 @@ optimizer(
             method="kfac",
             rival="sgd",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             number="autoencoders of MNIST, CURVES and FACES, no factor",
             place="abstract",
         ),
@@ -136,7 +136,7 @@ optimizer(
             task="mnist1d",
             rival="newton_cg",
             measure="score",
-            expect="lower",
+            expect="better",
             number="works very well in highly stochastic regimes, unlike Hessian-free "
             "optimization; no number",
             place="abstract",

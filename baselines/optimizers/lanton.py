@@ -108,7 +108,7 @@ optimizer(
             method="lanton",
             rival="muon_moonlight",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             factor=1.5,
             number="about 1.5 times the sample efficiency of D-Muon, LLaMA and GPT",
             place="section on experiments, as its reviews at ICLR 2026 quote it",

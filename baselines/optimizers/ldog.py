@@ -32,7 +32,7 @@ optimizer(
             task="digits",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="fine-tuning of vision and language models",
             place="abstract",
         ),

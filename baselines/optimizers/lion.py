@@ -52,7 +52,7 @@ optimizer(
             task="lm_markov",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="performs comparably or favorably to AdamW; no number",
             place="abstract",
             source="Chen et al. 2024, Lion Secretly Solves Constrained Optimization: As "

@@ -66,7 +66,7 @@ optimizer(
             task="lm_markov",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="GPT-2: MARS consistently outperforms AdamW by a large margin",
             place="abstract",
         )

@@ -71,7 +71,7 @@ optimizer(
             method="modular_norm_descent",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="potentially more stable, scalable and faster training, no figure",
             place="abstract",
         ),

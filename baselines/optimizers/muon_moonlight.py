@@ -53,7 +53,7 @@ optimizer(
             method="muon_moonlight",
             rival="adamw",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             factor=2.0,
             number="about 2 times the computational efficiency, compute-optimal language models",
             place="abstract",

@@ -53,7 +53,7 @@ optimizer(
             task="digits",
             rival="adam",
             measure="score",
-            expect="lower",
+            expect="better",
             number="a convolutional autoencoder of MNIST: lower training and validation loss",
             place="section 3 and figure 1",
         )

@@ -74,7 +74,7 @@ optimizer(
             method="ne_trust_region",
             rival="orthogonal_sgdm",
             measure="score",
-            expect="lower",
+            expect="better",
             number="the practical superiority of Muon over Orthogonal-SGDM",
             place="abstract",
         ),

@@ -57,7 +57,7 @@ optimizer(
             task="hierarchical_polynomial",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="O(1 / eps^2) iterations to a gradient of length eps",
             place="abstract",
         ),

@@ -57,7 +57,7 @@ optimizer(
             task="separable_logreg",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="iterations until all examples are classified",
             place="abstract",
         ),

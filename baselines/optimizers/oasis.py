@@ -102,7 +102,7 @@ optimizer(
             task="separable_logreg",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="strong against first-order and second-order methods on standard problems",
             place="abstract",
         ),

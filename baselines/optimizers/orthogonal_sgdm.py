@@ -64,7 +64,7 @@ optimizer(
             method="orthogonal_sgdm",
             rival="muon",
             measure="score",
-            expect="higher",
+            expect="worse",
             number="the practical superiority of Muon",
             place="abstract",
             source="Kovalev 2025, Understanding Gradient Orthogonalization for Deep Learning via "
@@ -76,7 +76,7 @@ optimizer(
             method="orthogonal_sgdm",
             rival="sgd",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             number="a large decrease in learning time on CIFAR-10 and ImageNet",
             place="abstract",
         ),

@@ -44,7 +44,7 @@ optimizer(
             task="adam_counterexample",
             rival="sgd",
             measure="score",
-            expect="higher",
+            expect="worse",
             number="theorems 1 and 2 hold for RMSProp, which is Adam with beta1 = 0",
             place="section 3",
             source="Reddi, Kale and Kumar 2018, On the Convergence of Adam and Beyond",

@@ -87,7 +87,7 @@ optimizer(
             method="scion",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="significant speedups on nanoGPT without any reliance on Adam",
             place="abstract",
         ),

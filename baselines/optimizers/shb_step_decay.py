@@ -63,7 +63,7 @@ method(
             task="anisotropic_quadratic",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="the bias term falls faster by the root of the condition number",
             place="abstract",
         ),

@@ -35,7 +35,7 @@ optimizer(
             task="digits_longtail",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="a linear softmax model: the loss of class k falls as exp(-c t) for every k, "
             "as 1 / (frequency of k times t) under gradient descent",
             place="section 3",

@@ -99,7 +99,7 @@ optimizer(
             task="single_index",
             rival="normalized_sgd_momentum",
             measure="score",
-            expect="lower",
+            expect="better",
             number="O(1 / eps^3) samples to a gradient of length eps",
             place="abstract",
         ),

@@ -94,7 +94,7 @@ optimizer(
             task="split_digits_task",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="zeroth-order methods forget less than first-order ones on split CIFAR-100",
             place="abstract",
             source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier than "

@@ -52,7 +52,7 @@ regularizer(
             method="sgd+adaptive_grad_clip",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="an adaptive gradient clipping technique which overcomes these instabilities",
             place="abstract",
         ),

@@ -52,7 +52,7 @@ regularizer(
             method="adamw+bcwi",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="fewer negative flips on text classification, data added and classes added",
             place="abstract",
         ),

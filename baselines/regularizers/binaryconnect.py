@@ -79,7 +79,7 @@ regularizer(
             method="adamw+binaryconnect",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="near state-of-the-art results on permutation-invariant MNIST, CIFAR-10, SVHN",
             place="abstract",
         ),

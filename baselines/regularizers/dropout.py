@@ -38,7 +38,7 @@ regularizer(
             says="Dropout reduces overfitting.",
             task="lm_data_constrained_mini",
             measure="score",
-            expect="lower",
+            expect="better",
             number="MNIST, fully connected: 1.60 % error without, 1.25 % and less with dropout",
             place="table 2",
         ),

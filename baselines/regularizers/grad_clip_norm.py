@@ -38,7 +38,7 @@ regularizer(
             method="sgd+grad_clip_norm",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="converge arbitrarily faster than gradient descent with fixed step size",
             place="abstract",
             source="Zhang et al. 2020, Why Gradient Clipping Accelerates Training",

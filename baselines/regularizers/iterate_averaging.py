@@ -50,7 +50,7 @@ regularizer(
             method="sgd+iterate_averaging",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="optimal asymptotic covariance, proved",
             place="theorem 1",
         ),
@@ -61,7 +61,7 @@ regularizer(
             method="sgd+iterate_ema",
             rival="sgd+iterate_averaging",
             measure="score",
-            expect="lower",
+            expect="better",
             number="high-dimensional linear regression, proved",
             place="abstract",
             source="Li et al. 2025, Understanding SGD with Exponential Moving Average: A Case "

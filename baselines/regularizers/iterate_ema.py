@@ -49,7 +49,7 @@ regularizer(
             says="The average of the weights generalizes better than the weights.",
             task="noisy_labels_mini",
             measure="score",
-            expect="lower",
+            expect="better",
             number="CIFAR-100 and others with an EMA: better generalization, less harm by label "
             "noise",
             place="abstract",
@@ -61,7 +61,7 @@ regularizer(
             method="adamw+experience_replay+iterate_ema",
             rival="adamw+experience_replay",
             measure="score",
-            expect="lower",
+            expect="better",
             number="drastically higher accuracy and stability on split CIFAR-100 and mini-ImageNet",
             place="abstract",
             source="Soutif-Cormerais et al. 2023, Improving Online Continual Learning Performance "
@@ -71,7 +71,7 @@ regularizer(
             says="It takes the noise of SGD away in autoregressive models.",
             task="lm_markov",
             measure="score",
-            expect="lower",
+            expect="better",
             number="behaviour cloning and language models: surprisingly effective",
             place="abstract",
             source="Block et al. 2024, Butterfly Effects of SGD Noise: Error Amplification in "
@@ -83,7 +83,7 @@ regularizer(
             method="sgd+iterate_ema",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="the variance error with EMA is always smaller; the theorem has the factor",
             place="abstract",
             source="Li and Gu 2025, Understanding SGD with Exponential Moving Average: A "

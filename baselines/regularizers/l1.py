@@ -58,7 +58,7 @@ regularizer(
             says="An L1 penalty finds sparse regression weights where least squares does not.",
             task="diagonal_linear_net",
             measure="score",
-            expect="lower",
+            expect="better",
             number="example (a) of three simulations: sparse effects, median squared error below "
             "that of least squares",
             place="section 7",

@@ -57,7 +57,7 @@ regularizer(
             method="sgd+l2_weight_perturbation",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="online permuted MNIST, 800 tasks",
             place="abstract and figure 4",
         ),
@@ -67,7 +67,7 @@ regularizer(
             method="sgd+l2_weight_perturbation",
             rival="sgd+l2",
             measure="score",
-            expect="lower",
+            expect="better",
             number="online permuted MNIST, 800 tasks: particularly when combined with weight "
             "perturbation",
             place="abstract",

@@ -42,7 +42,7 @@ regularizer(
             method="adamw+late_dropout",
             rival="adamw+dropout",
             measure="score",
-            expect="lower",
+            expect="better",
             number="ViT-B and Mixer-B on ImageNet, late against standard stochastic depth",
             place="abstract and table 3",
         ),

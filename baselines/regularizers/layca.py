@@ -55,7 +55,7 @@ regularizer(
             method="sgd+layca",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="larger layer rotations consistently give better generalization",
             place="abstract",
         ),

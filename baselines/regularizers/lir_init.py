@@ -67,7 +67,7 @@ regularizer(
             says="Control of the initial variance by the layer's index improves pre-training.",
             task="lm_markov",
             measure="score",
-            expect="lower",
+            expect="better",
             number="LLaMA of 1 B weights, with target variance rescaling: up to 4.6 % on "
             "benchmarks",
             place="abstract",

@@ -56,7 +56,7 @@ regularizer(
             "the lazy one.",
             task="lazy_to_rich_grok",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             number="recurrent networks on cognitive tasks: larger changes of kernel and weights",
             place="abstract",
         ),

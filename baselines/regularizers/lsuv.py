@@ -61,7 +61,7 @@ regularizer(
             says="LSUV trains networks to an accuracy as good as or better than other starts.",
             task="cifar10_mini",
             measure="score",
-            expect="lower",
+            expect="better",
             number="FitNets and others on MNIST, CIFAR-10 and CIFAR-100",
             place="abstract",
         ),

@@ -64,7 +64,7 @@ regularizer(
             says="A constant effective learning rate makes networks robust to nonstationarity.",
             task="random_label_memory",
             measure="score",
-            expect="lower",
+            expect="better",
             number="synthetic benchmarks of plasticity loss, among them random labels",
             place="abstract",
         ),

@@ -40,7 +40,7 @@ regularizer(
             method="sgd+norm_loss",
             rival="sgd+l2",
             measure="score",
-            expect="lower",
+            expect="better",
             number="ResNets and wide ResNets on CIFAR-10, CIFAR-100 and ImageNet: competitive, in "
             "some cases superior",
             place="abstract",

@@ -46,7 +46,7 @@ regularizer(
             "networks.",
             task="delayed_robustness_mini",
             measure="score",
-            expect="lower",
+            expect="better",
             number="tanh networks on MNIST and CIFAR-10: fluctuations do not grow with depth",
             place="abstract",
             source="Day et al. 2023, Feature Learning and Generalization in Deep Networks with "

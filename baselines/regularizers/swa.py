@@ -57,7 +57,7 @@ regularizer(
             method="sgd+swa",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="CIFAR-100, Preactivation ResNet-164, accuracy: 78.49 to 80.35 % in the same "
             "budget",
             place="table 1",
@@ -67,7 +67,7 @@ regularizer(
             task="lm_markov",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="improved performance along the training trajectory, across scales; no number",
             place="abstract",
             source="Hägele et al. 2024, Scaling Laws and Compute-Optimal Training Beyond "

@@ -63,7 +63,7 @@ regularizer(
             method="adamw+tvr",
             rival="adamw",
             measure="score",
-            expect="lower",
+            expect="better",
             number="up to 4.6 % on common pre-training benchmarks; LLaMA 1B",
             place="abstract",
         ),

@@ -42,7 +42,7 @@ regularizer(
             method="adamw+wasserstein_reg",
             rival="adamw+l2_init",
             measure="score",
-            expect="lower",
+            expect="better",
             number="supervised tasks and architectures of the paper's version 1",
             place="abstract of version 1",
         ),

@@ -68,7 +68,7 @@ regularizer(
             method="sgd+weight_compander",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="ResNets on CIFAR-10, CIFAR-100, TinyImageNet and ImageNet",
             place="abstract",
         ),

@@ -50,7 +50,7 @@ regularizer(
             method="sgd+weight_norm",
             rival="sgd",
             measure="time_to_target",
-            expect="lower",
+            expect="better",
             number="CIFAR-10, ConvPool-CNN-C: faster than without and as fast as batch norm",
             place="abstract and section 5.1",
         )

@@ -27,7 +27,7 @@ schedule(
             method="adamw@linear_decay",
             rival="adamw@inverse_sqrt",
             measure="score",
-            expect="lower",
+            expect="better",
             number="matches or outperforms all common default schedules on ten problems",
             place="abstract",
             source="Defazio et al. 2023, arXiv 2310.07831",

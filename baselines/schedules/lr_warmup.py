@@ -39,7 +39,7 @@ schedule(
             method="sgd@lr_warmup",
             rival="sgd",
             measure="score",
-            expect="lower",
+            expect="better",
             number="as good as batch norm, layer norm, MetaInit, GradInit and Fixup",
             place="abstract",
         ),

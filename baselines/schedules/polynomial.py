@@ -26,7 +26,7 @@ schedule(
             method="sgd@polynomial",
             rival="sgd@step_decay",
             measure="score",
-            expect="lower",
+            expect="better",
             number="1.17 % better intersection over union on PASCAL VOC 2012 at equal iterations",
             place="section 4.1.1, table 2",
         ),

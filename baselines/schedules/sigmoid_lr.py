@@ -42,7 +42,7 @@ schedule(
             task="lm_data_constrained_mini",
             rival="adamw@constant",
             measure="score",
-            expect="lower",
+            expect="better",
             number="prevents overfitting and boosts forecasting performance",
             place="abstract",
         ),

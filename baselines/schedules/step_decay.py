@@ -35,7 +35,7 @@ schedule(
             method="sgd@linear_decay",
             rival="sgd@step_decay",
             measure="score",
-            expect="lower",
+            expect="better",
             number="matches or outperforms all common default schedules on ten problems",
             place="abstract",
             source="Defazio et al. 2023, arXiv 2310.07831",

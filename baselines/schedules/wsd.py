@@ -72,7 +72,7 @@ schedule(
             method="sgd@wsd",
             rival="sgd@constant",
             measure="score",
-            expect="lower",
+            expect="better",
             number="the benefit of the cooldown shows in the bound of a convex problem",
             place="abstract",
             source="Schaipp et al. 2025, arXiv 2501.18965",

@@ -30,13 +30,13 @@ _TEXT_WIDTH = 80
 
 _SAID = {
     "score": {
-        "lower": "better in the score",
-        "higher": "worse in the score",
+        "better": "better in the score",
+        "worse": "worse in the score",
         "equal": "equal in the score",
     },
     "time_to_target": {
-        "lower": "sooner at the target",
-        "higher": "later at the target",
+        "better": "sooner at the target",
+        "worse": "later at the target",
         "equal": "as soon at the target",
     },
     "column": {
@@ -171,7 +171,8 @@ def _nothing(name: str | None, task: str | None) -> str:
 
 def _row(one: Stated) -> list[str]:
     claim = one.claim
-    return [one.method, claim.task, one.compared, claim.number, claim.place, one.source]
+    place = claim.place + (", from memory" if claim.from_memory else "")
+    return [one.method, claim.task, one.compared, claim.number, place, one.source]
 
 
 def show_claims(listed: Iterable[Stated], *, wide: bool = False) -> None:
@@ -188,7 +189,7 @@ def show_claims(listed: Iterable[Stated], *, wide: bool = False) -> None:
             "task": claim.task,
             "compared": one.compared,
             "number": claim.number,
-            "place": claim.place,
+            "place": claim.place + (", from memory" if claim.from_memory else ""),
             "source": one.source,
         }
         longest = max(map(len, facts))
@@ -218,4 +219,5 @@ def in_json(one: Stated) -> dict[str, Any]:
         "number": claim.number,
         "place": claim.place,
         "source": one.source,
+        "from_memory": claim.from_memory,
     }

@@ -15,7 +15,14 @@ from suite.errors import UsageError
 #: what is compared
 Measure = Literal["score", "time_to_target", "column", "hyperparameter"]
 #: how the method's value compares with the rival's, or with `number` where there is no rival
-Expectation = Literal["lower", "higher", "equal"]
+Expectation = Literal["better", "worse", "lower", "higher", "equal"]
+#: what may be expected of a measure: whether a score is better high or low is the task's to say
+_EXPECTED = {
+    "score": ("better", "worse", "equal"),
+    "time_to_target": ("better", "worse", "equal"),
+    "column": ("lower", "higher", "equal"),
+    "hyperparameter": ("lower", "higher", "equal"),
+}
 
 MAX_TEXT = 300
 MAX_CLAIMS = 30
@@ -29,15 +36,17 @@ class Claim:
     names of methods such as `adamw+grokfast_ema`; an empty method is the component alone, or on
     adamw if it is no optimizer; an empty rival means that the value itself is claimed.
 
-    `measure`: "score" (the task's, lower is better), "time_to_target" (gradient evaluations until
-    the task's target), "column" (the value of a column of the curve at its end, named by
-    `quantity`) or "hyperparameter" (the tuned value, or the range of good values, of the
-    hyperparameter `quantity`).
-    `expect`: whether the method's value is "lower", "higher" or "equal". `factor`: how many times,
+    `measure`: "score" (the task's), "time_to_target" (gradient evaluations until the task's
+    target), "column" (the value of a column of the curve at its end, named by `quantity`) or
+    "hyperparameter" (the tuned value, or the range of good values, of the hyperparameter
+    `quantity`). `expect`: whether the method is "better", "worse" or "equal" by score or time, or
+    its value "lower", "higher" or "equal" in a column or hyperparameter. `factor`: how many times,
     as a ratio above 1, where the paper gives one; a claim without a factor is of the direction.
 
     `number`: the paper's number and its setting in words. `place`: where the paper says so, such
     as "abstract" or "table 2". `source`: the paper, where it is not the component's own.
+    `from_memory`: whoever stated the claim did not have its source open: look it up before you cite
+    the number.
     """
 
     says: str
@@ -51,6 +60,7 @@ class Claim:
     quantity: str = ""
     factor: float | None = None
     source: str = ""
+    from_memory: bool = False
 
 
 def checked(who: str, claims: Sequence[Any]) -> tuple[Claim, ...]:
@@ -70,16 +80,21 @@ def _complaint(claim: Any) -> str:
     """What is wrong with a claim; empty if nothing is."""
     if not isinstance(claim, Claim):
         return f"this is no suite.Claim(...): {claim!r}."
-    texts = {name: value for name, value in vars(claim).items() if name != "factor"}
+    if not isinstance(claim.from_memory, bool):
+        return f"from_memory is True or False, not {claim.from_memory!r}."
+    others = ("factor", "from_memory")
+    texts = {name: value for name, value in vars(claim).items() if name not in others}
     for name, value in texts.items():
         if not isinstance(value, str) or len(value) > MAX_TEXT or "\n" in value:
             return f"{name} is a text of one line and at most {MAX_TEXT} characters."
     for name in ("says", "task", "number", "place"):
         if not texts[name].strip():
             return f"{name} is empty."
-    for name, known in (("measure", get_args(Measure)), ("expect", get_args(Expectation))):
-        if texts[name] not in known:
-            return f"{name} is one of {', '.join(known)}, not {texts[name]!r}."
+    if claim.measure not in get_args(Measure):
+        return f"measure is one of {', '.join(get_args(Measure))}, not {claim.measure!r}."
+    expected = _EXPECTED[claim.measure]
+    if claim.expect not in expected:
+        return f"expect of a {claim.measure} is one of {', '.join(expected)}, not {claim.expect!r}."
     if claim.measure in ("column", "hyperparameter") and not claim.quantity:
         return f"a claim about a {claim.measure} names it: quantity='...'."
     if claim.factor is None:
@@ -87,5 +102,5 @@ def _complaint(claim: Any) -> str:
     if isinstance(claim.factor, bool) or not isinstance(claim.factor, (int, float)):
         return f"factor is a number above 1, not {claim.factor!r}."
     if not 1 < claim.factor < float("inf"):
-        return f"factor is a number above 1, not {claim.factor}: say lower or higher by `expect`."
+        return f"factor is a number above 1, not {claim.factor}: say the direction by `expect`."
     return ""
