@@ -1,0 +1,183 @@
+"""Whether rates are read from the parameter groups, where schedules change them, at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import nn
+
+from suite.checking.bench import Bench, placed
+from suite.checking.verdict import Verdict
+from suite.checking.walk import Walk, copies, same
+
+_BEFORE, _AFTER = 3, 5
+_READ = (
+    "Read it from the group at each step, `group[{key!r}]`: a value that was kept when the "
+    "optimizer was built is none that a schedule can change."
+)
+
+
+def check_rates(bench: Bench) -> Iterator[Verdict]:
+    """A rate that changes during training takes another trajectory."""
+    if not bench.subject.is_optimizer:
+        yield Verdict("rates", "not applicable", "groups are the optimizer's")
+        return
+    bench = Bench(bench.subject.without_parts())
+    yield _check_rate(bench, "lr", lambda group: group["lr"] * 0.5)
+    groups = bench.walk().optimizer.param_groups
+    if any("weight_decay" in group for group in groups):
+        yield _check_rate(bench, "weight_decay", lambda group: group["weight_decay"] * 3 + 0.1)
+
+
+def _check_rate(bench: Bench, key: str, changed: Callable[[dict[str, Any]], Any]) -> Verdict:
+    title = f"{key} at each step"
+    walk = bench.walk()
+    expected = bench.walked(*bench.home)
+    walk.start()
+    found = []
+    for number in range(_BEFORE + _AFTER):
+        if number == _BEFORE:
+            groups = [group for group in walk.optimizer.param_groups if key in group]
+            if not groups:
+                walk.close()
+                seen = f"no parameter group has {key!r}: no schedule can change it"
+                cure = f"Keep it in the groups: super().__init__(params, {{{key!r}: ...}})."
+                return Verdict(title, "warning", seen, cure)
+            for group in groups:
+                group[key] = changed(group)
+        walk.step()
+        found.append(walk.show())
+    walk.close()
+    after = zip(found[_BEFORE:], expected[_BEFORE:], strict=False)
+    if any(not same(one, other) for one, other in after):
+        return Verdict(title, "ok", f"a change of {key} in step {_BEFORE + 1} acts")
+    seen = f"a change of group[{key!r}] in step {_BEFORE + 1} changes no bit of {_AFTER} steps"
+    return Verdict(title, "problem", seen, _READ.format(key=key))
+
+
+def check_groups(bench: Bench) -> Iterator[Verdict]:
+    """The rate of one parameter group acts on that group, and on no other."""
+    title = "several groups"
+    if not bench.subject.is_optimizer:
+        yield Verdict(title, "not applicable", "groups are the optimizer's")
+        return
+    bench = Bench(bench.subject.without_parts())
+    walks = [_in_groups(bench) for _ in range(2)]
+    if walks[0].optimizer.param_groups[-1].get("lr") is None:
+        yield Verdict(title, "not applicable", "no group has a rate")
+        return
+    with placed(*bench.home, ", where the parameters are in two groups"):
+        for number in range(3):
+            if number == 2:
+                before = [copies(walk.module) for walk in walks]
+                walks[1].optimizer.param_groups[-1]["lr"] *= 0.5
+            for walk in walks:
+                _step_alone(walk)
+    for walk in walks:
+        walk.close()
+    last = [{id(p) for p in walk.optimizer.param_groups[-1]["params"]} for walk in walks]
+    own, others, trained = False, False, False
+    parameters = zip(
+        walks[0].module.parameters(), walks[1].module.parameters(), *before, strict=True
+    )
+    for one, other, was, _ in parameters:
+        differs = not torch.equal(one, other)
+        if id(one) in last[0]:
+            own = own or differs
+            trained = trained or not torch.equal(one, was)
+        else:
+            others = others or differs
+    if not trained:
+        seen = "the parameters of a second group do not move"
+        cure = "Step over `self.param_groups`, not over a list that was kept from before."
+        yield Verdict(title, "problem", seen, cure)
+    elif not own or others:
+        what = "another group" if others else "no group"
+        seen = f"half the rate of the second group acts on {what}"
+        cure = 'Use each group\'s own rate: `for group in self.param_groups: ... group["lr"]`.'
+        yield Verdict(title, "problem", seen, cure)
+    else:
+        yield Verdict(title, "ok", "the rate of a group acts on that group alone")
+
+
+def _step_alone(walk: Walk) -> None:
+    """A step that draws the random numbers that the other walk's draws."""
+    torch.manual_seed(walk.count)
+    walk.step()
+
+
+def _in_groups(bench: Bench) -> Walk:
+    """A walk whose parameters are in two groups at least."""
+    walk = bench.walk().start()
+    optimizer = walk.optimizer
+    if len(optimizer.param_groups) > 1:
+        return walk
+    for owner in {id(o): o for o in (*getattr(optimizer, "optimizers", ()), optimizer)}.values():
+        groups = owner.param_groups
+        whole = groups[0]
+        parameters: list[nn.Parameter] = whole["params"]
+        if len(parameters) < 2:
+            continue
+        half = len(parameters) // 2
+        whole["params"] = parameters[:half]
+        second = {**whole, "params": parameters[half:]}
+        groups.append(second)
+        if owner is not optimizer:
+            optimizer.param_groups.append(second)
+        return walk
+    return walk
+
+
+def check_decay(bench: Bench) -> Iterator[Verdict]:
+    """`decoupled_weight_decay` in the groups says what happens to a weight without gradient."""
+    title = "decoupled decay"
+    if not bench.subject.is_optimizer:
+        yield Verdict(title, "not applicable", "decay is the optimizer's")
+        return
+    bench = Bench(bench.subject.without_parts())
+    space = bench.subject.component.search.get("weight_decay")
+    values = {} if space is None else {"weight_decay": max(bench.subject.other_values("weight_decay"))}
+
+    def add_idle(model: nn.Module) -> None:
+        model.idle = nn.Linear(6, 5, bias=False)
+
+    walk = bench.walk(change_model=add_idle, values=values)
+    weight: nn.Parameter = walk.module.idle.weight
+    groups = [g for g in walk.optimizer.param_groups if any(p is weight for p in g["params"])]
+    group = groups[0] if groups else {}
+    if not group.get("weight_decay"):
+        walk.close()
+        yield Verdict(title, "not applicable", "a hidden matrix has no weight decay in its group")
+        return
+    walk.start()
+    exact = True
+    for _ in range(4):
+        before = weight.detach().double().clone()
+        rate = float(group["lr"]) * float(group["weight_decay"])
+        walk.step()
+        expected = before * (1 - rate)
+        error = (weight.detach().double() - expected).abs().max()
+        exact = exact and bool(error <= 1e-2 * rate * before.abs().max() + 1e-6 * before.abs().max())
+    walk.close()
+    stated = bool(group.get("decoupled_weight_decay"))
+    if stated and not exact:
+        yield Verdict(
+            title,
+            "problem",
+            "the group says decoupled_weight_decay, and a weight without gradient does not shrink "
+            "by lr * weight_decay",
+            "Take lr * weight_decay * w away with the group's values, or leave the statement out.",
+        )
+    elif exact and not stated:
+        yield Verdict(
+            title,
+            "warning",
+            "a weight without gradient shrinks by lr * weight_decay, and the group does not say so",
+            'If the decay is decoupled, set group["decoupled_weight_decay"] = True: hooks of the '
+            "update then leave it alone.",
+        )
+    else:
+        said = "decoupled, as the group says" if stated else "not decoupled, and not said to be"
+        yield Verdict(title, "ok", said)
