@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from suite.checking.grounds import grounds, longer
 from suite.checking.subject import Subject, Way
+from suite.checking.verdict import Verdict
 from suite.checking.walk import Shown, Walk
 from suite.components.search import Value
 from suite.errors import NotApplicable
@@ -56,6 +57,16 @@ class Bench:
                         continue
                     yield way, task
 
+    @contextmanager
+    def alone(self) -> Iterator[Bench]:
+        """Inside, the optimizer of a method of several parts without the others."""
+        subject = self.subject.without_parts()
+        if subject is self.subject:
+            yield self
+            return
+        with subject.registered():
+            yield Bench(subject)
+
     def walked(
         self,
         way: Way,
@@ -75,10 +86,39 @@ class Bench:
         way, task = self.home
         return Walk(way, task, **how)  # type: ignore[arg-type]
 
+    def take(self, walk: Walk, count: int, also: str = "") -> Walk:
+        """Take the first steps of a walk at home; an error says where it was."""
+        with placed(*self.home, also):
+            walk.start()
+            for _ in range(count):
+                walk.step()
+        walk.close()
+        return walk
+
     def long(self, steps: int) -> tuple[Way, Task]:
         """Home with another number of steps."""
         way, task = self.home
         return way, longer(task, steps)
+
+
+Ask = Callable[[Bench], Iterator[Verdict]]
+
+
+def of_optimizers(title: str, why_not: str) -> Callable[[Ask], Ask]:
+    """A check of optimizers alone: without the other parts of a method of several parts."""
+
+    def decorate(ask: Ask) -> Ask:
+        @functools.wraps(ask)
+        def asked(bench: Bench) -> Iterator[Verdict]:
+            if not bench.subject.is_optimizer:
+                yield Verdict(title, "not applicable", why_not)
+                return
+            with bench.alone() as alone:
+                yield from ask(alone)
+
+        return asked
+
+    return decorate
 
 
 def at(way: Way, task: Task) -> str:
@@ -93,13 +133,18 @@ def raised(error: BaseException) -> str:
     return f"{text}: `{frame.text}`" if frame is not None and frame.text else text
 
 
-@contextmanager
-def placed(way: Way, task: Task, also: str = "") -> Iterator[None]:
-    """Inside, an error says where the component was tried."""
-    try:
-        yield
-    except NotApplicable:
-        raise
-    except Exception as error:
-        error.add_note(f"{at(way, task)}{also}")
-        raise
+class placed:  # noqa: N801, used as a function
+    """Inside, an error says where the component was tried.
+
+    A class: a generator would turn a StopIteration of the component into another error.
+    """
+
+    def __init__(self, way: Way, task: Task, also: str = "") -> None:
+        self._where = f"{at(way, task)}{also}"
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, NotApplicable):
+            error.add_note(self._where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
@@ -86,25 +86,24 @@ CHECKS = (
     Check("time of a step", check_time),
     Check("silent", check_silent),
 )
-#: a component that does not run is asked nothing else
-_FIRST = ("declaration", "runs")
 #: says nothing that could be wrong
-_INFORMATION = ("time of a step",)
+INFORMATION = ("time of a step",)
 
 
-def check_component(component: Component, *, information: bool = True) -> Iterator[Verdict]:
-    """The verdicts on a component, each as soon as it is known."""
+def check_component(
+    component: Component, *, titles: Collection[str] = tuple(check.title for check in CHECKS)
+) -> Iterator[Verdict]:
+    """The verdicts on a component, each as soon as it is known; on some checks or on all.
+
+    A component that does not run is asked nothing else.
+    """
     subject = Subject(component)
     bench = Bench(subject)
     with subject.registered(*grounds(), shapes(), complex_numbers()):
         for check in CHECKS:
-            if check.title in _INFORMATION and not information:
-                continue
-            stop = False
-            for verdict in _asked(check, bench):
-                yield verdict
-                stop = stop or (check.title == "runs" and verdict.outcome != "ok")
-            if stop and not _walks(bench):
+            if check.title in titles:
+                yield from _asked(check, bench)
+            if check.title == "runs" and not _walks(bench):
                 return
 
 

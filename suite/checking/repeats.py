@@ -18,6 +18,7 @@ from suite.checking.verdict import Verdict
 from suite.checking.walk import Walk, first_difference, same
 from suite.components.fingerprints import source_files
 from suite.home import ROOT
+from suite.training.repeatable import make_repeatable
 
 _DEPTH = 4
 
@@ -27,7 +28,9 @@ def check_second_trial(bench: Bench) -> Iterator[Verdict]:
     title = "second trial"
     way, task = bench.home
     expected = bench.walked(way, task)
-    before, settings = _kept_outside(bench), _settings()
+    before = _kept_outside(bench)
+    make_repeatable(threads=1)
+    settings = _settings()
     for name in bench.subject.component.search:
         other = bench.subject.other_values(name)[0]
         Walk(way, task, {name: other}).trajectory(3)

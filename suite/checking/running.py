@@ -42,7 +42,8 @@ def check_runs(bench: Bench) -> Iterator[Verdict]:
         yield Verdict("runs", "problem", seen, "Write the update into the parameters in place.")
         return
     said = [f"on {', '.join(dict.fromkeys(runs))}"]
-    said += [f"not on {where}: {why}" for where, why in refused.items() if where not in runs]
+    reasons = dict.fromkeys(why for where, why in refused.items() if where not in runs)
+    said += [f"not elsewhere: {why}" for why in reasons]
     yield Verdict("runs", "ok", "; ".join(said))
 
 
@@ -121,8 +122,9 @@ def check_tied(bench: Bench) -> Iterator[Verdict]:
     way = bench.home[0]
     walk = Walk(way, task)
     with placed(way, task):
+        walk.start()
         for _ in range(4):
-            walk.step() if walk.count else walk.start().step()
+            walk.step()
     walk.close()
     model = walk.module
     tied = model.head.weight is model.embedding.weight or torch.equal(

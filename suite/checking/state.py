@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from suite.checking.bench import Bench, placed
+from suite.checking.bench import Bench, of_optimizers, placed
 from suite.checking.verdict import Verdict
 from suite.checking.walk import Saved, Walk, same
 
@@ -21,13 +21,10 @@ _CURE = (
 _MOST = 20_000
 
 
+@of_optimizers("state_dict", "a regularizer keeps its state in its instance")
 def check_state(bench: Bench) -> Iterator[Verdict]:
     """`state_dict` taken during training and loaded into a new instance goes on to the same bits."""
     title = "state_dict"
-    if not bench.subject.is_optimizer:
-        yield Verdict(title, "not applicable", "the state of a regularizer is its instance")
-        return
-    bench = Bench(bench.subject.without_parts())
     way, task = bench.home
     expected = bench.walked(way, task)
     first = bench.walk().start()
