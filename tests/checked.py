@@ -39,7 +39,9 @@ def verdicts(tested: Component, *titles: str) -> dict[str, Verdict]:
     return {verdict.check: verdict for verdict in found}
 
 
-def verdict(title: str, build: Any, kind: Any = "optimizer", space: Any = None, **fields: Any) -> Verdict:
+def verdict(
+    title: str, build: Any, kind: Any = "optimizer", space: Any = None, **fields: Any
+) -> Verdict:
     """The verdict of one check that gives one."""
     (found,) = verdicts(component(build, kind, space, **fields), title).values()
     return found

@@ -86,15 +86,6 @@ class Bench:
         way, task = self.home
         return Walk(way, task, **how)  # type: ignore[arg-type]
 
-    def take(self, walk: Walk, count: int, also: str = "") -> Walk:
-        """Take the first steps of a walk at home; an error says where it was."""
-        with placed(*self.home, also):
-            walk.start()
-            for _ in range(count):
-                walk.step()
-        walk.close()
-        return walk
-
     def long(self, steps: int) -> tuple[Way, Task]:
         """Home with another number of steps."""
         way, task = self.home

@@ -86,13 +86,12 @@ CHECKS = (
     Check("time of a step", check_time),
     Check("silent", check_silent),
 )
+TITLES = tuple(check.title for check in CHECKS)
 #: says nothing that could be wrong
 INFORMATION = ("time of a step",)
 
 
-def check_component(
-    component: Component, *, titles: Collection[str] = tuple(check.title for check in CHECKS)
-) -> Iterator[Verdict]:
+def check_component(component: Component, *, titles: Collection[str] = TITLES) -> Iterator[Verdict]:
     """The verdicts on a component, each as soon as it is known; on some checks or on all.
 
     A component that does not run is asked nothing else.

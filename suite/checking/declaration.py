@@ -16,7 +16,7 @@ _TITLE = "declaration"
 
 
 def check_declaration(bench: Bench) -> Iterator[Verdict]:
-    """Summary, paper and address; and the line on deviations, which this repository's files have."""
+    """Summary, paper and address; and the line on deviations, which files here must have."""
     component = bench.subject.component
     missing = [name for name in ("summary", "paper", "url") if not getattr(component, name)]
     if missing:

@@ -136,13 +136,17 @@ def check_decay(bench: Bench) -> Iterator[Verdict]:
     """`decoupled_weight_decay` in the groups says what happens to a weight without gradient."""
     title = "decoupled decay"
     space = bench.subject.component.search.get("weight_decay")
-    values = {} if space is None else {"weight_decay": max(bench.subject.other_values("weight_decay"))}
+    values = (
+        {} if space is None else {"weight_decay": max(bench.subject.other_values("weight_decay"))}
+    )
+
+    idle = nn.Linear(6, 5, bias=False)
 
     def add_idle(model: nn.Module) -> None:
-        model.idle = nn.Linear(6, 5, bias=False)
+        model.idle = idle
 
     walk = bench.walk(change_model=add_idle, values=values)
-    weight: nn.Parameter = walk.module.idle.weight
+    weight = idle.weight
     groups = [g for g in walk.optimizer.param_groups if any(p is weight for p in g["params"])]
     group = groups[0] if groups else {}
     if not group.get("weight_decay"):

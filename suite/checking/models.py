@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -16,14 +18,14 @@ class Small(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         #: used, and multiplied by 0: its gradient is 0 and not None
-        self.idle: nn.Linear | None = None
+        self.idle: Any = None
         #: never used
-        self.unused: nn.Linear | None = None
+        self.unused: Any = None
 
     def forward(self, inputs: Tensor) -> Tensor:
         outputs = self.outputs(inputs)
         if self.idle is not None:
-            outputs = outputs + 0.0 * self.idle(torch.ones_like(self.idle.weight[0])).sum()
+            outputs = outputs + 0.0 * self.idle.weight.sum()
         return outputs
 
     def outputs(self, inputs: Tensor) -> Tensor:
@@ -43,8 +45,10 @@ class Perceptron(Small):
             nn.ReLU(),
             mark_head(nn.Linear(12, CLASSES)),
         )
+        first = self.body[0]
+        assert isinstance(first, nn.Linear)
         with torch.no_grad():
-            self.body[0].bias[0] = -100.0
+            first.bias[0] = -100.0
 
     def outputs(self, inputs: Tensor) -> Tensor:
         scores: Tensor = self.body(inputs)

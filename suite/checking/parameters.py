@@ -21,19 +21,21 @@ def check_without_gradient(bench: Bench) -> Iterator[Verdict]:
     """A parameter whose gradient is None keeps its bits."""
     title = "no gradient"
 
+    added = nn.Linear(4, 3)
+
     def add_unused(model: nn.Module) -> None:
-        model.unused = nn.Linear(4, 3)
+        model.unused = added
 
     walk = bench.walk(change_model=add_unused)
     with placed(*bench.home, ", where a layer is not used"):
         walk.start()
-        before = _values(walk.module.unused)
+        before = _values(added)
         had = False
         for _ in range(_STEPS):
             walk.step()
-            had = had or any(p.grad is not None for p in walk.module.unused.parameters())
+            had = had or any(p.grad is not None for p in added.parameters())
     walk.close()
-    same = all(map(torch.equal, before, _values(walk.module.unused)))
+    same = all(map(torch.equal, before, _values(added)))
     if same:
         yield Verdict(title, "ok", "a layer that is not used keeps its bits")
     elif had:
@@ -59,7 +61,9 @@ def check_frozen(bench: Bench) -> Iterator[Verdict]:
     layers: list[nn.Module] = []
 
     def freeze(model: nn.Module) -> None:
-        layer = next(m for m in model.modules() if next(m.parameters(recurse=False), None) is not None)
+        layer = next(
+            m for m in model.modules() if next(m.parameters(recurse=False), None) is not None
+        )
         layer.requires_grad_(False)
         layers.append(layer)
         kept.extend(_values(layer))

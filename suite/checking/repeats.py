@@ -122,7 +122,9 @@ def check_random(bench: Bench) -> Iterator[Verdict]:
             drawn.append((float(torch.rand(())), random.random(), float(np.random.rand())))
             walk.step()
         walk.close()
-    for which, numbers in zip(("torch's", "Python's", "NumPy's"), zip(*drawn, strict=True), strict=True):
+    for which, numbers in zip(
+        ("torch's", "Python's", "NumPy's"), zip(*drawn, strict=True), strict=True
+    ):
         if len(set(numbers)) < len(numbers):
             seen = f"sets {which} global generator back in each step: dropout repeats its draws"
             cure = "Draw from `info.generator`, or seed with a number drawn from it."

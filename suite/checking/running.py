@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import cast
 
 import torch
+from torch import Tensor
 
 from suite.checking.bench import Bench, at, placed
 from suite.checking.grounds import grounds
+from suite.checking.models import Words
 from suite.checking.subject import Way
 from suite.checking.verdict import Verdict
 from suite.checking.walk import Walk, all_finite, copies, moved, same
@@ -16,7 +19,8 @@ from suite.errors import NotApplicable
 
 def check_runs(bench: Bench) -> Iterator[Verdict]:
     """Steps on every ground: no error, and weights that move and stay finite."""
-    runs, refused = [], {}
+    runs: list[str] = []
+    refused: dict[str, str] = {}
     for task in grounds():
         for way in bench.subject.ways:
             try:
@@ -126,11 +130,9 @@ def check_tied(bench: Bench) -> Iterator[Verdict]:
         for _ in range(4):
             walk.step()
     walk.close()
-    model = walk.module
-    tied = model.head.weight is model.embedding.weight or torch.equal(
-        model.head.weight, model.embedding.weight
-    )
-    if tied:
+    model = cast(Words, walk.module)
+    head, embedding = cast(Tensor, model.head.weight), model.embedding.weight
+    if head is embedding or torch.equal(head, embedding):
         yield Verdict("tied weights", "ok", "stay tied")
     else:
         yield Verdict(

@@ -170,4 +170,3 @@ def _compared(title: str, run: Run, scale: Scale) -> Verdict:
     )
     cure = "" if share > 0 else "No defect in itself: see whether the defaults suit such tasks."
     return Verdict(title, "ok" if share > 0 else "warning", seen, cure)
-

@@ -23,7 +23,7 @@ _MOST = 20_000
 
 @of_optimizers("state_dict", "a regularizer keeps its state in its instance")
 def check_state(bench: Bench) -> Iterator[Verdict]:
-    """`state_dict` taken during training and loaded into a new instance goes on to the same bits."""
+    """`state_dict` taken during training, in a new instance, goes on to the same bits."""
     title = "state_dict"
     way, task = bench.home
     expected = bench.walked(way, task)

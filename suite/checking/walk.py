@@ -224,9 +224,7 @@ def first_difference(walk: Walk, expected: list[Shown]) -> int | None:
 
 def moved(before: list[Tensor], module: nn.Module) -> bool:
     """Whether any parameter differs from its copy before."""
-    return any(
-        not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True)
-    )
+    return any(not torch.equal(a, b) for a, b in zip(before, module.parameters(), strict=True))
 
 
 def copies(module: nn.Module) -> list[Tensor]:

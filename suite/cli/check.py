@@ -70,12 +70,12 @@ def check(names: tuple[str, ...], quick: bool, as_json: bool) -> int:
             if number and not as_json:
                 click.echo()
             reports.append(_report(component, executor, scales, as_json=as_json))
-    for error in broken:
-        click.echo(f"suite: {error}", err=True)
+    for each in broken:
+        click.echo(f"suite: {each}", err=True)
     if as_json:
-        print_json({"components": reports, "broken": [str(error) for error in broken]})
+        print_json({"components": reports, "broken": [str(each) for each in broken]})
     problems = sum(report["problems"] for report in reports)
-    return max([1 if problems else 0, *(error.exit_code for error in broken)])
+    return max([1 if problems else 0, *(each.exit_code for each in broken)])
 
 
 def _known() -> list[str]:
@@ -93,8 +93,8 @@ def _chosen(names: Sequence[str]) -> tuple[list[Component], list[SuiteError]]:
         except SuiteError as error:
             broken.append(error)
     if not found:
-        for error in broken[:-1]:
-            click.echo(f"suite: {error}", err=True)
+        for each in broken[:-1]:
+            click.echo(f"suite: {each}", err=True)
         raise broken[-1]
     return list(found.values()), broken
 

@@ -84,6 +84,10 @@ class SaysDecoupled(Decays):
         p.mul_(1 - 0.1 * group["weight_decay"]).sub_(p.grad, alpha=group["lr"])
 
 
+class SaysAndDoesNot(SaysDecoupled):
+    change = Descent.change
+
+
 def combined(params, lr):
     matrices = [p for p in params if p.ndim > 1]
     others = [p for p in params if p.ndim < 2]
@@ -127,9 +131,12 @@ def test_groups_that_are_ignored_are_found(build, seen):
 
 
 def test_the_statement_about_decay_must_be_true():
-    says = verdict("decoupled decay", SaysDecoupled, space=DECAY)
-    assert says.failed
-    assert "says decoupled_weight_decay" in says.seen
+    without = verdict("decoupled decay", SaysAndDoesNot, space=DECAY)
+    assert without.failed
+    assert "says decoupled_weight_decay" in without.seen
+    otherwise = verdict("decoupled decay", SaysDecoupled, space=DECAY)
+    assert otherwise.outcome == "warning"
+    assert "by another share" in otherwise.seen
     silent = verdict("decoupled decay", DecoupledWithoutSaying, space=DECAY)
     assert silent.outcome == "warning"
     assert "decoupled_weight_decay" in silent.cure

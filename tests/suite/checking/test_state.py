@@ -104,7 +104,9 @@ def test_state_that_is_lost_is_found(build, seen):
     assert "self.state[p]" in found.cure
 
 
-@pytest.mark.parametrize(("build", "kind"), [(KeepsGraph, "optimizer"), (KeepsPenalty, "regularizer")])
+@pytest.mark.parametrize(
+    ("build", "kind"), [(KeepsGraph, "optimizer"), (KeepsPenalty, "regularizer")]
+)
 def test_a_graph_that_grows_is_found(build, kind):
     found = verdict("kept graphs", build, kind)
     assert found.failed
