@@ -32,7 +32,8 @@ def check_runs(bench: Bench) -> Iterator[Verdict]:
                 runs.append(task.summary)
     if not runs:
         reason = next(iter(refused.values()))
-        yield Verdict("runs", "not applicable", f"nowhere: {reason}")
+        cure = "Refuse less; if it is right, it needs a ground that suits it (checking/grounds.py)."
+        yield Verdict("runs", "problem", f"nowhere: {reason}", cure)
         return
     walk = bench.walk()
     before = copies(walk.module)

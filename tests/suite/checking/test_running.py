@@ -116,10 +116,10 @@ def test_a_schedule_may_change_nothing():
     assert verdict("acts", lambda progress: 1.0, "schedule").outcome == "note"
 
 
-def test_a_component_that_nothing_suits_is_not_applicable():
-    found = verdict("runs", Refuses, "regularizer")
-    assert found.outcome == "not applicable"
-    assert "it works on nothing" in found.seen
+def test_a_component_that_refuses_everything_does_not_pass():
+    found = list(verdicts(component(Refuses, "regularizer"), "runs", "frozen").values())
+    assert [(v.check, v.outcome) for v in found] == [("runs", "problem")]
+    assert "it works on nothing" in found[0].seen
 
 
 def test_divergence_at_the_defaults_is_a_warning():
