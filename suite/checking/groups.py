@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -54,53 +54,68 @@ def _check_rate(bench: Bench, key: str, changed: Callable[[dict[str, Any]], Any]
     return Verdict(title, "problem", seen, _READ.format(key=key))
 
 
+class _Acts(NamedTuple):
+    """On what a change of the second group's rate acts."""
+
+    own: bool
+    others: bool
+    #: whether the second group's parameters move at all
+    trained: bool
+
+
 @of_optimizers("several groups", "groups are the optimizer's")
 def check_groups(bench: Bench) -> Iterator[Verdict]:
     """The rate of one parameter group acts on that group, and on no other."""
     title = "several groups"
-    walks = [_in_groups(bench) for _ in range(2)]
-    if walks[0].optimizer.param_groups[-1].get("lr") is None:
-        yield Verdict(title, "not applicable", "no group has a rate")
-        return
     try:
-        with placed(*bench.home, ", where the parameters are in two groups"):
-            for number in range(3):
-                if number == 2:
-                    before = [copies(walk.module) for walk in walks]
-                    walks[1].optimizer.param_groups[-1]["lr"] *= 0.5
-                for walk in walks:
-                    _step_alone(walk)
+        acts = _rate_acts(bench, 0.5)
     except (AssertionError, NotImplementedError, ValueError) as error:
         if "group" not in str(error):
             raise
         yield Verdict(title, "warning", f"refuses them: {error}", "Say so in the docstring.")
         return
-    for walk in walks:
-        walk.close()
-    last = [{id(p) for p in walk.optimizer.param_groups[-1]["params"]} for walk in walks]
-    own, others, trained = False, False, False
-    parameters = zip(
-        walks[0].module.parameters(), walks[1].module.parameters(), *before, strict=True
-    )
-    for one, other, was, _ in parameters:
-        differs = not torch.equal(one, other)
-        if id(one) in last[0]:
-            own = own or differs
-            trained = trained or not torch.equal(one, was)
-        else:
-            others = others or differs
-    if not trained:
+    if acts is None:
+        yield Verdict(title, "not applicable", "no group has a rate")
+    elif not acts.trained:
         seen = "the parameters of a second group do not move"
         cure = "Step over `self.param_groups`, not over a list that was kept from before."
         yield Verdict(title, "problem", seen, cure)
-    elif not own:
-        what = "another group" if others else "no group"
-        seen = f"half the rate of the second group acts on {what}"
-        cure = 'Use each group\'s own rate: `for group in self.param_groups: ... group["lr"]`.'
-        yield Verdict(title, "problem", seen, cure)
-    else:
-        also = "and, by what the step decides for all, on others" if others else "alone"
+    elif acts.own:
+        also = "and, by what the step decides for all, on others" if acts.others else "alone"
         yield Verdict(title, "ok", f"the rate of a group acts on that group {also}")
+    else:
+        zero = _rate_acts(bench, 0.0)
+        only = zero is not None and zero.own
+        what = "another group" if acts.others else "no group"
+        seen = f"half the rate of the second group acts on {what}" + ", a rate of 0 does" * only
+        cure = 'Use each group\'s own rate: `for group in self.param_groups: ... group["lr"]`.'
+        yield Verdict(title, "warning" if only else "problem", seen, cure)
+
+
+def _rate_acts(bench: Bench, factor: float) -> _Acts | None:
+    """Compare two walks in two groups, in one of which the second group's rate changes."""
+    walks = [_in_groups(bench) for _ in range(2)]
+    if walks[0].optimizer.param_groups[-1].get("lr") is None:
+        return None
+    with placed(*bench.home, ", where the parameters are in two groups"):
+        for number in range(3):
+            if number == 2:
+                before = copies(walks[0].module)
+                walks[1].optimizer.param_groups[-1]["lr"] *= factor
+            for walk in walks:
+                _step_alone(walk)
+    for walk in walks:
+        walk.close()
+    second = {id(p) for p in walks[0].optimizer.param_groups[-1]["params"]}
+    one, other = (list(walk.module.parameters()) for walk in walks)
+    differs = {id(p): not torch.equal(p, q) for p, q in zip(one, other, strict=True)}
+    return _Acts(
+        own=any(differs[i] for i in second),
+        others=any(found for i, found in differs.items() if i not in second),
+        trained=any(
+            not torch.equal(p, was) for p, was in zip(one, before, strict=True) if id(p) in second
+        ),
+    )
 
 
 def _step_alone(walk: Walk) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator, Mapping
 
 from suite.checking.bench import Bench, at
@@ -17,6 +18,8 @@ from suite.problems.task import Task
 LONG = 300
 #: sets of values of all other hyperparameters that are tried
 _DRAWS = 4
+#: seconds of computation after which no other place is tried
+_SECONDS = 20.0
 
 Values = Mapping[str, Value]
 
@@ -32,9 +35,13 @@ def check_hyperparameters(bench: Bench) -> Iterator[Verdict]:
 
 def _check_one(bench: Bench, name: str) -> Verdict:
     title = f"hyperparameter {name}"
-    tried = 0
+    tried, longest = 0, 0.0
     grounds: dict[str, None] = {}
+    began = time.process_time()
     for way, task, base in _tries(bench, name):
+        if tried and time.process_time() - began > _SECONDS:
+            break
+        longest = max(longest, task.gradient_evaluations)
         values = bench.subject.other_values(name)
         # Few are tried where many are: the ends of the space, which differ most from the default.
         few = task.gradient_evaluations >= LONG or len(base) > 1
@@ -60,7 +67,7 @@ def _check_one(bench: Bench, name: str) -> Verdict:
         title,
         "problem",
         f"no bit differs from that of the default {_short(default)} in {tried} walks on "
-        f"{', '.join(grounds)}, of up to {LONG} steps, also with other values of the others",
+        f"{', '.join(grounds)}, of up to {longest:.0f} steps, also with other values of the others",
         "Use it in the update, take it out of `search`, or narrow its space to where it acts.",
     )
 

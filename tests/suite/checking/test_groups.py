@@ -88,6 +88,13 @@ class SaysAndDoesNot(SaysDecoupled):
     change = Descent.change
 
 
+class OnlyZero(Descent):
+    """A group's rate is another's unless it is 0, as in methods that find the rate themselves."""
+
+    def change(self, p, group):
+        p.sub_(p.grad, alpha=self.param_groups[0]["lr"] if group["lr"] else 0.0)
+
+
 def combined(params, lr):
     matrices = [p for p in params if p.ndim > 1]
     others = [p for p in params if p.ndim < 2]
@@ -164,3 +171,15 @@ def test_a_method_of_several_parts_is_asked_about_its_optimizer():
     assert isinstance(whole, Component)
     found = verdicts(whole, "rates", "several groups", "state_dict", "hyperparameters")
     assert {v.outcome for v in found.values()} == {"ok"}
+
+
+def test_a_rate_of_which_only_0_acts_is_a_warning():
+    found = verdict("several groups", OnlyZero)
+    assert found.outcome == "warning"
+    assert "a rate of 0 does" in found.seen
+
+
+def test_a_method_that_refuses_groups_is_a_warning():
+    found = verdict("several groups", torch.optim.LBFGS)
+    assert found.outcome == "warning"
+    assert "Expected exactly one param_group" in found.seen
