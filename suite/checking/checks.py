@@ -36,6 +36,7 @@ from suite.checking.verdict import Outcome, Verdict
 from suite.checking.walk import random_state_kept
 from suite.components.registry import Component
 from suite.errors import NotApplicable
+from suite.training.meter import TrialEnds
 
 
 class Check(NamedTuple):
@@ -130,6 +131,9 @@ def _asked(check: Check, bench: Bench) -> list[Verdict]:
             found.extend(check.ask(bench))
         except NotApplicable as error:
             found.append(Verdict(check.title, "not applicable", str(error)))
+        except TrialEnds as error:
+            cure = "Bound what one step may ask for."
+            found.append(Verdict(check.title, "problem", f"in one step, {error}", cure))
         except Exception as error:
             notes = "; ".join(getattr(error, "__notes__", ()))
             seen = f"{notes}: {raised(error)}" if notes else raised(error)

@@ -128,8 +128,10 @@ class Walk:
         if self.ledger.ended is not None:  # the method caught it
             raise self.ledger.ended
         self.count += 1
-        # Progress follows the steps: a method that evaluates several times a step is not cut off.
-        self.ledger.spent = min(self.budget, self.budget * self.count / self.total)
+        # Progress follows the steps: a method that evaluates several times a step is not cut off,
+        # nor is what it does for the evaluation after the last one.
+        share = min(self.count / self.total, 1 - 0.25 / self.total)
+        self.ledger.spent = self.budget * share
 
     def show(self) -> Shown:
         """The bits of the weights now and, after every fourth step, an evaluation."""

@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from suite import NotApplicable, Regularizer, search
+from suite.checking.grounds import STEPS, grounds
+from suite.checking.subject import Subject
+from suite.checking.walk import Walk
 from tests.checked import Descent, component, verdict, verdicts
 
 
@@ -52,6 +55,23 @@ class Inverts(Descent):
         super().change(p, group)
 
 
+class Insatiable(Descent):
+    """Evaluates again and again."""
+
+    def step(self, closure):
+        while True:
+            closure()
+
+
+class Recalibrates(Regularizer):
+    """Asks for batch norm's statistics at every evaluation, also at the last."""
+
+    recalibrate = 5
+
+    def average(self, weights):
+        return {name: weight * 0.9 for name, weight in weights.items()}
+
+
 class Nothing(Regularizer):
     """No hook at all."""
 
@@ -88,6 +108,7 @@ def test_an_error_is_a_problem_with_its_line_and_nothing_else_is_asked():
     ("title", "build", "seen"),
     [
         ("runs", Still, "no weight moved"),
+        ("runs", Insatiable, "in one step, the budget of"),
         ("batch sizes", CountsExamples, "batches of 16, 5 and 1 examples: RuntimeError"),
         ("batch sizes", DividesByDeviation, "not finite after a batch of 5 or 1"),
         ("loss of NaN", Inverts, "after the loss became NaN"),
@@ -130,3 +151,10 @@ def test_divergence_at_the_defaults_is_a_warning():
 def test_tied_weights_stay_tied():
     assert verdict("tied weights", Descent).outcome == "ok"
     assert verdict("tied weights", CopiesHead, "regularizer").failed
+
+
+def test_what_an_evaluation_costs_is_paid_after_the_last_step_too():
+    subject = Subject(component(Recalibrates, "regularizer"))
+    norm = grounds()[1]
+    with subject.registered(norm):
+        assert len(Walk(subject.ways[0], norm).trajectory()) == STEPS
