@@ -111,7 +111,7 @@ def _walks(bench: Bench) -> bool:
     """Whether there is a ground that the component walks on."""
     try:
         bench.home  # noqa: B018, it is computed once
-    except Exception:
+    except (TrialEnds, Exception):
         return False
     return True
 

@@ -88,7 +88,10 @@ def check_groups(bench: Bench) -> Iterator[Verdict]:
         only = zero is not None and zero.own
         what = "another group" if acts.others else "no group"
         seen = f"half the rate of the second group acts on {what}" + ", a rate of 0 does" * only
-        cure = 'Use each group\'s own rate: `for group in self.param_groups: ... group["lr"]`.'
+        cure = (
+            'Use each group\'s own rate, group["lr"], or raise a ValueError that says which groups '
+            "the method cannot have."
+        )
         yield Verdict(title, "warning" if only else "problem", seen, cure)
 
 
