@@ -8,10 +8,11 @@ the suite that it imports are those of BASE: it never imports a file of the subm
 
 `results` treats the submission as data. Every changed result file is validated, new entries are
 compared with the files that declare them, and the site is built. `methods` runs the submission's
-own suite: every changed component at the smoke protocol on the mini tasks that need no download,
-every mini task of a changed file with the first optimizer; a full task is only loaded and shown,
-since it may need data and a GPU. A run is judged only by the result files that it wrote: one for
-each requested task, all runs completed.
+own suite: `suite check` of every changed component, and the component at the smoke protocol on the
+mini tasks that need no download; every mini task of a changed file with the first optimizer; a full
+task is only loaded and shown, since it may need data and a GPU. A run is judged only by the result
+files that it wrote: one for each requested task, all runs completed. `suite check` is judged by its
+rows: one for each check that BASE knows, and none of them a problem.
 
 Exit code 1 if anything fails. All other changed or deleted files are listed for review.
 """
@@ -22,6 +23,7 @@ import argparse
 import ast
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +34,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from leaderboard.site import build
+from suite.checking.checks import CHECKS as COMPONENT_CHECKS
 from suite.components import registry
 from suite.components.fingerprints import source_hash
 from suite.errors import InvalidResult, SuiteError
@@ -50,7 +53,7 @@ KINDS = {"optimizers": "optimizer", "regularizers": "regularizer", "schedules": 
 
 
 class Check(NamedTuple):
-    """One run of the submission's `suite` for the components or tasks of a file."""
+    """One call of the submission's `suite` for the components or tasks of a file."""
 
     title: str
     arguments: list[str]
@@ -59,6 +62,8 @@ class Check(NamedTuple):
     tasks: tuple[str, ...] = ()
     #: what must be shown; empty: anything
     shows: str = ""
+    #: whether it must have a row for each check of a component
+    rows: bool = False
 
 
 class Verdict(NamedTuple):
@@ -254,6 +259,7 @@ def declared(path: Path) -> list[Declared]:
         if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant):
             function, name = call.func, call.args[0].value
             kind = getattr(function, "attr", getattr(function, "id", ""))
+            kind = "optimizer" if kind == "method" else kind  # a method is used as one
             if kind in registry.KINDS and isinstance(name, str):
                 tracks = [word.value for word in call.keywords if word.arg == "track"]
                 track = tracks[0].value if tracks and isinstance(tracks[0], ast.Constant) else None
@@ -298,6 +304,8 @@ def judge(check: Check, code: int, output: str, results: Path) -> Verdict:
     shown = " ".join(["suite", *check.arguments])
     transcript = f"$ {shown}\n{output}"
     problems = [] if code == 0 else [f"exit code {code}"]
+    if check.rows:
+        return Verdict(check.title, "; ".join([*problems, *row_problems(output)]), transcript)
     if not check.tasks:
         shown_names = names_in(output)
         if code == 0 and (check.shows not in shown_names if check.shows else not shown_names):
@@ -310,6 +318,27 @@ def judge(check: Check, code: int, output: str, results: Path) -> Verdict:
         except InvalidResult as error:
             problems.append(f"{task}: no result: {str(error).removeprefix(f'{path}: ')}")
     return Verdict(check.title, "; ".join(problems), transcript)
+
+
+#: a row of `suite check`: the name of a check, and the outcome
+_ROW = re.compile(r"^  (\S.*?) +(ok|problem|warning|note|not applicable)( |$)", re.MULTILINE)
+#: checks that say their rows by other names: one for each hyperparameter, one for each rate
+_BY_OTHER_NAMES = {"hyperparameters": "hyperparameter ", "rates": " at each step"}
+
+
+def row_problems(output: str) -> Iterator[str]:
+    """What is wrong with the rows of `suite check`."""
+    rows = {title: outcome for title, outcome, _ in _ROW.findall(output)}
+    bad = [title for title, outcome in rows.items() if outcome == "problem"]
+    if bad:
+        yield f"suite check: {', '.join(bad)}"
+    missing = []
+    for check in COMPONENT_CHECKS:
+        other = _BY_OTHER_NAMES.get(check.title)
+        if check.title not in rows and not any(other and other in title for title in rows):
+            missing.append(check.title)
+    if missing:
+        yield f"suite check has no row for {', '.join(missing)}"
 
 
 def names_in(output: str) -> list[str]:
@@ -346,12 +375,13 @@ def component_checks(
     optimizer: str,
     tasks: tuple[str, ...],
 ) -> Iterator[Check]:
-    """A run of every component that a file declares, on all mini tasks that need no download."""
+    """Checks of every component of a file, and runs on all mini tasks that need no download."""
     components = [entry for entry in found if entry.kind in KINDS.values()]
     if not components:  # `suite show` reports why it cannot be used
         yield Check(file, ["show", str(folder / file)])
     on_tasks = [part for name in tasks for part in ("--task", name)]
     for kind, name, _ in components:
+        yield Check(f"{file}: suite check {name}", ["check", name], rows=True)
         options, method = ["--optimizer", name], name
         if kind != "optimizer":
             options = ["--optimizer", optimizer, f"--{kind}", name]

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import signal
+import sys
+
+import pytest
 
 
 def pytest_configure() -> None:
@@ -13,3 +16,11 @@ def pytest_configure() -> None:
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers():
+    """A trial that ran in this process has set them to 0, and hypothesis needs them."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_flush_denormal(False)

@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 import pytest
 
+from suite.checking.checks import CHECKS, check_component
 from suite.components import registry
 from suite.components.regularizer import HOOKS, TaskInfo
 from suite.results.model import Run
@@ -27,6 +28,7 @@ from suite.training.costs import COSTS
 from suite.training.loop import run_trial
 from suite.training.objective import Objective
 from suite.training.trial import Trial
+from tests.checked import from_file
 from tests.commands import ROOT, environment
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -228,3 +230,15 @@ def test_every_hook_and_every_answer_of_the_objective_is_in_docs() -> None:
     assert [n for n in [*HOOKS, *offered] if f"`{n}" not in text and f" `{n}(" not in text] == []
     fields = [field.name for field in dataclasses.fields(TaskInfo)]
     assert [name for name in fields if f"`{name}`" not in text] == []
+
+
+def test_table_of_checks() -> None:
+    said = table("submit.md", "| check | what must hold |")
+    assert list(said) == [check.title for check in CHECKS]
+
+
+@pytest.mark.parametrize("block", method_files(), ids=lambda block: block.file)
+def test_every_method_in_docs_passes_the_checks(block: Block, tmp_path: Path) -> None:
+    """Readers copy them."""
+    tested = from_file(tmp_path, block.text, Path(block.file).stem)
+    assert [verdict for verdict in check_component(tested) if verdict.failed] == []

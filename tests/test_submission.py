@@ -11,6 +11,7 @@ import pytest
 
 from scripts import check_submission as submission
 from scripts.check_submission import Check, Verdict
+from suite.checking.checks import CHECKS as COMPONENT_CHECKS
 from suite.components import registry
 from suite.components.method import parse_method
 from suite.errors import InvalidResult
@@ -207,8 +208,9 @@ def verdicts(checkout: Path, files: list[str], tmp_path: Path, monkeypatch) -> l
 def test_a_method_that_ends_the_process_fails(checkout, tmp_path, monkeypatch) -> None:
     file = "baselines/optimizers/exits.py"
     (checkout / file).write_text(EXIT + METHOD.format(name="exits"))
-    (verdict,) = verdicts(checkout, [file], tmp_path, monkeypatch)
-    assert f"{TASK}: no result" in verdict.problem
+    checked, ran = verdicts(checkout, [file], tmp_path, monkeypatch)
+    assert checked.problem.startswith("suite check has no row for declaration, runs, ")
+    assert f"{TASK}: no result" in ran.problem
 
 
 @pytest.mark.parametrize("track", ["mini", "full"])
@@ -224,12 +226,30 @@ def test_a_task_that_ends_the_process_fails(checkout, tmp_path, monkeypatch, tra
 def test_a_method_that_runs_is_judged_by_its_result(checkout, tmp_path, monkeypatch) -> None:
     file = "baselines/optimizers/plain.py"
     (checkout / file).write_text(METHOD.format(name="plain"))
-    (verdict,) = verdicts(checkout, [file], tmp_path, monkeypatch)
-    result = read(tmp_path / "written" / "0" / TASK / "plain.smoke.json")
+    checked, verdict = verdicts(checkout, [file], tmp_path, monkeypatch)
+    result = read(tmp_path / "written" / "1" / TASK / "plain.smoke.json")
     assert [run.status for run in result.evaluation] == ["completed"]
     assert result.evaluation[0].curve.gradient_evaluations[0] == 0
     assert verdict.problem == ""
     assert "plain" in verdict.transcript
+    # A file of the repository says how it differs from its paper, and links to it.
+    assert checked.problem == "exit code 1; suite check: declaration"
+    assert "beats the untuned reference" in checked.transcript
+
+
+def test_the_rows_of_a_check_are_believed_and_not_its_exit_code() -> None:
+    whole = "".join(f"  {check.title:28} ok             seen\n" for check in COMPONENT_CHECKS)
+    assert list(submission.row_problems(whole)) == []
+    named = whole.replace("  rates     ", "  lr at each step ").replace(
+        "  hyperparameters ", "  hyperparameter lr "
+    )
+    assert list(submission.row_problems(named)) == []
+    bad = whole.replace("ok             seen", "problem        seen", 1)
+    assert list(submission.row_problems(bad)) == ["suite check: declaration"]
+    cut = whole.replace("  frozen ", "  thawed ")
+    assert list(submission.row_problems(cut)) == ["suite check has no row for frozen"]
+    check = Check("x", ["check", "lion"], rows=True)
+    assert submission.judge(check, 3, whole, Path()).problem == "exit code 3"
 
 
 def test_a_broken_task_file_is_shown_with_its_error(checkout, tmp_path, monkeypatch) -> None:
@@ -278,8 +298,11 @@ def test_what_is_run_is_planned_by_parsing(checkout) -> None:
         "suite/training/loop.py",
         "tasks/_shared.py",
     ]
-    lion, sam, none, small, large = submission.checks(checkout, files)
+    lion_check, lion, sam_check, sam, none, small, large = submission.checks(checkout, files)
     first = registry.names("optimizer")[0]
+    assert [c.arguments for c in (lion_check, sam_check)] == [["check", "lion"], ["check", "sam"]]
+    assert lion_check.rows
+    assert sam_check.rows
     assert lion.arguments[:3] == ["run", "--optimizer", "lion"]
     assert sam.arguments[:5] == ["run", "--optimizer", first, "--regularizer", "sam"]
     assert (lion.method, sam.method) == ("lion", f"{first}+sam")

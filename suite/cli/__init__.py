@@ -23,6 +23,10 @@ COMMANDS = {
         "suite.cli.run:run",
         "Tune and evaluate methods on tasks; write one result file each.",
     ),
+    "check": (
+        "suite.cli.check:check",
+        "Check what every component must do, and run it on two cheap tasks.",
+    ),
     "leaderboard": (
         "suite.cli.leaderboard:leaderboard",
         "Render result files into a static site.",

@@ -36,6 +36,14 @@ class Combined(torch.optim.Optimizer):
             optimizer.step()
         return loss
 
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Load groups and state, which are then shared with the parts as before."""
+        super().load_state_dict(state_dict)
+        groups = iter(self.param_groups)
+        for optimizer in self.optimizers:
+            optimizer.param_groups = [next(groups) for _ in optimizer.param_groups]
+            optimizer.state = self.state
+
     def train(self) -> None:
         """Switch to the weights to train with, in the parts that have two kinds."""
         self._switch("train")

@@ -28,7 +28,7 @@ PACKAGES = ("torch", "torchvision", "optuna", "pytorch-optimizer", "numpy", "sci
 
 #: parts of the suite that only show, estimate or check: no number of a result comes from them
 LOOKING = (
-    *("cli/", "components/templates/", "studies/estimate.py", "words.py"),
+    *("checking/", "cli/", "components/templates/", "studies/estimate.py", "words.py"),
     *("results/frames.py", "results/verification.py", "results/checks.py"),
 )
 

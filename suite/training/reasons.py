@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import os
 import re
 import sys
@@ -23,7 +24,7 @@ _FRAME = re.compile(r'^  File "(.+)", line (\d+), in (.+)\n(?:    (?!\^)(.*)\n)?
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame of a traceback, as `trace_of` wrote it."""
+    """A frame of a traceback."""
 
     file: str
     line: int
@@ -53,12 +54,20 @@ def reason_of(error: BaseException) -> str:
 
 def place_of(error: BaseException) -> str:
     """Where an error was raised outside torch and the suite; empty if it was raised there."""
-    found = ""
+    frame = frame_of(error)
+    if frame is None:
+        return ""
+    return printable(f" (in {Path(frame.file).name}, line {frame.line}, {frame.function})")
+
+
+def frame_of(error: BaseException) -> Frame | None:
+    """The innermost frame outside torch and the suite, with its line of source."""
+    found = None
     for frame, line in traceback.walk_tb(error.__traceback__):
         code = frame.f_code
         if not _is_machinery(code.co_filename):
-            found = f" (in {Path(code.co_filename).name}, line {line}, {code.co_name})"
-    return printable(found)
+            found = code.co_filename, line, code.co_name
+    return Frame(*found, linecache.getline(*found[:2]).strip()) if found else None
 
 
 def _is_machinery(file: str) -> bool:

@@ -84,12 +84,14 @@ def make_model(trial: Trial, task: Task, train: Split) -> Model:
     return Model(module, batches, ModuleHooks(module), calibration)
 
 
-def build_method(trial: Trial, task: Task, model: Model, train: Split) -> Parts:
-    """The method of a trial, attached to its model.
+def build_method(
+    trial: Trial, task: Task, model: Model, train: Split, info: TaskInfo | None = None
+) -> Parts:
+    """The method of a trial, attached to its model; `info` by default as `task_info` makes it.
 
     Raises NotApplicable if it cannot work on the task.
     """
-    info = _info(trial, task, model, train)
+    info = info or task_info(trial, task, model, train)
     seed_everything(derive(trial.seed, "method"), trial.device)
     parts = build(trial.components, trial.hyperparameters, model.module, info)
     for name, regularizer in zip(parts.names, parts.regularizers, strict=True):
@@ -101,7 +103,8 @@ def build_method(trial: Trial, task: Task, model: Model, train: Split) -> Parts:
     return parts
 
 
-def _info(trial: Trial, task: Task, model: Model, train: Split) -> TaskInfo:
+def task_info(trial: Trial, task: Task, model: Model, train: Split) -> TaskInfo:
+    """What the method may know about the task."""
     problem, budget = task.problem, task.budget_under(trial.budget_fraction)
     examples = len(train) if isinstance(model.batches, (Shuffled, FullBatch)) else None
     stream = model.batches if isinstance(model.batches, TaskStream) else None

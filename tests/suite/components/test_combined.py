@@ -86,3 +86,26 @@ def test_modes_reach_the_parts_that_have_them():
     combined.train()
     for p, q in zip(model.parameters(), training, strict=True):
         torch.testing.assert_close(p, q, rtol=0, atol=1e-12)
+
+
+def test_a_loaded_state_is_that_of_the_parts_too():
+    def trained(steps, combined, model):
+        objective = make_objective(model)
+        for _ in range(steps):
+            combined.step(objective)
+        return snapshot(model)
+
+    whole = small_model()
+    expected = trained(5, Combined(*parts(whole)), whole)
+    first = small_model()
+    combined = Combined(*parts(first))
+    trained(2, combined, first)
+    second = small_model()
+    second.load_state_dict(first.state_dict())
+    loaded = Combined(*parts(second))
+    loaded.load_state_dict(combined.state_dict())
+    found = trained(3, loaded, second)
+    for ours, theirs in zip(found, expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
+    loaded.param_groups[0]["lr"] = 0.0
+    assert loaded.optimizers[0].param_groups[0]["lr"] == 0.0

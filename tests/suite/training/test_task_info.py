@@ -18,7 +18,7 @@ def told(task, regularizer="lsuv"):
     loaded = setup.load(trial)
     data = setup.load_data(trial, loaded)
     model = setup.make_model(trial, loaded, data.train)
-    info = setup._info(trial, loaded, model, data.train)
+    info = setup.task_info(trial, loaded, model, data.train)
     return info, lambda: setup.build_method(trial, loaded, model, data.train)
 
 

@@ -1,0 +1,1 @@
+"""Checking: what every component must do, tried in small on a component alone."""
