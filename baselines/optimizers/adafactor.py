@@ -44,8 +44,9 @@ optimizer(
             rival="adam",
             measure="score",
             expect="equal",
-            number="WMT 2014 English to German: comparable to the published Adam regime",
+            number="WMT 2014 English to German: comparable to the published Adam regime; "
+            "no number in the abstract",
             place="abstract",
-        )
+        ),
     ],
 )

@@ -44,9 +44,10 @@ optimizer(
             rival="adam",
             measure="score",
             expect="better",
-            number="the authors' analysis: sums give a step that never grows",
-            place="section 2.2",
+            number="averages of squared gradients that fade are one cause of failure; a "
+            "long-term memory of them fixes it",
+            place="abstract",
             source="Reddi, Kale and Kumar 2018, On the Convergence of Adam and Beyond",
-        )
+        ),
     ],
 )

@@ -56,16 +56,18 @@ optimizer(
             rival="adam",
             measure="score",
             expect="better",
-            number="a convex problem as in Reddi et al. 2018: ADOPT reaches the solution",
-            place="section 5, toy problem",
+            number="optimal rate with any beta2; Adam does not converge unless beta2 fits "
+            "the problem",
+            place="abstract",
         ),
         Claim(
             says="ADOPT is better than Adam in image classification.",
             task="cifar10_resnet18",
-            rival="adamw",
+            rival="adam",
             measure="score",
             expect="better",
-            number="superior results across classification, generation, language and control",
+            number="superior results in classification, generation, language and control; "
+            "no number in the abstract",
             place="abstract",
         ),
     ],

@@ -113,7 +113,7 @@ optimizer(
             rival="adamw",
             measure="score",
             expect="better",
-            number="performs on par with or better than AdamW, LLaMA of 60 M to 7 B parameters",
+            number="performs on par with or better than AdamW; no loss in the abstract",
             place="abstract",
         ),
         Claim(
@@ -123,8 +123,9 @@ optimizer(
             rival="galore",
             measure="score",
             expect="better",
-            number="LLaMA of 60 M to 7 B parameters on C4",
-            place="table 2",
+            number="lower perplexity than GaLore in pretraining LLaMA on C4",
+            place="the paper",
+            from_memory=True,
         ),
     ],
 )

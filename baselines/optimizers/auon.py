@@ -75,14 +75,14 @@ optimizer(
     },
     claims=[
         Claim(
-            says="AuON and its hybrid are as good as Muon.",
+            says="AuON and its hybrid are comparable to Muon.",
             task="digits_batchnorm",
             method="auon",
             rival="muon",
             measure="score",
             expect="equal",
-            number="comparable to AdamW and Muon on vision and language",
-            place="abstract",
+            number="comparable to AdamW and Muon on vision and language; no number in the abstract",
+            place="abstract of version 1",
         ),
     ],
 )

@@ -90,14 +90,15 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Dion trains a language model to a lower loss than AdamW in as many steps.",
+            says="Dion converges faster than Adam.",
             task="lm_markov",
             method="dion",
             rival="adamw",
             measure="score",
             expect="better",
-            number="120 M to 3 B parameters; the gain grows with size and batch",
-            place="abstract",
+            number="models of 120 M to 3 B parameters; faster convergence than Adam and "
+            "Muon, without a number",
+            place="abstract of version 2 and Microsoft's page of the paper",
         ),
     ],
 )

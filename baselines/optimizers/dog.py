@@ -36,7 +36,7 @@ optimizer(
             rival="sgd",
             measure="score",
             expect="equal",
-            number="fine-tuning of vision and language models",
+            number="close to SGD with a tuned rate, transfer learning in vision and language",
             place="abstract",
         ),
         Claim(
@@ -45,7 +45,7 @@ optimizer(
             rival="sgd",
             measure="score",
             expect="equal",
-            number="fine-tuning of vision and language models",
+            number="close to SGD with a tuned rate, transfer learning in vision and language",
             place="abstract",
         ),
     ],

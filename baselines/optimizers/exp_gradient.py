@@ -62,28 +62,30 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Exponentiated gradient learns faster than gradient descent where few of the "
-            "inputs matter.",
+            says="Exponentiated gradient learns better than gradient descent where few "
+            "of the inputs matter.",
             task="sparse_parity",
             rival="sgd",
             measure="time_to_target",
             expect="better",
-            number="networks with many inputs of no relevance",
+            number="outperforms gradient descent in learning from sparsely relevant "
+            "signals; no number in the abstract",
             place="abstract",
-            source="Cornford et al. 2024, Brain-like learning with exponentiated gradients, "
-            "bioRxiv 2024.10.25.620272",
+            source="Cornford et al. 2024, Brain-like learning with exponentiated "
+            "gradients, bioRxiv 2024.10.25.620272",
         ),
         Claim(
-            says="Exponentiated gradient learns better than gradient descent from signals of which "
-            "few are relevant.",
+            says="Exponentiated gradient learns better than gradient descent from "
+            "signals of which few are relevant.",
             task="diagonal_linear_net",
             rival="sgd",
             measure="score",
             expect="better",
-            number="sparse signals",
+            number="outperforms gradient descent in learning from sparsely relevant "
+            "signals; no number in the abstract",
             place="abstract",
-            source="Cornford et al. 2024, Brain-like learning with exponentiated gradients, "
-            "bioRxiv 2024.10.25.620272",
+            source="Cornford et al. 2024, Brain-like learning with exponentiated "
+            "gradients, bioRxiv 2024.10.25.620272",
         ),
     ],
 )

@@ -112,7 +112,8 @@ optimizer(
             rival="sgd",
             measure="score",
             expect="equal",
-            number="feasible and practical; a small gap on vision and audio tasks",
+            number="feasible and practical for adapting models on devices, a smaller gap "
+            "to backpropagation; no number in the abstract",
             place="abstract",
         ),
         Claim(
@@ -121,8 +122,9 @@ optimizer(
             measure="hyperparameter",
             quantity="bits",
             expect="equal",
-            number="16; 8-bit weights do not converge, 16-bit weights do",
-            place="appendix on the loss landscape",
+            number="16; weights of 8 bits do not converge, those of 16 bits do",
+            place="the paper",
+            from_memory=True,
         ),
     ],
 )

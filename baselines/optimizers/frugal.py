@@ -97,8 +97,8 @@ optimizer(
             rival="galore",
             measure="score",
             expect="better",
-            number="consistently outperforms concurrent approaches across various fixed memory "
-            "budgets, LLaMA of 60 M to 1 B parameters",
+            number="consistently outperforms concurrent approaches at fixed memory "
+            "budgets, GaLore named among them; no number in the abstract",
             place="abstract",
         ),
     ],

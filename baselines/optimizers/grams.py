@@ -42,7 +42,7 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Grams trains a language model to a lower loss than AdamW.",
+            says="Grams trains a language model better than Adam.",
             task="lm_markov",
             rival="adamw",
             measure="score",
@@ -51,7 +51,7 @@ optimizer(
             place="abstract",
         ),
         Claim(
-            says="Grams trains a language model to a lower loss than Lion.",
+            says="Grams trains a language model better than Lion.",
             task="lm_markov",
             rival="lion",
             measure="score",
@@ -65,7 +65,8 @@ optimizer(
             rival="adamw+cautious",
             measure="score",
             expect="better",
-            number="superior to Adam, Lion and their cautious variants",
+            number="superior performance to Adam, Lion and their cautious variants; no "
+            "number in the abstract",
             place="abstract",
         ),
     ],

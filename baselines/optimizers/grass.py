@@ -151,7 +151,8 @@ optimizer(
             rival="galore",
             measure="score",
             expect="better",
-            number="state of the art among low-memory methods, LLaMA of 1 B and 7 B parameters",
+            number="less memory than other low-rank methods and better performance, LLaMA "
+            "of 1 B and 7 B parameters; no number in the abstract",
             place="abstract",
         ),
     ],

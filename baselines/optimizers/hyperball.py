@@ -89,7 +89,8 @@ optimizer(
             measure="time_to_target",
             expect="better",
             factor=1.2,
-            number="20 to 30 % fewer tokens, Qwen3-style models up to 1.2 B parameters",
+            number="20 to 30 % token-equivalent speedup over weight decay, Qwen3-style "
+            "models up to 1.2 B parameters",
             place="abstract",
         ),
     ],

@@ -34,22 +34,23 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Networks train at batches of many thousands without loss of accuracy, where SGD "
-            "fails.",
+            says="Networks train at batches of many thousands without loss of accuracy, "
+            "where SGD gets worse or diverges.",
             task="large_batch",
             rival="sgd",
             measure="score",
             expect="better",
-            number="AlexNet at a batch of 8,192, ResNet-50 at 32,768",
+            number="AlexNet at a batch of 8K, ResNet-50 at 32K without loss of accuracy",
             place="abstract",
         ),
         Claim(
-            says="Networks train at large batches without loss of accuracy, where SGD fails.",
+            says="Networks train at large batches without loss of accuracy, where SGD "
+            "gets worse or diverges.",
             task="large_batch_mini",
             rival="sgd",
             measure="score",
             expect="better",
-            number="AlexNet at a batch of 8,192, ResNet-50 at 32,768",
+            number="AlexNet at a batch of 8K, ResNet-50 at 32K without loss of accuracy",
             place="abstract",
         ),
     ],

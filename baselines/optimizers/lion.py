@@ -41,19 +41,19 @@ optimizer(
             measure="column",
             quantity="few_accuracy",
             expect="higher",
-            number="the loss of every class falls as exp(-c t) for sign descent, as 1/(p t) "
-            "for gradient descent",
-            place="theorems on a linear softmax",
+            number="the loss of every class falls as exp(-c t) for sign descent, as 1/(p "
+            "t) for gradient descent",
+            place="abstract; theorem for a linear softmax, as a summary quotes it",
             source="Kunstner et al. 2024, Heavy-Tailed Class Imbalance and Why Adam "
             "Outperforms Gradient Descent on Language Models",
         ),
         Claim(
-            says="Lion is comparable with AdamW or better.",
+            says="Lion performs comparably to AdamW or better.",
             task="lm_markov",
             rival="adamw",
             measure="score",
-            expect="better",
-            number="performs comparably or favorably to AdamW; no number",
+            expect="equal",
+            number="performs comparably or favorably to AdamW; no number in the abstract",
             place="abstract",
             source="Chen et al. 2024, Lion Secretly Solves Constrained Optimization: As "
             "Lyapunov Predicts",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from suite import Claim, optimizer, search
+from suite import optimizer, search
 
 from .families.sign import Direction, Interpolated, signs, unit
 
@@ -50,16 +50,4 @@ optimizer(
         "weight_decay": search.log_uniform(1e-2, 30.0, default=1.0),
         "kappa": search.choice("l1", "l2", "truncated", "huber", default="huber"),
     },
-    claims=[
-        Claim(
-            says="Lion performs comparably or favorably to AdamW.",
-            task="lm_markov",
-            method="lion",
-            rival="adamw",
-            measure="score",
-            expect="equal",
-            number="no number: said of large models",
-            place="abstract",
-        ),
-    ],
 )

@@ -46,7 +46,7 @@ optimizer(
             measure="score",
             expect="better",
             number="GPT-2 small, 50 B tokens: 2.849 against 2.885; large: 2.518 against 2.561",
-            place="table of the authors' README",
+            place="README of AGI-Arena/MARS",
         ),
         Claim(
             says="MARS trains language models to a lower loss than Muon.",
@@ -55,7 +55,7 @@ optimizer(
             measure="score",
             expect="better",
             number="GPT-2 small, 50 B tokens: 2.849 against 2.901; large: 2.518 against 2.573",
-            place="table of the authors' README",
+            place="README of AGI-Arena/MARS",
         ),
     ],
 )

@@ -55,28 +55,31 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Forward passes alone forget less than backpropagation.",
+            says="Training by forward passes alone forgets less than training by gradients.",
             task="split_digits_task",
             rival="adamw",
             measure="column",
             quantity="forgetting",
             expect="lower",
-            number="forward passes alone are enough to overcome forgetting; no number",
+            number="flatter minima reduce forgetting, at a cost in learning new tasks; no "
+            "number in the abstract",
             place="abstract",
-            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier"
-            " than You Think",
+            source="Yu et al. 2025, More Than Memory Savings: Zeroth-Order Optimization "
+            "Mitigates Forgetting in Continual Learning (arXiv 2510.21019)",
         ),
         Claim(
-            says="Forward passes alone forget less when the same classes come in new images.",
+            says="Training by forward passes alone forgets less when the same classes "
+            "come in new images.",
             task="rotated_digits",
             rival="adamw",
             measure="column",
             quantity="forgetting",
             expect="lower",
-            number="forward passes alone are enough to overcome forgetting; no number",
+            number="flatter minima reduce forgetting, at a cost in learning new tasks; no "
+            "number in the abstract",
             place="abstract",
-            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier"
-            " than You Think",
+            source="Yu et al. 2025, More Than Memory Savings: Zeroth-Order Optimization "
+            "Mitigates Forgetting in Continual Learning (arXiv 2510.21019)",
         ),
     ],
 )

@@ -65,14 +65,15 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Norms that fit the roles of tensors make training faster than one norm for all "
-            "entries, as Adam has it.",
+            says="Norms that fit the roles of tensors might make training faster than "
+            "one norm for all entries, as Adam has it.",
             task="digits",
             method="modular_norm_descent",
             rival="adamw",
             measure="score",
             expect="better",
-            number="potentially more stable, scalable and faster training, no figure",
+            number="a hope: might lead to more stable, scalable and faster training; no "
+            "experiment in the abstract",
             place="abstract",
         ),
     ],

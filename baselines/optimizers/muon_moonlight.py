@@ -55,7 +55,8 @@ optimizer(
             measure="time_to_target",
             expect="better",
             factor=2.0,
-            number="about 2 times the computational efficiency, compute-optimal language models",
+            number="about 2 times the computational efficiency of AdamW with "
+            "compute-optimal training, scaling laws of language models",
             place="abstract",
         ),
     ],
