@@ -49,13 +49,14 @@ optimizer(
     },
     claims=[
         Claim(
-            says="NAdam reaches a lower loss than Adam.",
+            says="NAdam reaches a lower training and validation loss than Adam.",
             task="digits",
             rival="adam",
             measure="score",
             expect="better",
             number="a convolutional autoencoder of MNIST: lower training and validation loss",
-            place="section 3 and figure 1",
-        )
+            place="the paper",
+            from_memory=True,
+        ),
     ],
 )

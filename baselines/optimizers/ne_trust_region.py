@@ -69,13 +69,13 @@ optimizer(
     },
     claims=[
         Claim(
-            says="In the spectral norm the method is better than Orthogonal-SGDM.",
+            says="In the spectral norm the method is Muon, which is better than Orthogonal-SGDM.",
             task="digits_batchnorm",
             method="ne_trust_region",
             rival="orthogonal_sgdm",
             measure="score",
             expect="better",
-            number="the practical superiority of Muon over Orthogonal-SGDM",
+            number="the practical superiority of Muon compared to Orthogonal-SGDM; no number",
             place="abstract",
         ),
     ],

@@ -58,7 +58,8 @@ optimizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="O(1 / eps^2) iterations to a gradient of length eps",
+            number="the optimal O(1 / eps^2) iterations to a gradient of length eps, under "
+            "generalized smoothness",
             place="abstract",
         ),
     ],

@@ -52,13 +52,14 @@ optimizer(
     search={"lr": search.log_uniform(1e-3, 100.0, default=0.1)},
     claims=[
         Claim(
-            says="On separable data, the normalized step has much better guarantees than logistic "
-            "regression with gradient descent at a large rate.",
+            says="On separable data, the normalized step has much better guarantees than "
+            "logistic regression with gradient descent at a large rate.",
             task="separable_logreg",
             rival="sgd",
             measure="score",
             expect="better",
-            number="iterations until all examples are classified",
+            number="much better theoretical guarantees; the complexity of gradient descent at "
+            "large rates is suboptimal; no number",
             place="abstract",
         ),
     ],

@@ -31,13 +31,14 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Normalized SGD with momentum matches the methods with which ResNets are usually "
-            "trained.",
+            says="Normalized SGD with momentum matches the methods with which ResNets are "
+            "usually trained.",
             task="cifar10_resnet18",
             rival="sgd",
             measure="score",
             expect="equal",
-            number="ResNet-50 on ImageNet",
+            number="ResNet-50 and BERT pretraining: matches the methods that give "
+            "state-of-the-art results; no number",
             place="abstract",
             source="Cutkosky and Mehta 2020, Momentum Improves Normalized SGD, arXiv 2002.03305",
         ),

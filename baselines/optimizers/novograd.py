@@ -58,17 +58,18 @@ optimizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="ResNet-50 on ImageNet: on par or better than tuned SGD, Adam and AdamW",
+            number="image classification: on par or better than tuned SGD with momentum; no number",
             place="abstract",
         ),
         Claim(
             says="NovoGrad works well with very large batches.",
-            task="large_batch",
+            task="large_batch_mini",
             rival="sgd",
             measure="score",
             expect="better",
-            number="generally better than other optimizers for very large batches",
-            place="abstract",
+            number="generally better than other optimizers for very large batches; later "
+            "versions: works well; no number",
+            place="abstract of version 1",
         ),
     ],
 )

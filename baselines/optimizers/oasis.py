@@ -94,16 +94,18 @@ optimizer(
             measure="hyperparameter",
             quantity="lr",
             expect="equal",
-            number="1; the learning rate is updated without an extra hyperparameter",
+            number="1: the learning rate is updated without an extra hyperparameter; the paper "
+            "gives no number",
             place="abstract",
         ),
         Claim(
-            says="OASIS is strong against first-order methods on convex problems.",
+            says="OASIS is strong against first-order methods on standard problems.",
             task="separable_logreg",
             rival="adamw",
             measure="score",
             expect="better",
-            number="strong against first-order and second-order methods on standard problems",
+            number="strong against first-order and second-order methods on standard problems; "
+            "no number",
             place="abstract",
         ),
     ],

@@ -58,17 +58,18 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Muon, which orthogonalizes after the momentum, is better than Orthogonal-SGDM, "
-            "which does it before.",
+            says="Muon, which orthogonalizes after the momentum, is better than "
+            "Orthogonal-SGDM, which does it before.",
             task="digits_batchnorm",
             method="orthogonal_sgdm",
             rival="muon",
             measure="score",
             expect="worse",
-            number="the practical superiority of Muon",
+            number="the practical superiority of Muon compared to Orthogonal-SGDM; no number",
             place="abstract",
-            source="Kovalev 2025, Understanding Gradient Orthogonalization for Deep Learning via "
-            "Non-Euclidean Trust-Region Optimization, https://arxiv.org/abs/2503.12645",
+            source="Kovalev 2025, Understanding Gradient Orthogonalization for Deep Learning "
+            "via Non-Euclidean Trust-Region Optimization, "
+            "https://arxiv.org/abs/2503.12645",
         ),
         Claim(
             says="Orthogonalized gradients speed up SGD with momentum.",
@@ -77,7 +78,7 @@ optimizer(
             rival="sgd",
             measure="time_to_target",
             expect="better",
-            number="a large decrease in learning time on CIFAR-10 and ImageNet",
+            number="a large decrease in learning time on CIFAR-10 and ImageNet; no number",
             place="abstract",
         ),
     ],

@@ -45,9 +45,10 @@ optimizer(
             rival="sgd",
             measure="score",
             expect="worse",
-            number="theorems 1 and 2 hold for RMSProp, which is Adam with beta1 = 0",
-            place="section 3",
+            number="no number: the moving average in RMSProp and Adam is one cause of such "
+            "failures, with a convex example",
+            place="abstract",
             source="Reddi, Kale and Kumar 2018, On the Convergence of Adam and Beyond",
-        )
+        ),
     ],
 )

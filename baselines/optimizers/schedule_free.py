@@ -48,22 +48,24 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Schedule-free Adam is better than Adam at a constant rate.",
+            says="Schedule-free Adam is better than Adam with the same settings.",
             task="fashion_mnist",
             rival="adam",
             measure="score",
             expect="better",
-            number="Fashion-MNIST, 10 epochs, one run: accuracy 0.932 against 0.909",
+            number="Fashion-MNIST, 10 epochs, best test accuracy: 0.932 against 0.909; with a "
+            "warm-up of 1,000 steps",
             place="README of bitsofbits/schedule_free_optimizers",
             source="bitsofbits, schedule_free_optimizers, a reproduction on GitHub",
         ),
         Claim(
-            says="Without a schedule it is as good as AdamW with a linear decay.",
+            says="Without a schedule it is at least as good as AdamW with a linear decay.",
             task="lm_markov",
-            rival="adamw+linear_decay",
+            rival="adamw@linear_decay",
             measure="score",
             expect="better",
-            number="matches or exceeds tuned schedules on 28 problems; won AlgoPerf self-tuning",
+            number="state-of-the-art performance compared to schedules; won AlgoPerf's "
+            "self-tuning track; no number",
             place="abstract",
         ),
         Claim(
@@ -84,17 +86,6 @@ optimizer(
             number="a wide family of problems, from convex ones to large-scale deep "
             "learning; no number",
             place="abstract",
-        ),
-        Claim(
-            says="Schedule-Free AdamW improves on Adam with the same settings.",
-            task="fashion_mnist",
-            rival="adamw",
-            measure="column",
-            quantity="accuracy",
-            expect="higher",
-            number="0.932 against 0.909 on Fashion-MNIST in 10 epochs, one run",
-            place="README",
-            source="bitsofbits/schedule_free_optimizers",
         ),
     ],
 )

@@ -52,9 +52,9 @@ optimizer(
             measure="column",
             quantity="few_accuracy",
             expect="lower",
-            number="the loss of a class of frequency p falls as 1/(p t) for gradient "
-            "descent, exponentially for sign descent",
-            place="theorems on a linear softmax",
+            number="in continuous time the loss of a class of frequency p falls as 1 / (p t) "
+            "for gradient descent, exponentially and whatever p for sign descent",
+            place="abstract; the rates: theorem on a linear softmax",
             source="Kunstner et al. 2024, Heavy-Tailed Class Imbalance and Why Adam "
             "Outperforms Gradient Descent on Language Models",
         ),

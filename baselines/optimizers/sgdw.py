@@ -60,7 +60,7 @@ optimizer(
             rival="adamw",
             measure="score",
             expect="equal",
-            number="no single number: CIFAR-10, a 26 2x64d ResNet",
+            number="decoupled decay allows Adam to compete with SGD with momentum; no number",
             place="abstract",
         ),
     ],

@@ -59,12 +59,13 @@ method(
     },
     claims=[
         Claim(
-            says="Heavy ball with step decay converges faster than gradient descent without it.",
+            says="Heavy ball with step decay converges faster than SGD without momentum.",
             task="anisotropic_quadratic",
             rival="sgd",
             measure="score",
             expect="better",
-            number="the bias term falls faster by the root of the condition number",
+            number="the bias term falls faster by the root of the condition number, but for "
+            "logarithms",
             place="abstract",
         ),
     ],

@@ -30,17 +30,17 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Where classes are imbalanced, sign descent lowers the loss of rare classes as "
-            "fast as that of frequent ones, and gradient descent does not.",
+            says="Where classes are imbalanced, sign descent lowers the loss of rare classes "
+            "as fast as that of frequent ones, and gradient descent does not.",
             task="digits_longtail",
             rival="sgd",
             measure="score",
             expect="better",
-            number="a linear softmax model: the loss of class k falls as exp(-c t) for every k, "
-            "as 1 / (frequency of k times t) under gradient descent",
-            place="section 3",
-            source="Kunstner et al. 2024, Heavy-Tailed Class Imbalance and Why Adam Outperforms "
-            "Gradient Descent on Language Models, arXiv 2402.19449",
+            number="in continuous time the loss of a class of frequency p falls as exp(-c t) "
+            "for sign descent, as 1 / (p t) for gradient descent",
+            place="abstract; the rates: theorem on a linear softmax",
+            source="Kunstner et al. 2024, Heavy-Tailed Class Imbalance and Why Adam "
+            "Outperforms Gradient Descent on Language Models, arXiv 2402.19449",
         ),
     ],
 )

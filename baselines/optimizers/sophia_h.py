@@ -69,12 +69,13 @@ optimizer(
     claims=[
         Claim(
             says="Sophia reaches AdamW's loss in half of the steps.",
-            task="lm_shakespeare_mini",
+            task="lm_markov",
             rival="adamw",
             measure="time_to_target",
             expect="better",
             factor=2.0,
-            number="2 times fewer steps, less compute and time, GPT-2 of 125M to 1.5B weights",
+            number="GPT of 125 M to 1.5 B weights: the same perplexity with 50 % fewer steps, "
+            "less compute and time",
             place="abstract",
         ),
         Claim(
@@ -84,7 +85,8 @@ optimizer(
             measure="time_to_target",
             expect="better",
             factor=2.0,
-            number="2 times fewer steps, less compute and time, GPT-2 of 125M to 1.5B weights",
+            number="GPT of 125 M to 1.5 B weights: the same perplexity with 50 % fewer steps, "
+            "less compute and time",
             place="abstract",
         ),
     ],

@@ -81,7 +81,8 @@ optimizer(
             rival="adam",
             measure="score",
             expect="better",
-            number="LLaMA of 60 M to 1 B weights on C4: below Adam and its variants",
+            number="LLM pre-training from 60 M to 1 B: consistently surpasses Adam and its "
+            "variants; no number",
             place="abstract",
         ),
         Claim(
@@ -90,7 +91,7 @@ optimizer(
             rival="adam_mini",
             measure="score",
             expect="better",
-            number="with as little memory: outperforms GaLore and Adam-mini",
+            number="under memory constraints: outperforms GaLore and Adam-mini; no number",
             place="abstract",
         ),
     ],

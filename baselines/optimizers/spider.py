@@ -94,13 +94,13 @@ optimizer(
     },
     claims=[
         Claim(
-            says="SPIDER needs fewer samples than methods without variance reduction, which need "
-            "O(1 / eps^4).",
+            says="SPIDER needs fewer samples than methods without variance reduction, which "
+            "need O(1 / eps^4).",
             task="single_index",
             rival="normalized_sgd_momentum",
             measure="score",
             expect="better",
-            number="O(1 / eps^3) samples to a gradient of length eps",
+            number="the optimal O(1 / eps^3) samples to a gradient of length eps",
             place="abstract",
         ),
     ],

@@ -72,7 +72,7 @@ optimizer(
             rival="spam",
             measure="score",
             expect="better",
-            number="LLaMA in 4 bits: superior to Adam and SPAM",
+            number="LLM training in 4 bits: superior to Adam and SPAM",
             place="abstract",
         ),
         Claim(
@@ -82,7 +82,7 @@ optimizer(
             measure="time_to_target",
             expect="better",
             factor=2.0,
-            number="LLaMA in 4 bits: Adam's loss after about half the training steps",
+            number="LLM training in 4 bits: Adam's loss after about half the training steps",
             place="abstract",
         ),
     ],

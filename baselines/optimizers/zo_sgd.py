@@ -90,15 +90,16 @@ optimizer(
     },
     claims=[
         Claim(
-            says="Forward passes alone are enough to overcome forgetting.",
+            says="Forward passes alone are enough to mitigate forgetting.",
             task="split_digits_task",
             rival="sgd",
-            measure="score",
-            expect="better",
-            number="zeroth-order methods forget less than first-order ones on split CIFAR-100",
+            measure="column",
+            quantity="forgetting",
+            expect="lower",
+            number="forward passes alone can be sufficient to mitigate forgetting; no number",
             place="abstract",
-            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier than "
-            "You Think, arXiv 2501.01045",
+            source="Feng et al. 2025, ZeroFlow: Overcoming Catastrophic Forgetting is Easier "
+            "than You Think, arXiv 2501.01045",
         ),
     ],
 )

@@ -47,13 +47,14 @@ regularizer(
     search={"clipping": search.log_uniform(1e-3, 1.0, default=0.01)},
     claims=[
         Claim(
-            says="AGC lets networks without normalization train with large batches.",
+            says="AGC overcomes what is unstable in networks without normalization.",
             task="large_batch_mini",
             method="sgd+adaptive_grad_clip",
             rival="sgd",
             measure="score",
             expect="better",
-            number="an adaptive gradient clipping technique which overcomes these instabilities",
+            number="overcomes the instabilities at large learning rates or strong "
+            "augmentations; no number",
             place="abstract",
         ),
     ],

@@ -49,9 +49,10 @@ regularizer(
             says="AdamW with masked updates converges faster than AdamW in language modelling.",
             task="lm_markov",
             rival="adamw",
-            measure="score",
+            measure="time_to_target",
             expect="better",
-            number="pre-training GPT-2",
+            number="GPT-2 pre-training, among others: outperforms AdamW in convergence speed; "
+            "no number",
             place="abstract",
         ),
         Claim(
@@ -60,7 +61,8 @@ regularizer(
             rival="adamw",
             measure="score",
             expect="better",
-            number="pre-training GPT-2",
+            number="GPT-2 pre-training, among others: outperforms AdamW in convergence speed; "
+            "no number",
             place="abstract",
         ),
     ],

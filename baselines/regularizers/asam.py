@@ -58,13 +58,14 @@ regularizer(
     },
     claims=[
         Claim(
-            says="ASAM generalizes better than SAM on CIFAR-10 and CIFAR-100.",
+            says="ASAM generalizes better than SAM, whose sharpness depends on scale.",
             task="cifar10_resnet18",
             method="sgd+asam",
             rival="sgd+sam",
             measure="score",
             expect="better",
-            number="significant improvement of generalization performance on benchmark datasets",
+            number="various benchmark datasets: significant improvement of generalization "
+            "performance; no number",
             place="abstract",
         ),
         Claim(
@@ -74,7 +75,8 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="significant improvement of generalization performance on benchmark datasets",
+            number="various benchmark datasets: significant improvement of generalization "
+            "performance; no number",
             place="abstract",
         ),
     ],

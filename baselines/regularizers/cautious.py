@@ -45,23 +45,25 @@ regularizer(
     search={"scale": search.choice("count", "mean", default="count")},
     claims=[
         Claim(
-            says="Cautious AdamW reaches a lower loss on language models than AdamW.",
+            says="Cautious AdamW trains language models faster than AdamW.",
             task="lm_shakespeare_mini",
             method="adamw+cautious",
             rival="adamw",
             measure="score",
             expect="better",
-            number="speed-up on Llama and MAE pretraining up to 1.47 times",
+            number="consistent speed-up; up to 1.47 times on Llama and MAE pretraining in "
+            "version 1",
             place="abstract",
         ),
         Claim(
-            says="Cautious Lion reaches a lower loss on language models than Lion.",
+            says="Cautious Lion trains language models faster than Lion.",
             task="lm_shakespeare_mini",
             method="lion+cautious",
             rival="lion",
             measure="score",
             expect="better",
-            number="speed-up on Llama and MAE pretraining up to 1.47 times",
+            number="consistent speed-up; up to 1.47 times on Llama and MAE pretraining in "
+            "version 1",
             place="abstract",
         ),
         Claim(
@@ -70,7 +72,8 @@ regularizer(
             rival="adamw",
             measure="time_to_target",
             expect="better",
-            number="speed-up of up to 1.47 times in pretraining of Llama and MAE",
+            number="consistent speed-up; up to 1.47 times on Llama and MAE pretraining in "
+            "version 1",
             place="abstract",
         ),
         Claim(
@@ -80,7 +83,8 @@ regularizer(
             rival="lion",
             measure="score",
             expect="better",
-            number="consistent speed-up of C-AdamW and C-Lion; up to 1.47 times",
+            number="consistent speed-up; up to 1.47 times on Llama and MAE pretraining in "
+            "version 1; C-Lion is named, without a number",
             place="abstract",
         ),
     ],

@@ -74,8 +74,9 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="error with standard augmentation 4.72 to 3.99 %, without it 10.63 to 9.31 %",
-            place="table 1",
+            number="test error with augmentation, mean of 5 runs: 4.72 % without cutout, 3.99 "
+            "% with it",
+            place="README of uoguelph-mlrg/Cutout",
         ),
         Claim(
             says="Cutout lowers the test error of a ResNet-18 on CIFAR-100.",
@@ -84,8 +85,9 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="error with standard augmentation 22.46 to 21.96 %",
-            place="table 1",
+            number="test error with augmentation, mean of 5 runs: 22.46 % without cutout, "
+            "21.96 % with it",
+            place="README of uoguelph-mlrg/Cutout",
         ),
     ],
 )

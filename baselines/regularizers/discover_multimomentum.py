@@ -67,7 +67,7 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="faster convergence than vanilla methods on CIFAR and ImageNet",
+            number="faster convergence than vanilla methods on CIFAR and ImageNet; no number",
             place="abstract",
         ),
         Claim(
@@ -77,7 +77,7 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="robust to label noise",
+            number="robust to label noise; no number",
             place="abstract",
         ),
     ],

@@ -23,12 +23,13 @@ schedule(
     claims=[
         Claim(
             says="Linear decay matches or outperforms the inverse square root.",
-            task="lm_shakespeare_mini",
+            task="lm_markov",
             method="adamw@linear_decay",
             rival="adamw@inverse_sqrt",
             measure="score",
             expect="better",
-            number="matches or outperforms all common default schedules on ten problems",
+            number="10 problems and language models: matches or outperforms all commonly used "
+            "default schedules; no number",
             place="abstract",
             source="Defazio et al. 2023, arXiv 2310.07831",
         ),

@@ -38,7 +38,8 @@ schedule(
             rival="sgd@constant",
             measure="score",
             expect="better",
-            number="the longer the steps stay large, the sparser the features that are found",
+            number="the longer large steps keep SGD high in the valleys, the sparser the "
+            "representations; no number",
             place="abstract",
         ),
         Claim(
@@ -48,7 +49,8 @@ schedule(
             rival="sgd@constant",
             measure="score",
             expect="better",
-            number="ResNet-18 on CIFAR-10, no explicit regularization; drops at 10, 30 and 50 %",
+            number="no explicit regularization: the effect comes from the schedule of large "
+            "steps alone; no number",
             place="abstract",
         ),
     ],

@@ -23,14 +23,15 @@ schedule(
     search={"warmup": search.log_uniform(0.005, 0.5, default=0.1)},
     claims=[
         Claim(
-            says="A warm-up takes the weights to flatter regions, where larger rates are stable.",
+            says="A warm-up takes the weights to flatter regions, which tolerate a higher rate.",
             task="digits_batchnorm",
             method="sgd@lr_warmup",
             rival="sgd",
             measure="hyperparameter",
             quantity="lr",
             expect="higher",
-            number="as good as batch norm, layer norm, MetaInit, GradInit and Fixup",
+            number="out of high curvature and into flatter regions that tolerate a higher "
+            "learning rate; no number",
             place="abstract",
         ),
         Claim(
@@ -40,7 +41,7 @@ schedule(
             rival="sgd",
             measure="score",
             expect="better",
-            number="as good as batch norm, layer norm, MetaInit, GradInit and Fixup",
+            number="as much as batch norm, layer norm, MetaInit, GradInit and Fixup; no number",
             place="abstract",
         ),
     ],

@@ -28,7 +28,8 @@ schedule(
             measure="score",
             expect="better",
             number="1.17 % better intersection over union on PASCAL VOC 2012 at equal iterations",
-            place="section 4.1.1, table 2",
+            place="the paper",
+            from_memory=True,
         ),
     ],
 )

@@ -38,12 +38,13 @@ schedule(
     },
     claims=[
         Claim(
-            says="The sigmoid schedule prevents overfitting and beats other schedules.",
+            says="The sigmoid schedule prevents overfitting and improves the result.",
             task="lm_data_constrained_mini",
             rival="adamw@constant",
             measure="score",
             expect="better",
-            number="prevents overfitting and boosts forecasting performance",
+            number="with an arctangent loss: prevents overfitting and boosts forecasting; no "
+            "number",
             place="abstract",
         ),
     ],

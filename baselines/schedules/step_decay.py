@@ -36,7 +36,8 @@ schedule(
             rival="sgd@step_decay",
             measure="score",
             expect="better",
-            number="matches or outperforms all common default schedules on ten problems",
+            number="10 problems and language models: matches or outperforms all commonly used "
+            "default schedules; no number",
             place="abstract",
             source="Defazio et al. 2023, arXiv 2310.07831",
         ),

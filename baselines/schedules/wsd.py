@@ -48,11 +48,11 @@ schedule(
     claims=[
         Claim(
             says="A constant rate with a cooldown reaches the loss of a cosine.",
-            task="lm_shakespeare_mini",
+            task="lm_markov",
             rival="adamw@cosine",
             measure="score",
             expect="equal",
-            number="scales predictably and reliably similar to cosine, 33M to 360M weights",
+            number="scales predictably and reliably similar to cosine; no number",
             place="abstract",
             source="Hägele et al. 2024, arXiv 2405.18392",
         ),
@@ -62,7 +62,7 @@ schedule(
             rival="adamw@cosine",
             measure="score",
             expect="equal",
-            number="scales predictably and reliably similar to cosine, 33M to 360M weights",
+            number="scales predictably and reliably similar to cosine; no number",
             place="abstract",
             source="Hägele et al. 2024, arXiv 2405.18392",
         ),
@@ -73,7 +73,8 @@ schedule(
             rival="sgd@constant",
             measure="score",
             expect="better",
-            number="the benefit of the cooldown shows in the bound of a convex problem",
+            number="the benefit of a cooldown shows in a bound of non-smooth convex problems: "
+            "it lacks logarithms",
             place="abstract",
             source="Schaipp et al. 2025, arXiv 2501.18965",
         ),
