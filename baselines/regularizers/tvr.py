@@ -59,7 +59,7 @@ regularizer(
     claims=[
         Claim(
             says="Rescaling the weights' variance improves language models.",
-            task="lm_shakespeare_mini",
+            task="lm_markov",
             method="adamw+tvr",
             rival="adamw",
             measure="score",
