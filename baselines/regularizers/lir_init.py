@@ -70,7 +70,7 @@ regularizer(
             measure="score",
             expect="better",
             number="up to 4.6 % on common pre-training benchmarks, together with target variance "
-            "rescaling; LLaMA 1B",
+            "rescaling",
             place="abstract",
         ),
     ],

@@ -64,7 +64,7 @@ regularizer(
             rival="adamw",
             measure="score",
             expect="better",
-            number="up to 4.6 % on common pre-training benchmarks; LLaMA 1B",
+            number="up to 4.6 % on common pre-training benchmarks",
             place="abstract",
         ),
     ],
