@@ -37,20 +37,24 @@ regularizer(
     search={"level": search.uniform(0.0, 0.2, default=0.03)},
     claims=[
         Claim(
-            says="Flooding lowers the test loss after the training error has become zero.",
+            says="Flooding lowers the test loss once the training loss is small.",
             task="digits",
+            rival="adamw",
             measure="score",
             expect="better",
-            number="double descent of the test loss on CIFAR-10 and others",
+            number="no number in the abstract: flooding improves performance and induces a double "
+            "descent curve of the test loss",
             place="abstract",
         ),
         Claim(
             says="Flooding improves the accuracy where labels are wrong.",
             task="noisy_labels_mini",
+            rival="adamw",
             measure="score",
             expect="better",
-            number="synthetic data with 1 to 10 % of the labels flipped: higher test accuracy",
-            place="table 2",
+            number="no number: data with flipped labels are among the paper's experiments",
+            place="the paper",
+            from_memory=True,
         ),
     ],
 )

@@ -71,13 +71,13 @@ regularizer(
     },
     claims=[
         Claim(
-            says="Freezing each matrix when it has converged prevents overfitting.",
+            says="Freezing each matrix once it has converged improves the accuracy.",
             task="lm_data_constrained_mini",
             method="adamw+grades",
             rival="adamw",
             measure="score",
             expect="better",
-            number="1.2 % higher average accuracy, 1.57 to 7.22 times faster; fine-tuning",
+            number="1.2 % higher average accuracy, 1.57 to 7.22 times faster training",
             place="abstract",
         ),
     ],

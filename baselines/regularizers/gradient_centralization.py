@@ -57,17 +57,19 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="can consistently improve the performance of DNN learning",
+            number="no number in the abstract: more efficient and stable training, better "
+            "generalization",
             place="abstract",
         ),
         Claim(
-            says="Gradient centralization improves accuracy on CIFAR-100.",
+            says="Gradient centralization improves image classification.",
             task="cifar100_resnet18",
             method="sgd+gradient_centralization",
             rival="sgd",
             measure="score",
             expect="better",
-            number="can consistently improve the performance of DNN learning",
+            number="no number in the abstract: can consistently improve the performance of DNN "
+            "learning",
             place="abstract",
         ),
     ],

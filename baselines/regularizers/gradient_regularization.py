@@ -59,15 +59,15 @@ regularizer(
     },
     claims=[
         Claim(
-            says="Gradient regularization leads a diagonal linear network into the rich regime, to "
-            "sparse solutions.",
+            says="Gradient regularization leads a diagonal linear network to the rich regime.",
             task="diagonal_linear_net",
             method="sgd+gradient_regularization",
             rival="sgd",
             measure="score",
             expect="better",
-            number="the larger the ascent, the lower the test loss from a lazy start",
-            place="abstract and section 5",
+            number="no number in the abstract: a desirable implicit bias to the so-called rich "
+            "regime, which finite differences strengthen",
+            place="abstract",
         ),
         Claim(
             says="Gradient regularization improves generalization.",
@@ -76,8 +76,9 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="ResNet-18, CIFAR-10, forward difference",
-            place="section 4",
+            number="no number in the abstract: finite differences also work better in the sense of "
+            "generalization performance",
+            place="abstract",
         ),
     ],
 )

@@ -54,12 +54,13 @@ regularizer(
             says="Grokfast-MA groks modular multiplication more than 50 times sooner.",
             task="modular_multiplication_transformer",
             method="adamw+grokfast_ma",
-            rival="adamw",
+            rival="adam",
             measure="time_to_target",
             expect="better",
             factor=50.49,
-            number="39,890 to 790 steps, multiplication mod 97; AdamW without weight decay",
-            place="README of the authors' code",
+            number="39,890 to 790 iterations to 95 %, multiplication mod 97; Adam without weight "
+            "decay, with 0.01 beside Grokfast",
+            place="README of ironjr/grokfast",
         ),
         Claim(
             says="Grokfast-MA groks modular multiplication sooner.",
@@ -69,8 +70,9 @@ regularizer(
             measure="time_to_target",
             expect="better",
             factor=50.49,
-            number="39,890 to 790 steps, multiplication mod 97; AdamW without weight decay",
-            place="README of the authors' code",
+            number="39,890 to 790 iterations to 95 %, multiplication mod 97; Adam without weight "
+            "decay, with 0.01 beside Grokfast",
+            place="README of ironjr/grokfast",
         ),
     ],
 )

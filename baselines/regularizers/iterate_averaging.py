@@ -51,20 +51,24 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="optimal asymptotic covariance, proved",
-            place="theorem 1",
+            number="no number: the average of the iterates converges at the highest possible rate, "
+            "proved",
+            place="the paper",
+            from_memory=True,
         ),
         Claim(
-            says="Averaging from the beginning keeps the start longer than a moving average does, "
-            "whose bias decays exponentially.",
+            says="Averaging from the beginning keeps the start longer than a moving average "
+            "does, whose bias decays exponentially.",
             task="sgd_ema_linreg",
             method="sgd+iterate_ema",
             rival="sgd+iterate_averaging",
             measure="score",
             expect="better",
-            number="high-dimensional linear regression, proved",
+            number="no number in the abstract: with an EMA the bias error decays exponentially in "
+            "every eigen-subspace of the data covariance, unlike with averaging from the "
+            "beginning",
             place="abstract",
-            source="Li et al. 2025, Understanding SGD with Exponential Moving Average: A Case "
+            source="Li and Gu 2025, Understanding SGD with Exponential Moving Average: A Case "
             "Study in Linear Regression, https://arxiv.org/abs/2502.14123",
         ),
     ],

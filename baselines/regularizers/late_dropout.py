@@ -43,8 +43,9 @@ regularizer(
             rival="adamw+dropout",
             measure="score",
             expect="better",
-            number="ViT-B and Mixer-B on ImageNet, late against standard stochastic depth",
-            place="abstract and table 3",
+            number="ImageNet, accuracy with standard and with late stochastic depth: ViT-B 81.6 "
+            "and 82.3 %, Mixer-B 78.0 and 78.6 %",
+            place="README of facebookresearch/dropout",
         ),
     ],
 )

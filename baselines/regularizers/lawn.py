@@ -63,7 +63,8 @@ regularizer(
             rival="adamw",
             measure="score",
             expect="better",
-            number="particularly impressive in improving Adam; all optimizers at large batch sizes",
+            number="no number in the abstract: particularly impressive in improving Adam, greatly "
+            "improves all optimizers with large batch sizes",
             place="abstract",
         ),
         Claim(
@@ -73,17 +74,19 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="greatly improves all optimizers when used with large batch sizes",
+            number="no number in the abstract: greatly improves all optimizers when used with "
+            "large batch sizes",
             place="abstract",
         ),
         Claim(
-            says="LAWN improves Adam on CIFAR with large batches.",
+            says="LAWN improves Adam on images with large batches.",
             task="large_batch",
             method="adamw+lawn",
             rival="adamw",
             measure="score",
             expect="better",
-            number="particularly impressive in improving Adam; all optimizers at large batch sizes",
+            number="no number in the abstract: superior generalization on large-scale image "
+            "classification; particularly impressive in improving Adam",
             place="abstract",
         ),
     ],

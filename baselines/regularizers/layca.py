@@ -50,23 +50,24 @@ regularizer(
     search={"rate": search.log_uniform(1e-4, 0.1, default=3**-4)},
     claims=[
         Claim(
-            says="Rotating all layers by the same angle generalizes at least as well as SGD.",
+            says="Rotating all layers far and by the same angle generalizes better.",
             task="cifar10_resnet18",
             method="sgd+layca",
             rival="sgd",
             measure="score",
             expect="better",
-            number="larger layer rotations consistently give better generalization",
+            number="no number in the abstract: trainings in which all layers reach a cosine "
+            "distance of 1 from their start consistently outperform others",
             place="abstract",
         ),
         Claim(
-            says="Equal rotation of all layers generalizes better.",
+            says="Rotating all layers far and by the same angle is better than AdamW.",
             task="cifar10_mini",
             rival="adamw",
-            measure="column",
-            quantity="accuracy",
-            expect="higher",
-            number="consistently better by up to 30 % test accuracy",
+            measure="score",
+            expect="better",
+            number="consistently better, by up to 30 % test accuracy, where all layers reach a "
+            "cosine distance of 1",
             place="abstract",
         ),
     ],

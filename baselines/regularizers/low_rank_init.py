@@ -55,9 +55,11 @@ regularizer(
             says="A low initial rank biases learning towards the rich regime, a high one towards "
             "the lazy one.",
             task="lazy_to_rich_grok",
+            rival="adamw",
             measure="time_to_target",
             expect="better",
-            number="recurrent networks on cognitive tasks: larger changes of kernel and weights",
+            number="no number in the abstract: low-rank initialization biases learning towards "
+            "richer learning, high rank towards lazier",
             place="abstract",
         ),
     ],

@@ -49,17 +49,19 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="GD need not decrease the loss of each class; per-class normalization does",
+            number="no number in the abstract: gradient descent need not decrease the loss of each "
+            "class; per-class normalization addresses this",
             place="abstract",
         ),
         Claim(
-            says="Per-class normalization helps on a long-tailed CIFAR-10.",
+            says="Per-class normalization of gradients helps with a long tail of classes.",
             task="cifar10_longtail",
             method="sgd+pcngd",
             rival="sgd",
             measure="score",
             expect="better",
-            number="with SGD, the directional noise of minority classes reduces the effect",
+            number="no number in the abstract: per-class normalization addresses the problem; with "
+            "SGD the directional noise of the minority class reduces the effect",
             place="abstract",
         ),
     ],

@@ -41,35 +41,41 @@ regularizer(
     search={"rescale": search.choice(True, False, default=True)},
     claims=[
         Claim(
-            says="The orthogonal gradient groks modular addition quickly, without weight decay.",
+            says="Where there is no weight decay, the orthogonal gradient groks modular addition "
+            "sooner.",
             task="modular_addition",
-            method="adamw+perp_grad",
-            rival="adamw",
+            method="adam+perp_grad",
+            rival="adam",
             measure="time_to_target",
             expect="better",
-            number="promotes quick generalization in grokking tasks; 300 epochs with lr 0.01",
-            place="abstract and figure 1",
+            number="no number in the abstract: quick generalization in grokking tasks; the script "
+            "for figure 1: addition mod 113 in 300 epochs, lr 0.01, no weight decay",
+            place="abstract and run_main_experiments.sh of the authors' code",
         ),
         Claim(
-            says="Tuned AdamW solves modular addition sooner than with the orthogonal gradient.",
+            says="AdamW with tuned weight decay solves modular addition sooner than the "
+            "orthogonal gradient without.",
             task="modular_addition",
-            method="adamw+perp_grad",
+            method="adam+perp_grad",
             rival="adamw",
             measure="time_to_target",
             expect="worse",
-            number="917 epochs with 119 in the lead (one layer, two-hot); all but 1 of 5 settings",
-            place="post of 2025-07-21",
+            number="mod 113, first epoch of 100 %, AdamW's lead: 119, -19 and unknown for 1, 2 and "
+            "3 layers on 2-hot inputs; 140, 87 and more than 254 with embeddings",
+            place="table of the post of 2025-07-21",
             source="Chou 2025, Grokking Baseline Revisited",
         ),
         Claim(
-            says="The orthogonal gradient groks a transformer's modular addition sooner.",
+            says="The orthogonal gradient groks a transformer's modular addition sooner where "
+            "there is no weight decay.",
             task="modular_addition_transformer",
-            method="adamw+perp_grad",
-            rival="adamw",
+            method="adam+perp_grad",
+            rival="adam",
             measure="time_to_target",
             expect="better",
-            number="promotes quick generalization in grokking tasks",
-            place="abstract and figure 6",
+            number="no number in the abstract: quick generalization in grokking tasks; the script "
+            "for figure 6: a transformer, addition mod 113, 5,000 epochs, lr 0.001",
+            place="abstract and run_main_experiments.sh of the authors' code",
         ),
     ],
 )

@@ -94,14 +94,15 @@ regularizer(
     search={"strength": search.log_uniform(0.1, 100.0, default=1.0)},
     claims=[
         Claim(
-            says="Distillation from all earlier models, without conflicts, is better than "
-            "other methods without raw data.",
+            says="Distillation from all earlier models, without conflicts, is better than other "
+            "methods without raw data.",
             task="split_digits",
             rival="adamw+ewc",
             measure="column",
             quantity="average_accuracy",
             expect="higher",
-            number="notably better results even without relying on any raw data; no number",
+            number="no number in the abstract: notably better results even without relying on any "
+            "raw data",
             place="abstract",
         ),
     ],

@@ -81,7 +81,8 @@ regularizer(
             measure="column",
             quantity="accuracy",
             expect="higher",
-            number="fewer dormant units and improved performance; no number",
+            number="no number in the abstract: reduces the number of dormant neurons and results "
+            "in improved performance, in deep reinforcement learning",
             place="abstract",
         ),
         Claim(
@@ -91,7 +92,8 @@ regularizer(
             measure="column",
             quantity="accuracy",
             expect="higher",
-            number="maintains the expressive power of networks; no number",
+            number="no number in the abstract: maintains the expressive power of networks, in deep "
+            "reinforcement learning",
             place="abstract",
         ),
     ],

@@ -101,16 +101,18 @@ regularizer(
             rival="sgd@linear_decay",
             measure="score",
             expect="better",
-            number="further improvements on a suite of logistic regressions",
+            number="no number in the abstract: further improvements over linear decay, with a "
+            "suite of logistic regressions",
             place="abstract",
         ),
         Claim(
-            says="Refined schedules improve on linear decay.",
-            task="lm_shakespeare_mini",
+            says="Refined schedules improve on linear decay for language models.",
+            task="lm_markov",
             rival="adamw@linear_decay",
             measure="score",
             expect="better",
-            number="further improvements on ten deep learning problems and language models",
+            number="no number in the abstract: further improvements over linear decay, with ten "
+            "deep learning problems and a series of language models",
             place="abstract",
         ),
     ],

@@ -53,7 +53,8 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="attenuate memorization and improve generalization",
+            number="no number in the abstract: simple modifications of gradient descent attenuate "
+            "memorization and improve generalization",
             place="abstract",
         ),
         Claim(
@@ -63,7 +64,8 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="attenuate memorization and improve generalization",
+            number="no number in the abstract: simple modifications of gradient descent attenuate "
+            "memorization and improve generalization",
             place="abstract",
         ),
     ],

@@ -58,8 +58,9 @@ regularizer(
             rival="adamw",
             measure="score",
             expect="better",
-            number="language models of several sizes, windows of 500 steps",
-            place="abstract and section 5",
+            number="no number in the abstract: improved performance along the training trajectory, "
+            "without additional cost, across scales",
+            place="abstract",
         ),
         Claim(
             says="A cooldown of the learning rate is better still.",
@@ -68,8 +69,9 @@ regularizer(
             rival="adamw+swa_trajectory",
             measure="score",
             expect="better",
-            number="SWA does not fully close the gap to the cooldown",
-            place="section 5",
+            number="no number: SWA does not fully close the gap to the cooldown",
+            place="the paper",
+            from_memory=True,
         ),
     ],
 )

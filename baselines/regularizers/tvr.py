@@ -59,12 +59,12 @@ regularizer(
     claims=[
         Claim(
             says="Rescaling the weights' variance improves language models.",
-            task="lm_shakespeare_mini",
+            task="lm_markov",
             method="adamw+tvr",
             rival="adamw",
             measure="score",
             expect="better",
-            number="up to 4.6 % on common pre-training benchmarks; LLaMA 1B",
+            number="up to 4.6 % on common pre-training benchmarks",
             place="abstract",
         ),
     ],

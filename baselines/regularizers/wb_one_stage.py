@@ -91,13 +91,14 @@ regularizer(
     },
     claims=[
         Claim(
-            says="One stage is at least as accurate as the two of weight balancing.",
+            says="One stage is more accurate than the two of weight balancing.",
             task="digits_longtail",
             method="sgd+wb_one_stage",
             rival="sgd+weight_balancing",
             measure="score",
             expect="better",
-            number="CIFAR-10-LT, CIFAR-100-LT, mini-ImageNet-LT and ImageNet-LT",
+            number="no number in the abstract: training is simplified to one stage while "
+            "increasing accuracy",
             place="abstract",
         ),
         Claim(
@@ -107,8 +108,9 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="CIFAR-10-LT and others, factor 100",
-            place="section 5",
+            number="no number in the abstract: weight balancing is known for its high performance, "
+            "and one stage increases the accuracy",
+            place="abstract",
         ),
     ],
 )

@@ -69,7 +69,8 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="ResNets on CIFAR-10, CIFAR-100, TinyImageNet and ImageNet",
+            number="no number in the abstract: improves performance in addition to standard "
+            "regularization methods",
             place="abstract",
         ),
     ],

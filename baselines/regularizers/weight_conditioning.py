@@ -57,7 +57,9 @@ regularizer(
             rival="sgd+weight_norm",
             measure="score",
             expect="better",
-            number="convolutional networks, vision transformers, radiance fields and 3D shapes",
+            number="no number in the abstract: competitive with and better than existing weight "
+            "normalization; convolutional networks, vision transformers, radiance fields, "
+            "3D shapes",
             place="abstract",
         ),
         Claim(
@@ -67,7 +69,7 @@ regularizer(
             rival="sgd",
             measure="time_to_target",
             expect="better",
-            number="convergence of SGD, proved and measured",
+            number="proved: smooths the loss landscape, thereby enhancing the convergence of SGD",
             place="abstract",
         ),
     ],

@@ -56,7 +56,7 @@ regularizer(
             rival="adamw",
             measure="score",
             expect="better",
-            number="higher model accuracy than the original optimizers",
+            number="no number in the abstract: higher model accuracy than the original optimizers",
             place="abstract",
         ),
         Claim(
@@ -66,7 +66,7 @@ regularizer(
             rival="sgd",
             measure="score",
             expect="better",
-            number="higher model accuracy than the original optimizers",
+            number="no number in the abstract: higher model accuracy than the original optimizers",
             place="abstract",
         ),
     ],

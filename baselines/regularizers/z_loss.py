@@ -45,11 +45,12 @@ regularizer(
         Claim(
             says="With z-loss larger learning rates train stably.",
             task="lm_markov",
+            rival="adamw",
             measure="hyperparameter",
             quantity="lr",
             expect="higher",
-            number="the divergence of output logits at large rates is mitigated in small models, "
-            "too",
+            number="no number in the abstract: output logits diverge at high learning rates in "
+            "small models, too, and mitigations of large scales are equally effective",
             place="abstract",
             source="Wortsman et al. 2023, Small-scale proxies for large-scale Transformer training "
             "instabilities, https://arxiv.org/abs/2309.14322",
