@@ -5,6 +5,12 @@ from torch import nn
 
 from suite import Claim, optimizer, search
 
+from .families.one_rate import OneRate
+
+
+class DAdaptAdamOfOneRate(OneRate, DAdaptAdam):
+    """Refuses groups of several rates, which the library gives the first group's."""
+
 
 def build(params: list[nn.Parameter], lr: float, weight_decay: float) -> DAdaptAdam:
     """Defazio and Mishchenko 2023, algorithm 5 (D-Adapt Adam).
@@ -18,7 +24,7 @@ def build(params: list[nn.Parameter], lr: float, weight_decay: float) -> DAdaptA
     Deviates from the paper: the inner product has the v of the step before, as in the authors'
     code; the decay is decoupled, which the authors' code has as an option.
     """
-    return DAdaptAdam(
+    return DAdaptAdamOfOneRate(
         params,
         lr=lr,
         betas=(0.9, 0.999),

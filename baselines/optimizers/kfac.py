@@ -32,35 +32,32 @@ class KFAC(Optimizer):
         model: nn.Module,
         interval: int = 10,
     ) -> None:
-        if not any(_is_plain(module) for module in model.modules()):
+        if not any(_is_preconditioned(module) for module in model.modules()):
             raise NotApplicable("K-FAC needs linear layers, and the model has none")
-        super().__init__(params, {"lr": lr, "momentum": momentum})
-        self._damping = damping
-        self._interval = interval
-        self._steps = 0
-        #: by layer name: A, G and their damped inverses
-        self._factors: dict[str, tuple[Tensor, Tensor]] = {}
-        self._inverses: dict[str, tuple[Tensor, Tensor]] = {}
+        how = {"damping": damping, "interval": interval, "steps": 0}
+        super().__init__(params, {"lr": lr, "momentum": momentum, **how})
 
     @torch.no_grad()
     def step(self, objective: Objective) -> Tensor:
         """One step; every `interval`-th one, starting with the first, estimates the factors too."""
-        layers = [layer for layer in objective.layers() if _is_plain(layer.module)]
+        layers = [layer for layer in objective.layers() if _is_preconditioned(layer.module)]
         loss = objective()
         if not loss.isfinite():
             return loss  # no labels can be drawn: the trial has diverged
-        if self._steps % self._interval == 0:
+        whole = self.param_groups[0]
+        if whole["steps"] % whole["interval"] == 0:
             gradients = [p.grad for p in objective.parameters]
             with objective.watch(layers) as seen:
                 objective.sampled_labels()
-            for name, found in seen.items():
-                self._update_factors(name, found.inputs, found.gradients)
+            for layer in layers:
+                if layer.name in seen:  # else torch uses its weights without calling it
+                    found = seen[layer.name]
+                    self._update_factors(layer.module, found.inputs, found.gradients)
             for p, gradient in zip(objective.parameters, gradients, strict=True):
                 p.grad = gradient
-        self._steps += 1
+        whole["steps"] += 1
         for layer in layers:
-            if layer.name in self._inverses:  # else torch uses its weights without calling it
-                self._precondition(layer.module, *self._inverses[layer.name])
+            self._precondition(layer.module)
         for group in self.param_groups:
             for p in group["params"]:
                 if p.grad is None:
@@ -70,34 +67,40 @@ class KFAC(Optimizer):
                 p.add_(velocity, alpha=-group["lr"])
         return loss
 
-    def _update_factors(self, name: str, inputs: Tensor, gradients: Tensor) -> None:
-        a, g = inputs.flatten(0, -2), gradients.flatten(0, -2)
+    def _update_factors(self, module: nn.Linear, inputs: Tensor, gradients: Tensor) -> None:
+        whole, state = self.param_groups[0], self.state[module.weight]
+        # Decompositions know no half precision.
+        exact = torch.promote_types(inputs.dtype, torch.float32)
+        a, g = inputs.flatten(0, -2).to(exact), gradients.flatten(0, -2).to(exact)
         a = torch.cat([a, a.new_ones(len(a), 1)], 1)
         # The loss is a mean over the n rows: the gradient of one row's loss is n times as long.
-        new = a.T @ a / len(a), g.T @ g * len(g)
-        decay = min(1 - 1 / (1 + self._steps // self._interval), 0.95)
-        old = self._factors.get(name, new)
-        a_factor, g_factor = (o.lerp(n, 1 - decay) for o, n in zip(old, new, strict=True))
-        self._factors[name] = a_factor, g_factor
-        pi = (a_factor.trace() / len(a_factor) / (g_factor.trace() / len(g_factor) + 1e-30)).sqrt()
-        pi = pi.clamp(1e-3, 1e3)
-        root = self._damping**0.5
-        self._inverses[name] = _inverse(a_factor, pi * root), _inverse(g_factor, root / pi)
+        new = {"A": a.T @ a / len(a), "G": g.T @ g * len(g)}
+        decay = min(1 - 1 / (1 + whole["steps"] // whole["interval"]), 0.95)
+        for name, factor in new.items():
+            state[name] = state.get(name, factor).to(exact).lerp(factor, 1 - decay)
+        pi = (state["A"].trace() / len(state["A"])) / (state["G"].trace() / len(state["G"]) + 1e-30)
+        pi = pi.sqrt().clamp(1e-3, 1e3)
+        root = whole["damping"] ** 0.5
+        state["A_inverse"] = _inverse(state["A"], pi * root)
+        state["G_inverse"] = _inverse(state["G"], root / pi)
 
-    def _precondition(self, module: nn.Linear, a_inverse: Tensor, g_inverse: Tensor) -> None:
-        weight, bias = module.weight.grad, None if module.bias is None else module.bias.grad
-        if weight is None:
+    def _precondition(self, module: nn.Linear) -> None:
+        state, weight = self.state[module.weight], module.weight.grad
+        bias = None if module.bias is None else module.bias.grad
+        if weight is None or "A_inverse" not in state:
             return
         last = torch.zeros_like(weight[:, :1]) if bias is None else bias[:, None]
-        step = g_inverse @ torch.cat([weight, last], 1) @ a_inverse
+        gradient = torch.cat([weight, last], 1).to(state["A_inverse"])
+        step = state["G_inverse"] @ gradient @ state["A_inverse"]
         weight.copy_(step[:, :-1])
         if bias is not None:
             bias.copy_(step[:, -1])
 
 
-def _is_plain(module: nn.Module) -> bool:
-    """Whether a module is a linear layer whose weight is a parameter of its own."""
-    return isinstance(module, nn.Linear) and isinstance(module.weight, nn.Parameter)
+def _is_preconditioned(module: nn.Module) -> bool:
+    """Whether a module is a linear layer whose weight is a parameter of its own and is trained."""
+    plain = isinstance(module, nn.Linear) and isinstance(module.weight, nn.Parameter)
+    return plain and module.weight.requires_grad
 
 
 def _inverse(factor: Tensor, damping: Tensor) -> Tensor:

@@ -5,6 +5,12 @@ from torch import nn
 
 from suite import Claim, optimizer, search
 
+from .families.one_rate import OneRate
+
+
+class ProdigyOfOneRate(OneRate, Prodigy):
+    """Refuses groups of several rates, which the library gives the first group's."""
+
 
 def build(params: list[nn.Parameter], lr: float, weight_decay: float, d_coef: float) -> Prodigy:
     """Mishchenko and Defazio 2024, algorithm 4 (Prodigy for Adam).
@@ -17,7 +23,7 @@ def build(params: list[nn.Parameter], lr: float, weight_decay: float, d_coef: fl
     Deviates from the paper: r and s have no factor 1 - b, which cancels, and are multiples of
     d / d_0, as in the authors' code; the decay is decoupled, as there.
     """
-    return Prodigy(
+    return ProdigyOfOneRate(
         params,
         lr=lr,
         betas=(0.9, 0.999),

@@ -110,6 +110,8 @@ def extended(basis: Tensor | None, rows: Tensor, threshold: float) -> Tensor:
     """
     if basis is None:
         basis = rows.new_zeros(rows.shape[1], 0)
+    if not rows.isfinite().all():  # the trial has diverged, and there is no decomposition
+        return basis
     rest = rows - rows @ basis @ basis.T
     values, vectors = torch.linalg.svd(rest, full_matrices=False)[1:]
     total = rows.square().sum()

@@ -9,7 +9,7 @@ from torch import nn
 
 from suite import Claim, NotApplicable, Regularizer, TaskInfo, regularizer, search
 
-from .families.layers import is_head, set_normal, set_weight
+from .families.layers import is_head, is_trained, set_normal, set_weight
 
 
 class LIRInit(Regularizer):
@@ -32,9 +32,11 @@ class LIRInit(Regularizer):
         if not any(numbers.values()):
             raise NotApplicable("LIR needs hidden linear layers")
         for layer, number in numbers.items():
+            if not is_trained(layer):
+                continue
             set_normal(layer, self.std / math.sqrt(number or 1), info.generator)
         for module in model.modules():
-            if isinstance(module, nn.Embedding):
+            if isinstance(module, nn.Embedding) and is_trained(module):
                 drawn = torch.randn(module.weight.shape, generator=info.generator)
                 set_weight(module, (drawn * self.std).to(module.weight))
 

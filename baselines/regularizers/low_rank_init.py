@@ -32,14 +32,15 @@ class LowRankInit(Regularizer):
 
 
 def _truncated(weight: Tensor, share: float) -> Tensor:
-    matrix = weight.flatten(1)
+    # Decompositions know no half precision.
+    matrix = weight.flatten(1).to(torch.promote_types(weight.dtype, torch.float32))
     rank = max(1, round(share * min(matrix.shape)))
     if rank >= min(matrix.shape):
         return weight
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
     low = (u[:, :rank] * s[:rank]) @ v[:rank]
     scale = torch.where(low.norm() > 0, matrix.norm() / low.norm(), torch.ones_like(s[0]))
-    return (low * scale).view_as(weight)
+    return (low * scale).view_as(weight).to(weight)
 
 
 regularizer(

@@ -7,7 +7,7 @@ from torch import nn
 
 from suite import Claim, NotApplicable, Objective, Regularizer, TaskInfo, regularizer
 
-from .families.layers import set_weight
+from .families.layers import is_trained, orthogonal, set_weight, zero_bias
 
 _KINDS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -33,11 +33,15 @@ class LSUV(Regularizer):
 
     @torch.no_grad()
     def start(self, model: nn.Module, objective: Objective) -> None:
-        layers = [layer for layer in objective.layers() if isinstance(layer.module, _KINDS)]
+        layers = [
+            layer
+            for layer in objective.layers()
+            if isinstance(layer.module, _KINDS) and is_trained(layer.module)
+        ]
         for layer in layers:
-            set_weight(layer.module, nn.init.orthogonal_(layer.module.weight.clone()))
-            if layer.bias is not None:
-                layer.bias.zero_()
+            weight = layer.module.weight
+            set_weight(layer.module, orthogonal(weight.shape, weight))
+            zero_bias(layer.module)
         for layer in layers:
             for _ in range(self.passes):
                 with objective.watch([layer]) as seen:

@@ -7,7 +7,7 @@ from torch import nn
 
 from suite import Claim, Regularizer, TaskInfo, regularizer, search
 
-from .families.layers import set_weight, weight_layers, zero_bias
+from .families.layers import orthogonal, set_weight, weight_layers, zero_bias
 
 
 class OrthogonalInit(Regularizer):
@@ -25,10 +25,8 @@ class OrthogonalInit(Regularizer):
     @torch.no_grad()
     def attach(self, model: nn.Module, info: TaskInfo) -> None:
         for layer in weight_layers(model):
-            # Drawn on the CPU, where the generator is.
-            start = torch.empty(layer.weight.shape, dtype=layer.weight.dtype)
-            nn.init.orthogonal_(start, self.gain, generator=info.generator)
-            set_weight(layer, start.to(layer.weight.device))
+            weight = layer.weight
+            set_weight(layer, orthogonal(weight.shape, weight, self.gain, info.generator))
             zero_bias(layer)
 
 

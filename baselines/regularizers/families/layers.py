@@ -25,17 +25,40 @@ ACTIVATIONS = (
 
 
 def weight_layers(model: nn.Module) -> list[Layer]:
-    """All linear and convolutional layers whose weights no other module shares, in their order."""
+    """All linear and convolutional layers that are trained, in their order.
+
+    Layers that share their weight with another module are left out.
+    """
     modules = list(model.modules())
     owners = Counter[Tensor](p for m in modules for p in m.parameters(recurse=False))
     found = [
         m
         for m in modules
-        if isinstance(m, Layer) and (is_reparametrized(m) or owners[m.weight] == 1)
+        if isinstance(m, Layer)
+        and is_trained(m)
+        and (is_reparametrized(m) or owners[m.weight] == 1)
     ]
     if not found:
         raise NotApplicable("needs a linear or convolutional layer with weights of its own")
     return found
+
+
+def is_trained(layer: nn.Module) -> bool:
+    """Whether a layer's weight is trained, or a factor of it."""
+    if is_reparametrized(layer):
+        return any(p.requires_grad for p in layer.parametrizations.weight.parameters())
+    return layer.weight.requires_grad
+
+
+def orthogonal(
+    shape: torch.Size, like: Tensor, gain: float = 1.0, generator: torch.Generator | None = None
+) -> Tensor:
+    """A random matrix with orthonormal rows or columns; drawn on the CPU, where generators are.
+
+    Decompositions know no half precision: it is drawn in single precision then.
+    """
+    start = torch.empty(shape, dtype=torch.promote_types(like.dtype, torch.float32))
+    return nn.init.orthogonal_(start, gain, generator=generator).to(like)
 
 
 def is_reparametrized(layer: nn.Module) -> bool:
@@ -67,6 +90,7 @@ def set_normal(layer: nn.Module, deviation: float, generator: torch.Generator) -
 
 @torch.no_grad()
 def zero_bias(layer: nn.Module) -> None:
-    """Set a layer's bias to zero, if it has one."""
-    if getattr(layer, "bias", None) is not None:
-        layer.bias.zero_()
+    """Set a layer's bias to zero, if it has one that is trained."""
+    bias = getattr(layer, "bias", None)
+    if bias is not None and bias.requires_grad:
+        bias.zero_()
