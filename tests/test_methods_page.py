@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_every_component_says_how_it_deviates_from_its_paper():
     assert not missing
 
 
-def test_lines_of_code_leave_out_blank_lines_comments_and_docstrings(tmp_path):
+def test_lines_of_code_leave_out_blank_lines_comments_docstrings_and_claims(tmp_path):
     path = tmp_path / "a.py"
     lines = [
         '"""Two',
@@ -49,9 +50,13 @@ def test_lines_of_code_leave_out_blank_lines_comments_and_docstrings(tmp_path):
         'b"""  # why',
         "def f():",
         '    """No."""',
+        "    return g(",
+        "        claims=[",
+        "            1,",
+        "        ])",
     ]
     path.write_text("\n".join(lines))
-    assert write_methods.lines_of_code(path) == 3
+    assert write_methods.lines_of_code(path) == 4
 
 
 def test_a_deviation_ends_with_its_paragraph(tmp_path):
@@ -59,3 +64,13 @@ def test_a_deviation_ends_with_its_paragraph(tmp_path):
     text = "B.\n\n    Deviates from the paper: c\n    d.\n\n    E.\n    "
     path.write_text(f'class A:\n    """{text}"""\n')
     assert write_methods.deviates(path) == "c d"
+
+
+def test_every_row_of_the_catalogue_has_a_line_that_names_components():
+    text = (write_methods.ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    part = text.split("## The literature's methods", 1)[1].split("\n## ", 1)[0]
+    rows = re.findall(r"^\| `(\w+)` \| ([a-z/-]+) \| (.*) \|$", part, re.MULTILINE)
+    assert len(rows) == len({name for name, _, _ in rows}) == 138
+    known = {component.name for component in write_methods.components()}
+    for name, _, where in rows:
+        assert known & set(re.findall(r"`(\w+)`", where)), name
