@@ -32,10 +32,14 @@ def newton_schulz(matrices: Tensor, steps: int = STEPS) -> Tensor:
     if tall:  # products of the smaller side are cheaper
         x = x.mH
     x = x / (torch.linalg.vector_norm(x, dim=(-2, -1), keepdim=True) + 1e-7)
-    add_product = torch.baddbmm if x.ndim > 2 else torch.addmm
+    product, add_product = (torch.bmm, torch.baddbmm) if x.ndim > 2 else (torch.mm, torch.addmm)
+    square = x.new_empty(*x.shape[:-1], x.shape[-2])
+    polynomial, other = torch.empty_like(square), x.new_empty(x.shape)
     for _ in range(steps):
-        square = x @ x.mH
-        x = add_product(x, add_product(square, square, square, beta=b, alpha=c), x, beta=a)
+        product(x, x.mH, out=square)
+        add_product(square, square, square, beta=b, alpha=c, out=polynomial)
+        add_product(x, polynomial, x, beta=a, out=other)
+        x, other = other, x
     return (x.mH if tall else x).resolve_conj().to(matrices.dtype)
 
 

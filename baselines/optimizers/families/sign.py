@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 
 from .tensors import evaluated, norm, trained
 
-#: from the mixed gradients of all tensors to the directions that the weights go against
+#: from the mixed gradients of all tensors, which stay as they are, to the directions that the
+#: weights go against
 Direction = Callable[[list[Tensor]], list[Tensor]]
 
 
@@ -42,10 +43,15 @@ class Interpolated(Optimizer):
             if not state:
                 state["momentum"] = torch.zeros_like(p)
             beta1, beta2 = group["betas"]
+            if beta1 == beta2:
+                mixed.append(state["momentum"].lerp_(p.grad, 1 - beta2))
+                continue
             mixed.append(state["momentum"].lerp(p.grad, 1 - beta1))
             state["momentum"].lerp_(p.grad, 1 - beta2)
         for (p, group, _), direction in zip(trained(self), self._direction(mixed), strict=True):
-            p.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"])
+            if group["weight_decay"]:
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+            p.add_(direction, alpha=-group["lr"])
         return loss
 
 

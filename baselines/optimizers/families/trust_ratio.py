@@ -8,15 +8,21 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .tensors import evaluated, norm, trained
+from .tensors import evaluated, trained
 
 
-def ratio(weight: Tensor, length: Tensor, otherwise: float) -> Tensor:
-    """The norm of a weight divided by `length`; `otherwise` where one of the two is 0.
+def length_of(tensor: Tensor) -> Tensor:
+    """The Euclidean norm, in single precision at least."""
+    if tensor.dtype in (torch.bfloat16, torch.float16):
+        return torch.linalg.vector_norm(tensor, dtype=torch.float32)
+    return torch.linalg.vector_norm(tensor)
+
+
+def ratio(weight: Tensor, size: Tensor, length: Tensor, otherwise: float) -> Tensor:
+    """`size`, the norm of a weight, divided by `length`; `otherwise` where one of the two is 0.
 
     A tensor that begins at zero, as biases do, would never move by the ratio.
     """
-    size = norm([weight])
     usable = (size > 0) & (length > 0)
     return torch.where(usable, size / torch.where(usable, length, 1.0), otherwise).to(weight.dtype)
 
@@ -47,11 +53,15 @@ class LayerwiseSGD(Optimizer):
         for p, group, state in trained(self):
             if not state:
                 state["velocity"] = torch.zeros_like(p)
-            decay = group["weight_decay"]
-            length = norm([p.grad]) + decay * norm([p])
+            decay, size = group["weight_decay"], length_of(p)
+            length = length_of(p.grad).add_(size, alpha=decay)
             rate = group["lr"] * self._factor(group["step"]) * group["trust"]
-            step = p.grad.add(p, alpha=decay).mul_(rate * ratio(p, length, otherwise=1.0))
-            p.sub_(state["velocity"].mul_(group["momentum"]).add_(step))
+            share = ratio(p, size, length, otherwise=1.0)
+            velocity = state["velocity"].mul_(group["momentum"])
+            velocity.addcmul_(p.grad, share, value=rate)
+            if decay:
+                velocity.addcmul_(p, share, value=rate * decay)
+            p.sub_(velocity)
         for group in self.param_groups:
             group["step"] += 1
         return loss
