@@ -41,8 +41,8 @@ class LAMB(Optimizer):
             square = average_of_squares(state, "square", p.grad, BETAS[1])
             update = adam_step(mean, square, BETAS, EPSILON, state["count"])
             update.add_(p, alpha=group["weight_decay"])
-            share = ratio(p, length_of(p), length_of(update), otherwise=1.0)
-            p.addcmul_(update, share, value=-group["lr"])
+            share = ratio(length_of(p), length_of(update), otherwise=1.0)
+            p.addcmul_(update, share.to(p.dtype), value=-group["lr"])
         return loss
 
 

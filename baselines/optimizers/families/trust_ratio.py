@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from .tensors import evaluated, trained
+from .tensors import evaluated
 
 
 def length_of(tensor: Tensor) -> Tensor:
@@ -18,13 +19,13 @@ def length_of(tensor: Tensor) -> Tensor:
     return torch.linalg.vector_norm(tensor)
 
 
-def ratio(weight: Tensor, size: Tensor, length: Tensor, otherwise: float) -> Tensor:
-    """`size`, the norm of a weight, divided by `length`; `otherwise` where one of the two is 0.
+def ratio(size: Tensor, length: Tensor, otherwise: float) -> Tensor:
+    """The norm of a weight divided by another length; `otherwise` where one of the two is 0.
 
     A tensor that begins at zero, as biases do, would never move by the ratio.
     """
     usable = (size > 0) & (length > 0)
-    return torch.where(usable, size / torch.where(usable, length, 1.0), otherwise).to(weight.dtype)
+    return torch.where(usable, size / torch.where(usable, length, 1.0), otherwise)
 
 
 class LayerwiseSGD(Optimizer):
@@ -50,18 +51,26 @@ class LayerwiseSGD(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
         loss = evaluated(closure)
-        for p, group, state in trained(self):
+        for group in self.param_groups:
+            parameters = [p for p in group["params"] if p.grad is not None]
+            if parameters:
+                self._move(group, parameters)
+            group["step"] += 1
+        return loss
+
+    def _move(self, group: dict[str, Any], parameters: list[nn.Parameter]) -> None:
+        decay = group["weight_decay"]
+        rate = group["lr"] * self._factor(group["step"]) * group["trust"]
+        # All ratios at once: small operations cost as much as passes over a small tensor.
+        sizes = torch.stack([length_of(p) for p in parameters])
+        lengths = torch.stack([length_of(p.grad) for p in parameters]).add_(sizes, alpha=decay)
+        shares = ratio(sizes, lengths, otherwise=1.0).unbind()
+        for p, share in zip(parameters, shares, strict=True):
+            state, share = self.state[p], share.to(p.dtype)
             if not state:
                 state["velocity"] = torch.zeros_like(p)
-            decay, size = group["weight_decay"], length_of(p)
-            length = length_of(p.grad).add_(size, alpha=decay)
-            rate = group["lr"] * self._factor(group["step"]) * group["trust"]
-            share = ratio(p, size, length, otherwise=1.0)
             velocity = state["velocity"].mul_(group["momentum"])
             velocity.addcmul_(p.grad, share, value=rate)
             if decay:
                 velocity.addcmul_(p, share, value=rate * decay)
             p.sub_(velocity)
-        for group in self.param_groups:
-            group["step"] += 1
-        return loss
