@@ -1,29 +1,54 @@
-"""Adafactor: torch's own."""
+"""Adafactor: pytorch-optimizer's, with every hyperparameter given: its defaults may change."""
 
+from __future__ import annotations
+
+import torch
+from pytorch_optimizer import AdaFactor
 from torch import nn
-from torch.optim import Adafactor
 
 from suite import Claim, optimizer, search
 
 
-def adafactor(parameters: list[nn.Parameter], lr: float, clip: float) -> Adafactor:
+class BoundedRate(AdaFactor):
+    """The rate is at most 1 / sqrt(t): the library has that for a rate of 0.01 only."""
+
+    @staticmethod
+    def get_relative_step_size(
+        lr: float, step: int, relative_step: bool, warmup_init: bool
+    ) -> float:
+        return min(lr, step**-0.5)
+
+
+def adafactor(parameters: list[nn.Parameter], lr: float, clip: float) -> AdaFactor:
     """Shazeer and Stern 2018, algorithms 4 and 5: a second moment of row and column means.
 
     For a matrix, R and C are averages of the row and column means of g^2 with decay 1 - t^-0.8, and
     V = R C' / mean(R); for a vector, V is the average of g^2 itself. U = g / sqrt(V) is divided by
     max(1, rms(U) / clip), and w <- w - max(1e-3, rms(w)) * min(lr, 1 / sqrt(t)) * U.
 
-    Deviates from the paper: 1e-30 is a lower bound of V instead of an addition to g^2, as in torch;
-    filters are factored along their last two dimensions. The paper's warm-up is a schedule here.
+    1e-30 is added to g^2.
+
+    Deviates from the paper: filters are factored along their last two dimensions. The paper's
+    warm-up is a schedule here.
     """
-    return Adafactor(
+    return BoundedRate(
         parameters,
         lr=lr,
-        beta2_decay=-0.8,
-        eps=(1e-15, 1e-3),  # torch squares the first: at 1e-30 it is 0, and unused weights are NaN
-        d=clip,
+        betas=(None, 1 - 1e-9),  # no momentum, no bound of the decay
+        decay_rate=-0.8,
         weight_decay=0.0,
-        foreach=True,
+        weight_decouple=True,
+        fixed_decay=False,
+        clip_threshold=clip,
+        ams_bound=False,
+        scale_parameter=True,
+        relative_step=False,
+        warmup_init=False,
+        eps1=1e-30,
+        eps2=1e-3,
+        momentum_dtype=torch.float32,
+        foreach=False,
+        maximize=False,
     )
 
 

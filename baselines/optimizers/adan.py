@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from suite import Claim, optimizer, search
 
-from .families.moments import Group, State, TensorByTensor, adam, average
+from .families.few_passes import average_of_squares, root
+from .families.moments import Group, State, TensorByTensor, average
 
 
 class Adan(TensorByTensor):
@@ -28,15 +30,17 @@ class Adan(TensorByTensor):
             group["decoupled_weight_decay"] = False  # a quotient is not exactly lr * decay * w
 
     def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
-        beta1, beta2, beta3 = group["betas"]
-        difference = g - state.get("gradient", g)
-        state["gradient"] = g.clone()
+        (beta1, beta2, beta3), t = group["betas"], state["step"]
+        if "gradient" not in state:
+            state["gradient"] = g.clone()
+        difference = g - state["gradient"]
+        state["gradient"].copy_(g)
         m = average(state, "m", g, beta1)
         v = average(state, "v", difference, beta2)
-        n = average(state, "n", (g + beta2 * difference).square_(), beta3)
-        of_gradients = adam(state, m, n, (beta1, beta3), group["eps"])
-        of_differences = adam(state, v, n, (beta2, beta3), group["eps"])
-        return of_gradients.add_(of_differences, alpha=beta2)
+        ahead = torch.add(g, difference, alpha=beta2, out=difference)
+        n = average_of_squares(state, "n", ahead, beta3)
+        step = torch.add(m, v, alpha=beta2 * (1 - beta1**t) / (1 - beta2**t), out=ahead)
+        return step.div_(root(n, beta3, t, group["eps"], times=1 - beta1**t))
 
     def move(self, p: Tensor, direction: Tensor, group: Group) -> None:
         p.add_(direction, alpha=-group["lr"]).div_(1 + group["lr"] * group["weight_decay"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from suite import Claim, optimizer, search
 
-from .families.moments import Group, State, TensorByTensor, adam, average
+from .families.few_passes import average_of_squares, root
+from .families.moments import Group, State, TensorByTensor, average
 
 
 class DiffGrad(TensorByTensor):
@@ -24,12 +26,16 @@ class DiffGrad(TensorByTensor):
         super().__init__(parameters, lr, betas=(0.9, beta2), eps=1e-8)
 
     def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
-        beta1, beta2 = group["betas"]
-        before = state.get("gradient")
-        friction = (g if before is None else g - before).abs().sigmoid_()
-        state["gradient"] = g.clone()
-        m, v = average(state, "m", g, beta1), average(state, "v", g.square(), beta2)
-        return adam(state, m, v, group["betas"], group["eps"]).mul_(friction)
+        (beta1, beta2), t = group["betas"], state["step"]
+        if "gradient" not in state:
+            state["gradient"] = torch.zeros_like(g)
+        friction = (g - state["gradient"]).abs_().sigmoid_()
+        state["gradient"].copy_(g)
+        m, v = average(state, "m", g, beta1), average_of_squares(state, "v", g, beta2)
+        return friction.mul_(m).div_(root(v, beta2, t, group["eps"], times=1 - beta1**t))
+
+    def move(self, p: Tensor, direction: Tensor, group: Group) -> None:
+        p.add_(direction, alpha=-group["lr"])
 
 
 optimizer(

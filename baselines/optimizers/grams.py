@@ -6,7 +6,8 @@ from torch import Tensor, nn
 
 from suite import Claim, optimizer, search
 
-from .families.moments import Group, State, TensorByTensor, adam, average
+from .families.few_passes import adam_step, average_of_squares
+from .families.moments import Group, State, TensorByTensor, average
 
 
 class Grams(TensorByTensor):
@@ -25,8 +26,9 @@ class Grams(TensorByTensor):
 
     def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         beta1, beta2 = group["betas"]
-        m, v = average(state, "m", g, beta1), average(state, "v", g.square(), beta2)
-        return adam(state, m, v, group["betas"], group["eps"]).abs_().mul_(g.sign())
+        m, v = average(state, "m", g, beta1), average_of_squares(state, "v", g, beta2)
+        step = adam_step(m, v, group["betas"], group["eps"], state["step"])
+        return step.abs_().mul_(g.sign())
 
 
 optimizer(

@@ -10,8 +10,10 @@ from torch.optim import Optimizer
 
 from suite import Claim, optimizer, search
 
-from .families.tensors import evaluated, norm, trained
-from .families.trust_ratio import ratio
+from .families.few_passes import adam_step, average_of_squares
+from .families.moments import average
+from .families.tensors import evaluated, trained
+from .families.trust_ratio import length_of, ratio
 
 BETAS = (0.9, 0.999)
 EPSILON = 1e-6
@@ -33,16 +35,14 @@ class LAMB(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
         loss = evaluated(closure)
-        beta1, beta2 = BETAS
         for p, group, state in trained(self):
-            if not state:
-                state.update(count=0, mean=torch.zeros_like(p), square=torch.zeros_like(p))
-            state["count"] += 1
-            mean = state["mean"].lerp_(p.grad, 1 - beta1) / (1 - beta1 ** state["count"])
-            square = state["square"].mul_(beta2).addcmul_(p.grad, p.grad, value=1 - beta2)
-            square = square / (1 - beta2 ** state["count"])
-            update = mean.div_(square.sqrt_().add_(EPSILON)).add_(p, alpha=group["weight_decay"])
-            p.sub_(update.mul_(group["lr"] * ratio(p, norm([update]), otherwise=1.0)))
+            state["count"] = state.get("count", 0) + 1
+            mean = average(state, "mean", p.grad, BETAS[0])
+            square = average_of_squares(state, "square", p.grad, BETAS[1])
+            update = adam_step(mean, square, BETAS, EPSILON, state["count"])
+            update.add_(p, alpha=group["weight_decay"])
+            share = ratio(length_of(p), length_of(update), otherwise=1.0)
+            p.addcmul_(update, share.to(p.dtype), value=-group["lr"])
         return loss
 
 

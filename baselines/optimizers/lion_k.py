@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from torch import Tensor, nn
 
 from suite import optimizer, search
@@ -12,14 +14,14 @@ from .families.sign import Direction, Interpolated, signs, unit
 THRESHOLD = 1e-3
 
 
-def truncated(mixed: list[Tensor]) -> list[Tensor]:
+def truncated(mixed: Iterable[Tensor]) -> Iterator[Tensor]:
     """The subgradient of the sum of max(|u| - e, 0): small entries do not move."""
-    return [u.sign() * (u.abs() > THRESHOLD).to(u.dtype) for u in mixed]
+    return (u.sign() * (u.abs() > THRESHOLD).to(u.dtype) for u in mixed)
 
 
-def huber(mixed: list[Tensor]) -> list[Tensor]:
+def huber(mixed: Iterable[Tensor]) -> Iterator[Tensor]:
     """The gradient of Huber's function divided by e: a sign that is linear between -e and e."""
-    return [(u / THRESHOLD).clamp(-1, 1) for u in mixed]
+    return ((u / THRESHOLD).clamp(-1, 1) for u in mixed)
 
 
 KAPPAS: dict[str, Direction] = {"l1": signs, "l2": unit, "truncated": truncated, "huber": huber}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from suite import Claim, optimizer, search
 
+from .families.few_passes import average_of_squares, root
 from .families.moments import Group, State, TensorByTensor, average
 
 
@@ -30,10 +32,10 @@ class NAdam(TensorByTensor):
         (beta1, beta2), t = group["betas"], state["step"]
         mu, following = (beta1 * (1 - 0.96 ** (s / 250) / 2) for s in (t, t + 1))
         product = state["product"] = state.get("product", 1.0) * mu
-        m, v = average(state, "m", g, beta1), average(state, "v", g.square(), beta2)
-        ahead = m * (following / (1 - product * following))
-        ahead.add_(g, alpha=(1 - mu) / (1 - product))
-        return ahead.div_((v / (1 - beta2**t)).sqrt_().add_(group["eps"]))
+        m, v = average(state, "m", g, beta1), average_of_squares(state, "v", g, beta2)
+        share = following / (1 - product * following)
+        ahead = torch.add(m, g, alpha=(1 - mu) / (1 - product) / share)
+        return ahead.div_(root(v, beta2, t, group["eps"], times=1 / share))
 
 
 optimizer(

@@ -38,7 +38,7 @@ def build(params: list[nn.Parameter], lr: float, weight_decay: float, d_coef: fl
         safeguard_warmup=False,
         eps=1e-8,
         maximize=False,
-        foreach=True,
+        foreach=None,  # the loop on a CPU, where it is faster
     )
 
 

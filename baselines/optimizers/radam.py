@@ -1,7 +1,7 @@
-"""RAdam: torch's own, with decoupled weight decay."""
+"""RAdam: pytorch-optimizer's, with every hyperparameter given: its defaults may change."""
 
+from pytorch_optimizer import RAdam
 from torch import nn
-from torch.optim import RAdam
 
 from suite import Claim, optimizer, search
 
@@ -13,19 +13,26 @@ def radam(parameters: list[nn.Parameter], lr: float, weight_decay: float, beta2:
     r is large enough, w <- w - lr * sqrt((r - 4) (r - 2) R / ((R - 4) (R - 2) r)) * Adam's step;
     before, w <- w - lr * m / (1 - beta1^t). Betas (0.9, beta2), epsilon 1e-8.
 
-    Deviates from the paper: r must be above 5, as in torch (the authors' code: at least 5), not
-    above 4, so that momentum steps last one step longer; epsilon is added before the correction of
-    v; decoupled weight decay is that of the authors' code.
+    Deviates from the paper: r must be at least 5, as in the authors' code, not above 4, so that
+    momentum steps last one step longer; epsilon is added before the correction of v; decoupled
+    weight decay is that of the authors' code.
     """
-    return RAdam(
+    built = RAdam(
         parameters,
         lr=lr,
         betas=(0.9, beta2),
         eps=1e-8,
         weight_decay=weight_decay,
-        decoupled_weight_decay=True,
-        foreach=True,
+        weight_decouple=True,
+        fixed_decay=False,
+        n_sma_threshold=5,
+        degenerated_to_sgd=True,
+        maximize=False,
+        foreach=False,  # on a CPU the loop is faster
     )
+    for group in built.param_groups:
+        group["decoupled_weight_decay"] = True  # hooks of the update leave the decay alone
+    return built
 
 
 optimizer(

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from suite import Claim, optimizer, search
 
-from .families.moments import Group, State, TensorByTensor, adam, average
+from .families.few_passes import adam_step, average_of_squares
+from .families.moments import Group, State, TensorByTensor, average
 
 
 class StableSPAM(TensorByTensor):
@@ -38,19 +39,20 @@ class StableSPAM(TensorByTensor):
     def direction(self, p: Tensor, g: Tensor, state: State, group: Group) -> Tensor:
         (beta1, beta2), t = group["betas"], state["step"]
         gamma1, gamma2, gamma3 = group["gammas"]
-        largest = g.abs().max()
+        sizes = g.abs()
+        largest = sizes.max()
         bound = average(state, "bound", largest, gamma3) / (1 - gamma3**t)
-        g = torch.where(g.abs() > bound, g / largest * bound, g)
+        g = torch.where(sizes > bound, torch.mul(g, bound / largest, out=sizes), g)
         norm = g.norm()
         n = average(state, "norm", norm, gamma1) / (1 - gamma1**t)
         square = average(state, "square", norm.square(), gamma2) / (1 - gamma2**t)
-        g = g * torch.where(norm > 0, n / (square.sqrt() + group["eps"]) / norm, norm)
+        g = g.mul_(torch.where(norm > 0, n / (square.sqrt() + group["eps"]) / norm, norm))
         since_reset = t % group["interval"] + 1 if t >= group["interval"] else t
         if since_reset == 1 and t > 1:
             state["m"].zero_()
             state["v"].zero_()
-        m, v = average(state, "m", g, beta1), average(state, "v", g.square(), beta2)
-        return adam(state, m, v, group["betas"], group["eps"], since_reset)
+        m, v = average(state, "m", g, beta1), average_of_squares(state, "v", g, beta2)
+        return adam_step(m, v, group["betas"], group["eps"], since_reset)
 
 
 optimizer(

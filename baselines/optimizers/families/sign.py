@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -10,8 +10,9 @@ from torch.optim import Optimizer
 
 from .tensors import evaluated, norm, trained
 
-#: from the mixed gradients of all tensors to the directions that the weights go against
-Direction = Callable[[list[Tensor]], list[Tensor]]
+#: from the mixed gradients of all tensors, which stay as they are, to the directions that the
+#: weights go against; one after the other if possible, while a tensor is in the cache
+Direction = Callable[[Iterable[Tensor]], Iterable[Tensor]]
 
 
 class Interpolated(Optimizer):
@@ -37,25 +38,35 @@ class Interpolated(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
         loss = evaluated(closure)
-        mixed = []
+        directions = self._direction(self._mixed())
+        for (p, group, _), direction in zip(trained(self), directions, strict=True):
+            if group["weight_decay"]:
+                p.mul_(1 - group["lr"] * group["weight_decay"])
+            p.add_(direction, alpha=-group["lr"])
+        return loss
+
+    def _mixed(self) -> Iterator[Tensor]:
+        """u of each tensor, whose momentum goes on."""
         for p, group, state in trained(self):
             if not state:
                 state["momentum"] = torch.zeros_like(p)
             beta1, beta2 = group["betas"]
-            mixed.append(state["momentum"].lerp(p.grad, 1 - beta1))
-            state["momentum"].lerp_(p.grad, 1 - beta2)
-        for (p, group, _), direction in zip(trained(self), self._direction(mixed), strict=True):
-            p.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"])
-        return loss
+            if beta1 != beta2:
+                u = state["momentum"].lerp(p.grad, 1 - beta1)
+                state["momentum"].lerp_(p.grad, 1 - beta2)
+                yield u
+            else:
+                yield state["momentum"].lerp_(p.grad, 1 - beta2)
 
 
-def signs(mixed: list[Tensor]) -> list[Tensor]:
+def signs(mixed: Iterable[Tensor]) -> Iterator[Tensor]:
     """The subgradient of the sum of absolute values."""
-    return [u.sign() for u in mixed]
+    return (u.sign() for u in mixed)
 
 
-def unit(mixed: list[Tensor]) -> list[Tensor]:
+def unit(mixed: Iterable[Tensor]) -> Iterable[Tensor]:
     """The subgradient of the Euclidean norm of all tensors as one vector; 0 at 0."""
+    mixed = list(mixed)
     if not mixed:
         return []
     length = norm(mixed)
