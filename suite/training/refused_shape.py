@@ -58,9 +58,9 @@ def _said(name: str, package: str, parameters: list[nn.Parameter]) -> str:
         f"returns suite.Combined({name}(able, lr=lr), torch.optim.AdamW(others, lr=...)); see "
         "'Groups by role' in docs/submit.md"
     )
-    return (
-        f"{said}. If it fails on hidden matrices as well, {special}" if dimensions == {2} else said
-    )
+    if dimensions == {2}:
+        said += f". If it fails on hidden matrices as well, {special}"
+    return said
 
 
 def _described(parameter: nn.Parameter) -> str:
