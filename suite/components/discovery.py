@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import itertools
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -16,6 +17,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from suite.components.fingerprints import source_hash
@@ -243,23 +245,35 @@ def declared_at(error: BaseException, path: Path) -> str:
     A search space's distributions are made before the component: only the source says which
     component they belong to.
     """
-    line, trace = 0, error.__traceback__
+    at, trace = None, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
+            at = _position(trace)
         trace = trace.tb_next
-    if not line:
+    if at is None:
         return ""
     said = ""
     for node in ast.walk(ast.parse(path.read_bytes())):  # outer nodes come before inner ones
-        if isinstance(node, ast.Call) and _spans(node, line):
+        if isinstance(node, ast.Call) and _spans(node, at):
             said += "".join(f"{kind} '{name}': " for kind, name in _declarations_of(node))
         elif isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and _spans(value, line):
+                if isinstance(key, ast.Constant) and _spans(value, at):
                     said += f"hyperparameter {key.value!r}: "
     return said
 
 
-def _spans(node: ast.expr, line: int) -> bool:
-    return node.lineno <= line <= (node.end_lineno or node.lineno)
+def _position(trace: TracebackType) -> tuple[int, int | None]:
+    """The line and, where Python keeps it, the column at which a frame was."""
+    positions = trace.tb_frame.f_code.co_positions()
+    _, _, column, _ = next(itertools.islice(positions, trace.tb_lasti // 2, None))
+    return trace.tb_lineno, column
+
+
+def _spans(node: ast.expr, at: tuple[int, int | None]) -> bool:
+    """Whether a node is at a position: two hyperparameters may stand in the same line."""
+    line, column = at
+    first, last = node.lineno, node.end_lineno or node.lineno
+    if column is None or node.end_col_offset is None:
+        return first <= line <= last
+    return (first, node.col_offset) <= (line, column) < (last, node.end_col_offset)

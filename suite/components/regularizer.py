@@ -185,7 +185,8 @@ class Regularizer:
     def averaged(self, model: nn.Module) -> nn.Module:
         """The model to evaluate with, where `average` is not enough; called at evaluations only.
 
-        For models of another structure than the trained one, such as an ensemble.
+        For models of another structure than the trained one, such as an ensemble. The first
+        evaluation is of the untrained model and comes before `start`: return `model` until then.
         """
         return model
 

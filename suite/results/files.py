@@ -69,7 +69,9 @@ def make_folder(folder: Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UsageError(f"no result can be written to {folder}: {error.strerror}") from None
+        links = (p for p in (folder, *folder.parents) if p.is_symlink() and not p.exists())
+        reason = f"{link} is a link to nothing" if (link := next(links, None)) else error.strerror
+        raise UsageError(f"no result can be written to {folder}: {reason}") from None
 
 
 def read(path: Path) -> Result:

@@ -13,6 +13,8 @@ import re
 import traceback
 from collections.abc import Callable
 
+from suite.training.refused_shape import advice_on_shape
+
 #: characters of a reason, advice included
 LONGEST_REASON = 2_000
 
@@ -31,6 +33,11 @@ _MATRICES = (
     r"must be (a )?(2-?D|matrix|matrices)|at least 2 dimensions|"
     r"2D parameters|^AssertionError: assert .*(ndim|shape|dim\(\))"
 )
+_OTHER_SHAPES = (
+    r"mat1 and mat2 shapes|doesn't match the broadcast shape|must match the size of tensor"
+)
+#: for these, the class and the parameter are named where both are known
+_ON_SHAPES = (_MATRICES, _OTHER_SHAPES)
 
 #: where it is raised ("build", "step" or "" for anywhere), what the reason looks like, the advice
 _ADVICE: tuple[tuple[str, str, str], ...] = (
@@ -54,7 +61,7 @@ _ADVICE: tuple[tuple[str, str, str], ...] = (
     ("", _MATRICES, _BY_ROLE),
     (
         "step",
-        r"mat1 and mat2 shapes|doesn't match the broadcast shape|must match the size of tensor",
+        _OTHER_SHAPES,
         "If it cannot train parameters of every shape, such as filters of a convolution: "
         + _BY_ROLE[0].lower()
         + _BY_ROLE[1:],
@@ -133,8 +140,9 @@ def advice_for(error: BaseException, text: str) -> str:
         return ""
     for where, pattern, advice in _ADVICE:
         if where in ("", stage) and re.search(pattern, text):
-            return advice
-    return ""
+            of_shape = pattern in _ON_SHAPES and advice_on_shape(error, text)
+            return of_shape or advice
+    return advice_on_shape(error, text)
 
 
 def _stage(error: BaseException) -> str:

@@ -212,6 +212,8 @@ class GradientPipeline:
             for r in regularizers
             if r.overrides("evaluate") or r.overrides("gradients")
         ]
+        #: how many of the layers, from the last one inwards, were called in some evaluation
+        self._reached = 0
         # Before the first gradient arrives, the gradients are zeros.
         none: list[Tensor | None] = [torch.zeros_like(p) for p in parameters] if delay else []
         self._late = deque([none] * delay)
@@ -227,7 +229,18 @@ class GradientPipeline:
                 parameter.grad = late
         return loss
 
+    def hidden(self) -> tuple[list[Regularizer], Regularizer | None]:
+        """The regularizers that no evaluation has reached yet, and the one that calls none of them.
+
+        Empty and None if there are none.
+        """
+        inside = len(self._layers) - self._reached
+        if not inside:
+            return [], None
+        return [r for r, *_ in self._layers[:inside]], self._layers[inside][0]
+
     def _with_layers(self, batch: Batch, depth: int) -> Tensor:
+        self._reached = max(self._reached, len(self._layers) - depth + 1 if depth else 0)
         if not depth:
             return self._evaluate(batch)
         regularizer, around, transforms = self._layers[depth - 1]

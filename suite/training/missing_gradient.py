@@ -7,15 +7,20 @@ another method without a word: this happens with the SAM of several libraries.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from suite.components.method import Parts
+from suite.components.regularizer import HOOKS
+from suite.errors import NotApplicable
+
 
 class GradientReadFirst(Exception):
-    """An optimizer reads gradients that do not exist yet."""
+    """An optimizer, or a hook of a regularizer, reads gradients that do not exist yet."""
 
 
 class MissingGradients:
@@ -37,6 +42,33 @@ class MissingGradients:
         for parameter in self._parameters:
             if type(parameter.grad) is _Missing:
                 parameter.grad = None
+
+
+def blamed(error: GradientReadFirst, parts: Parts) -> Exception:
+    """The error with the regularizer's name, if it was one of its hooks that read the gradient."""
+    for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
+        first = frame.f_code.co_varnames[:1]
+        owner = frame.f_locals.get(first[0]) if first else None
+        if owner is parts.optimizer:
+            break
+        hook = frame.f_code.co_name
+        for name, regularizer in zip(parts.names, parts.regularizers, strict=True):
+            if owner is regularizer and hook in HOOKS:
+                return _of_regularizer(name, hook)
+    return error
+
+
+def _of_regularizer(name: str, hook: str) -> Exception:
+    if hook == "update":
+        return NotApplicable(
+            f"'{name}' reads gradients in its hook 'update', and the optimizer's step left none: "
+            "it did not call the objective. Use it with an optimizer that does"
+        )
+    return GradientReadFirst(
+        f"the regularizer '{name}' reads gradients in its hook '{hook}' before this step has "
+        "computed any, so that it would use those of another batch. Read them after the call that "
+        "computes them, evaluate() or step(), or ask self.objective.gradient(), which is charged"
+    )
 
 
 class _Missing(torch.Tensor):

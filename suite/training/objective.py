@@ -87,6 +87,11 @@ class Objective:
                 self.last_loss = loss = self._gradient.evaluate(self.batch)
         return loss
 
+    @property
+    def hidden(self) -> tuple[list[Regularizer], Regularizer | None]:
+        """Regularizers whose hooks around a gradient evaluation were never called, and by whom."""
+        return self._gradient.hidden()
+
     def loss(self) -> Tensor:
         """Loss only, a scalar without a graph; `.grad` is unchanged. Cost: 1/3 per example."""
         self._refuse_when_delayed("loss")

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from suite.components.method import Parts
 from suite.components.regularizer import Regularizer
 from suite.errors import NotApplicable
-from suite.training.missing_gradient import MissingGradients
+from suite.training.missing_gradient import GradientReadFirst, MissingGradients, blamed
 from suite.training.objective import Objective
 
 #: steps in which a gradient that is read before it exists is noticed; the audit looks at all of its
@@ -65,8 +65,7 @@ class Steps:
         else:
             self._objective.next_batch()
         if self.count < self._checked:
-            with MissingGradients(self._objective.parameters):
-                self._step()
+            self._step_without_gradients()
         else:
             self._step()
         self.count += 1
@@ -76,6 +75,15 @@ class Steps:
                     hook(self._model, self._parts.optimizer)
         if self.count == 1:
             self._refuse_idle_regularizers()
+
+    def _step_without_gradients(self) -> None:
+        """A step in which a gradient that is read before it exists is an error."""
+        try:
+            with MissingGradients(self._objective.parameters):
+                self._step()
+        except GradientReadFirst as error:
+            # With the line that read it, which a reason shows.
+            raise blamed(error, self._parts).with_traceback(error.__traceback__) from None
 
     def take_average(self) -> None:
         """Let regularizers average the weights that the step, and the task, ended with."""
@@ -110,8 +118,9 @@ class Steps:
         return step
 
     def _refuse_idle_regularizers(self) -> None:
-        """Without these hooks the run would be the optimizer's alone, under the method's name."""
+        """Without these hooks the run would be another method's, under this method's name."""
         if self._objective.called:
+            self._refuse_hidden_regularizers()
             return
         for name, regularizer in zip(self._parts.names, self._parts.regularizers, strict=True):
             if regularizer.overrides("evaluate") or regularizer.overrides("gradients"):
@@ -119,6 +128,23 @@ class Steps:
                     f"'{name}' works on gradient evaluations, and the optimizer's first step made "
                     "none by calling the objective: it would change nothing"
                 )
+
+    def _refuse_hidden_regularizers(self) -> None:
+        """An `evaluate` hook that computes the gradient itself calls nothing inside of it."""
+        hidden, by = self._objective.hidden
+        if by is None:
+            return
+        names = self._parts.names
+        found = {id(r): n for n, r in zip(names, self._parts.regularizers, strict=True)}
+        hiding = found[id(by)]
+        listed = " and ".join(f"'{found[id(regularizer)]}'" for regularizer in hidden)
+        order = ",".join([hiding, *(name for name in names if name != hiding)])
+        alone = " Of several that compute gradients themselves, only the last one can act."
+        raise NotApplicable(
+            f"'{hiding}' computes gradients itself and does not use those of what stands before "
+            f"it: {listed} would change nothing. Name it first: --regularizer {order}."
+            + (alone if any(regularizer.overrides("evaluate") for regularizer in hidden) else "")
+        )
 
 
 _CHANGE = "on_task_change"

@@ -262,6 +262,17 @@ def test_a_wrong_distribution_is_named(clean, tmp_path, distribution):
         registry.load_file(path)
 
 
+def test_a_wrong_distribution_is_named_among_others_in_its_line(clean, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_text(
+        "from suite import optimizer, search\ndef build(params, **settings): pass\n"
+        'optimizer("mine", build, paper="é", url="", search={"lr": search.uniform(0, 1, default=0),'
+        ' "k": search.choice([8, 16], default=8), "x": search.uniform(0, 1, default=0)})\n'
+    )
+    with pytest.raises(SuiteError, match="optimizer 'mine': hyperparameter 'k': choices are "):
+        registry.load_file(path)
+
+
 def test_what_is_declared_is_kept_as_one_line_and_as_plain_values(clean, tmp_path):
     path = write(
         tmp_path / "mine.py",

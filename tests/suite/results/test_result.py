@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from suite.errors import InvalidResult
+from suite.errors import InvalidResult, UsageError
 from suite.results import files as results
 from suite.results.migrations import MIGRATIONS
 from suite.results.model import SCHEMA_VERSION, check_lines, printable
@@ -441,3 +441,10 @@ def test_every_published_file_reads_and_says_the_same():
             scores = [run["test_score"] for run in content["evaluation"]]
             assert [run["test_score"] for run in replicate["evaluation"]] == scores
             assert replicate["seed"] == content["seed"]
+
+
+def test_a_results_folder_that_is_a_link_to_nothing_is_named(tmp_path):
+    link = tmp_path / "results"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"results is a link to nothing$"):
+        results.make_folder(link / "digits")

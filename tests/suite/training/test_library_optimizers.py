@@ -6,6 +6,7 @@ The small classes behave as those of public libraries do; none of these is neede
 from __future__ import annotations
 
 import importlib.util
+import sys
 
 import pytest
 import torch
@@ -280,6 +281,83 @@ def test_methods_for_matrices(run):
 
 def test_methods_for_matrices_that_only_assert_it(run, asserts):
     check_matrices(run, asserts, "AssertionError: assert p.grad.ndim >= 2")
+
+
+#: as Adafactor of torch-optimizer and LoRARite of pytorch_optimizer: errors of intermediate sizes
+INSTALLED = """
+import torch
+
+
+class ForSome(torch.optim.SGD):
+    def step(self, closure=None):
+        loss = closure()
+        for group in self.param_groups:
+            for p in group["params"]:
+                self.update(p)
+        super().step()
+        return loss
+
+    def update(self, p):
+        rows, columns = p.shape
+
+
+class Pairs(torch.optim.SGD):
+    def step(self, closure=None):
+        loss = closure()
+        left, right = [p for p in self.param_groups[0]["params"] if p.ndim == 2][:2]
+        left.grad @ right.grad.mT.mT.mT
+        return loss
+"""
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """A function that gives the module of a package that lies where pip puts one."""
+
+    def make():
+        folder = tmp_path / "target"
+        (folder / "some_library").mkdir(parents=True)
+        about = folder / "some_library-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: some_library\nVersion: 1.0\n")
+        (folder / "some_library" / "__init__.py").write_text(INSTALLED)
+        monkeypatch.syspath_prepend(str(folder))
+        monkeypatch.delitem(sys.modules, "some_library", raising=False)
+        return importlib.import_module("some_library")
+
+    yield make
+    sys.modules.pop("some_library", None)
+
+
+def test_a_library_that_cannot_train_a_shape_is_named_with_the_parameter(run, installed):
+    library = installed()
+    shapes = []
+
+    def look(params):
+        shapes.append(tuple(params[1].shape))
+        return SGD(params, lr=0.1)
+
+    run(look)
+    said = f"ForSome of some_library cannot train a parameter of shape {shapes[0]} (bias)"
+    done = run(lambda params: library.ForSome(params, lr=0.1))
+    refused(done, "not enough values to unpack", said, "'Groups by role' in docs/submit.md")
+    assert "low-rank" not in done.reason
+
+    class Mine(library.ForSome):
+        """As a file would write it for a train() or eval() that fails."""
+
+    refused(run(lambda params: Mine(params, lr=0.1)), said)
+
+
+def test_a_library_that_wants_matrices_of_a_special_kind(run, installed):
+    library = installed()
+    refused(
+        run(lambda params: library.Pairs(params, lr=0.1)),
+        "mat1 and mat2 shapes",
+        "Pairs of some_library cannot train",
+        "though these are plain matrices",
+        "pairs of low-rank factors",
+    )
 
 
 def test_roles_that_a_model_does_not_have(run):

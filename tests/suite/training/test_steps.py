@@ -11,6 +11,7 @@ from torch import nn
 from suite import Regularizer
 from suite.components.method import Parts
 from suite.components.schedule import Schedules
+from suite.errors import NotApplicable
 from suite.training.batch_source import BatchSource
 from suite.training.evaluator import Averages
 from suite.training.meter import Ledger, meter
@@ -388,6 +389,104 @@ def test_gradients_that_are_read_before_the_closure_are_refused_with_the_cure():
     steps, *_ = make_steps(lambda parameters: ReadsFirst(parameters, lr=0.1))
     with pytest.raises(GradientReadFirst, match="gradient_first=True"):
         take(steps)
+
+
+class ReadsInUpdate(Regularizer):
+    def update(self, parameters, deltas):
+        for p, delta in zip(parameters, deltas, strict=True):
+            delta.add_(p.grad)
+
+
+class NeverEvaluates(torch.optim.SGD):
+    """A zeroth-order method, which leaves no gradients."""
+
+    def step(self, closure):
+        return closure.loss()
+
+
+def test_an_update_that_reads_missing_gradients_is_named_and_not_the_optimizer():
+    steps, *_ = make_steps(lambda p: NeverEvaluates(p, lr=0.1), Untouched(), ReadsInUpdate())
+    with pytest.raises(NotApplicable, match="'ReadsInUpdate' reads gradients in its hook 'update'"):
+        take(steps)
+
+
+class ReadsAroundStep(Regularizer):
+    def around_step(self, step, objective):
+        self._total([p.grad for p in objective.parameters])
+        return step()
+
+    def _total(self, gradients):
+        return sum(g.sum() for g in gradients)
+
+
+class ReadsBeforeEvaluating(Regularizer):
+    def evaluate(self, evaluate, parameters):
+        parameters[0].grad.sum()
+        return evaluate()
+
+
+@pytest.mark.parametrize("kind", [ReadsAroundStep, ReadsBeforeEvaluating])
+def test_a_hook_that_reads_gradients_of_another_batch_is_named(kind):
+    class Outer(Regularizer):
+        def around_step(self, step, objective):
+            return step()
+
+    steps, *_ = make_steps(sgd, kind(), Outer())
+    with pytest.raises(GradientReadFirst, match=f"the regularizer '{kind.__name__}' reads"):
+        take(steps)
+
+
+def test_an_optimizer_that_reads_first_is_blamed_inside_of_a_regularizer():
+    steps, *_ = make_steps(lambda p: ReadsFirst(p, lr=0.1), Untouched(), Twice())
+    with pytest.raises(GradientReadFirst, match="gradient_first=True"):
+        take(steps)
+
+
+# -- hooks that nothing calls ---------------------------------------------------------------------
+
+
+class OwnGradient(Regularizer):
+    """As PCGrad: the gradient is made of others, and that of what stands before is not used."""
+
+    def evaluate(self, evaluate, parameters):
+        loss, gradients = self.objective.gradient()
+        for p, gradient in zip(parameters, gradients, strict=True):
+            p.grad = gradient
+        return loss
+
+
+class Clip(Regularizer):
+    def gradients(self, parameters):
+        for p in parameters:
+            p.grad.clamp_(-1e-4, 1e-4)
+
+
+class Climb(Regularizer):
+    def evaluate(self, evaluate, parameters):
+        evaluate()
+        return evaluate()
+
+
+@pytest.mark.parametrize("optimizer", [sgd, lambda p: Ignores(p, lr=0.1)])
+def test_hooks_hidden_by_a_regularizer_that_computes_gradients_itself(optimizer):
+    """They were skipped without a word, and the result had their names."""
+
+    def made(*regularizers):
+        return make_steps(optimizer, *regularizers, gradient_first=optimizer is not sgd)[0]
+
+    with pytest.raises(NotApplicable) as error:
+        take(made(Clip(), Untouched(), OwnGradient()))
+    said = str(error.value)
+    assert "'OwnGradient' computes gradients itself" in said
+    assert "'Clip' would change nothing" in said
+    assert "'Untouched'" not in said  # its hook is not around a gradient evaluation
+    assert said.endswith("--regularizer OwnGradient,Clip,Untouched.")
+    take(made(OwnGradient(), Clip(), Untouched()))
+    with pytest.raises(NotApplicable, match=r"'Climb' would .* only the last one can act"):
+        take(made(Climb(), OwnGradient(), Clip()))
+    with pytest.raises(NotApplicable, match="'Climb' and 'Clip' would change nothing"):
+        take(made(Climb(), Clip(), OwnGradient()))
+    take(made(OwnGradient(), Climb(), Clip()))
 
 
 def test_gradients_come_first_if_an_optimizer_says_so():
