@@ -50,8 +50,8 @@ def test_the_order_of_the_regularizers_is_kept():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("adamv", r"unknown optimizer 'adamv'\. Did you mean 'adamw'"),
-        ("adamw+grokfast", r"unknown regularizer 'grokfast'\. Did you mean 'grokfast_ema'"),
+        ("adamv", r"unknown optimizer 'adamv'\. Did you mean [^?]*'adamw'"),
+        ("adamw+grokfast", r"unknown regularizer 'grokfast'\. Did you mean [^?]*'grokfast_ema'"),
         ("adamw@sdgr", r"unknown schedule 'sdgr'\. Did you mean 'sgdr'"),
         ("adamw+cosine", "unknown regularizer 'cosine'"),
         ("sam", "unknown optimizer 'sam'"),
