@@ -98,7 +98,9 @@ def test_sam_gets_half_the_steps_of_the_same_budget():
 
 #: each of these changes how weights are made, or looks at layers that another one has changed
 REPARAMETRIZE = {"nap", "weight_compander", "weight_conditioning", "weight_norm", "redo", "cbp"}
-TOGETHER = [name for name in NAMES if name not in {*REPARAMETRIZE, *OTHER_TASKS}]
+#: these compute the gradient themselves: they are named first, and each alone
+COMPUTE = ["discover_multimomentum", "pcgrad", "pcngd", "rm3"]
+TOGETHER = [name for name in NAMES if name not in {*REPARAMETRIZE, *COMPUTE, *OTHER_TASKS}]
 
 
 @pytest.mark.parametrize("first", range(7))
@@ -107,6 +109,16 @@ def test_several_at_once(first):
     some = [("regularizer", name) for name in TOGETHER[first::7]]
     run = short_run([("optimizer", "adamw"), *some, ("schedule", "cosine")])
     assert run.status == "completed", run.reason
+
+
+@pytest.mark.parametrize("name", COMPUTE)
+def test_what_computes_the_gradient_itself_is_named_first(name):
+    after = [("optimizer", "adamw"), ("regularizer", name), ("regularizer", "grad_clip_norm")]
+    run = short_run(after)
+    assert run.status == "completed", run.reason
+    run = short_run([after[0], after[2], after[1]])
+    assert run.status == "failed"
+    assert f"Name it first: --regularizer {name},grad_clip_norm" in run.reason
 
 
 @pytest.mark.parametrize("name", NAMES)
