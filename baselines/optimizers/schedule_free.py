@@ -31,7 +31,7 @@ def build(
         ams_bound=False,
         eps=1e-8,
         maximize=False,
-        foreach=True,
+        foreach=False,  # the same bits; on a CPU the loop is faster
     )
 
 
