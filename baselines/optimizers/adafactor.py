@@ -8,6 +8,8 @@ from torch import nn
 
 from suite import Claim, optimizer, search
 
+from .families.loops import at_once
+
 
 class BoundedRate(AdaFactor):
     """The rate is at most 1 / sqrt(t): the library has that for a rate of 0.01 only."""
@@ -47,7 +49,7 @@ def adafactor(parameters: list[nn.Parameter], lr: float, clip: float) -> AdaFact
         eps1=1e-30,
         eps2=1e-3,
         momentum_dtype=torch.float32,
-        foreach=False,
+        foreach=at_once(parameters),
         maximize=False,
     )
 

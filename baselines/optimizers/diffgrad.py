@@ -35,6 +35,8 @@ class DiffGrad(TensorByTensor):
         return friction.mul_(m).div_(root(v, beta2, t, group["eps"], times=1 - beta1**t))
 
     def move(self, p: Tensor, direction: Tensor, group: Group) -> None:
+        if group["weight_decay"]:
+            p.mul_(1 - group["lr"] * group["weight_decay"])
         p.add_(direction, alpha=-group["lr"])
 
 

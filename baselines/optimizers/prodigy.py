@@ -5,6 +5,7 @@ from torch import nn
 
 from suite import Claim, optimizer, search
 
+from .families.loops import at_once
 from .families.one_rate import OneRate
 
 
@@ -38,7 +39,7 @@ def build(params: list[nn.Parameter], lr: float, weight_decay: float, d_coef: fl
         safeguard_warmup=False,
         eps=1e-8,
         maximize=False,
-        foreach=None,  # the loop on a CPU, where it is faster
+        foreach=at_once(params),
     )
 
 

@@ -5,6 +5,8 @@ from torch import nn
 
 from suite import Claim, optimizer, search
 
+from .families.loops import at_once
+
 
 def radam(parameters: list[nn.Parameter], lr: float, weight_decay: float, beta2: float) -> RAdam:
     """Liu et al. 2020, algorithm 2: Adam, rectified for the variance of its denominator.
@@ -28,7 +30,7 @@ def radam(parameters: list[nn.Parameter], lr: float, weight_decay: float, beta2:
         n_sma_threshold=5,
         degenerated_to_sgd=True,
         maximize=False,
-        foreach=False,  # on a CPU the loop is faster
+        foreach=at_once(parameters),
     )
     for group in built.param_groups:
         group["decoupled_weight_decay"] = True  # hooks of the update leave the decay alone

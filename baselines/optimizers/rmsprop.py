@@ -5,6 +5,8 @@ from torch.optim import RMSprop
 
 from suite import Claim, optimizer, search
 
+from .families.loops import at_once
+
 
 def rmsprop(parameters: list[nn.Parameter], lr: float, alpha: float, momentum: float) -> RMSprop:
     """Tieleman and Hinton 2012, lecture 6e, slide 29.
@@ -22,7 +24,7 @@ def rmsprop(parameters: list[nn.Parameter], lr: float, alpha: float, momentum: f
         weight_decay=0.0,
         momentum=momentum,
         centered=False,
-        foreach=False,  # on a CPU the loop is faster
+        foreach=at_once(parameters),
     )
 
 
