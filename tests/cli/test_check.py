@@ -136,7 +136,9 @@ def test_long_texts_go_on_in_the_next_line_of_a_terminal(monkeypatch, capsys):
     check._show(found)
     assert len(capsys.readouterr().out.splitlines()) == 2
     monkeypatch.setattr(check.sys.stdout, "isatty", lambda: True)
-    monkeypatch.setattr(check.shutil, "get_terminal_size", lambda: os.terminal_size((80, 24)))
+    monkeypatch.setattr(
+        check.shutil, "get_terminal_size", lambda *_, **__: os.terminal_size((80, 24))
+    )
     check._show(found)
     lines = click.unstyle(capsys.readouterr().out).splitlines()
     assert max(map(len, lines)) <= 80
