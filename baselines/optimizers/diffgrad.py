@@ -29,10 +29,12 @@ class DiffGrad(TensorByTensor):
         (beta1, beta2), t = group["betas"], state["step"]
         if "gradient" not in state:
             state["gradient"] = torch.zeros_like(g)
-        friction = (g - state["gradient"]).abs_().sigmoid_()
-        state["gradient"].copy_(g)
         m, v = average(state, "m", g, beta1), average_of_squares(state, "v", g, beta2)
-        return friction.mul_(m).div_(root(v, beta2, t, group["eps"], times=1 - beta1**t))
+        denominator = root(v, beta2, t, group["eps"], times=1 - beta1**t)
+        slowed = state["gradient"].sub_(g).abs_().sigmoid_().mul_(m)
+        step = torch.div(slowed, denominator, out=denominator)
+        state["gradient"].copy_(g)
+        return step
 
     def move(self, p: Tensor, direction: Tensor, group: Group) -> None:
         if group["weight_decay"]:
