@@ -418,7 +418,7 @@ def seconds(step: Step, count: int) -> float:
     return (time.perf_counter() - began) / count
 
 
-def ratios(step: Step, size: str, rounds: int = 5, budget: float = 2.0) -> float:
+def ratios(step: Step, size: str, rounds: int = 5, budget: float = 1.0) -> float:
     """Time of a step over torch's AdamW with its defaults, the median of rounds in turns."""
     reference = theirs(torch_adamw, "", size)
     for _ in range(3):
