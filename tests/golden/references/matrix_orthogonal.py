@@ -211,9 +211,12 @@ def trust_region(setting):
     return found
 
 
+MUON = {"lr": 0.02, "adamw_lr": 3e-4, "weight_decay": 0.1}
+
+
 def drop_muon(setting):
     """Gruntkowska et al. 2025: layers below a uniform draw keep weights and averages."""
-    h, generator, weights, found = Values(setting.h), setting.generator(), setting.weights, []
+    h, generator, weights, found = Values(MUON), setting.generator(), setting.weights, []
     memories = [{} for _ in weights]
     depths = sorted({fact.depth for fact in setting.facts})
     update = beside_adamw(muon)
@@ -302,6 +305,12 @@ OPTIMIZERS = {
         trust_region,
         variants=[{"norm": "spectral"}, {"norm": "euclidean"}, {"norm": "max"}],
     ),
-    "drop_muon": whole("NumPy: Gruntkowska et al. 2025, uniform draws", drop_muon),
     "lanton": whole("NumPy: Hao et al. 2025, algorithm 1, option I", lanton),
+}
+REGULARIZERS = {
+    "layer_drop": whole(
+        "NumPy: Gruntkowska et al. 2025, uniform draws, around Muon",
+        drop_muon,
+        under=("muon", MUON),
+    ),
 }
