@@ -25,6 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from suite.components import registry  # noqa: E402
 from suite.components.registry import Component  # noqa: E402
+from suite.errors import NotApplicable  # noqa: E402
 
 PAGE = ROOT / "docs" / "methods.md"
 MEASURED = ROOT / "docs" / "methods.json"
@@ -151,7 +152,7 @@ def time_steps(component: Component, figures: dict[str, Any]) -> None:
     for size in ("1M", "10M"):
         try:
             figures["step"][size] = round(ratios(ours(component.name, size), size), 3)
-        except NeedsNetwork:
+        except (NeedsNetwork, NotApplicable):
             return
 
 
