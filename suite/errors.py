@@ -43,6 +43,10 @@ class NotApplicable(SuiteError):
     """Raised by a component that cannot work on a task's model, with the reason."""
 
 
+#: more names than this are not listed in an error
+MANY = 40
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """An error for an unknown name, with similar names."""
     known = sorted(known)
@@ -50,4 +54,6 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     by_lower = {text.lower(): text for text in known}
     near = [by_lower[n] for n in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
     hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    if len(known) > MANY:  # a screenful that nobody reads
+        return UsageError(f"unknown {kind} '{name}'.{hint} `suite list` shows all names.")
     return UsageError(f"unknown {kind} '{name}'.{hint} Known: {', '.join(known) or 'none'}.")

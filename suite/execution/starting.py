@@ -5,6 +5,7 @@ Imports no torch, so that a command can start this first and plan its studies me
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import socket
@@ -58,10 +59,14 @@ class Starter:
             if self._over:
                 worker.end(None, self.cause_of_death())
         text = json.dumps({"number": number, "modules": sorted(modules)}).encode()
-        with suppress(BrokenPipeError, ConnectionResetError):  # the listener notices its death
+        try:
             header = len(text).to_bytes(4, "big")
             socket.send_fds(self._channel, [header], [requests, answers])
             self._channel.sendall(text)
+        except OSError as error:
+            # The process has ended: the listener notices it, and closes the channel.
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.EBADF):
+                raise
         for file in (requests, answers):
             os.close(file)
         return worker

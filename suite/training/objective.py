@@ -88,7 +88,7 @@ class Objective:
         return loss
 
     @property
-    def hidden(self) -> tuple[list[Regularizer], Regularizer | None]:
+    def _hidden(self) -> tuple[list[Regularizer], Regularizer | None]:
         """Regularizers whose hooks around a gradient evaluation were never called, and by whom."""
         return self._gradient.hidden()
 

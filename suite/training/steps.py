@@ -131,7 +131,7 @@ class Steps:
 
     def _refuse_hidden_regularizers(self) -> None:
         """An `evaluate` hook that computes the gradient itself calls nothing inside of it."""
-        hidden, by = self._objective.hidden
+        hidden, by = self._objective._hidden
         if by is None:
             return
         names = self._parts.names

@@ -139,7 +139,7 @@ def test_a_component_without_claims_is_no_error(capsys) -> None:
 
 def test_errors_say_what_to_do(capsys) -> None:
     for arguments, said in (
-        (("claims", "grokfast"), "'grokfast_ema'"),
+        (("claims", "grokfast_em"), "'grokfast_ema'"),
         (("claims", "digits"), "`suite claims --task digits`"),
         (("claims", "--task", "digitz"), "Did you mean 'digits"),
         (("claims", "--task", "lion"), "unknown task 'lion'"),

@@ -140,7 +140,7 @@ def test_show_name_of_several_kinds_shows_all(capsys, tmp_path: Path) -> None:
 
 
 def test_show_unknown_name_suggests(capsys) -> None:
-    code, _, err = run(capsys, "show", "adamv")
+    code, _, err = run(capsys, "show", "adamww")
     assert code == 2
     assert re.search("Did you mean [^?]*'adamw'", err)
 

@@ -161,7 +161,7 @@ def test_missing_data_is_named_and_the_other_tasks_run(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--optimizer", "adamv", "--task", TINY), "'adamw'"),
+        (("--optimizer", "adamww", "--task", TINY), "'adamw'"),
         (("--optimizer", "adamw", "--task", "digts"), "Did you mean 'digits'"),
         (("--optimizer", "adamw"), "which task? Give --task NAME or --track"),
         (("--optimizer", "adamw", "--task", "digits", "--core"), "give --track, too"),

@@ -50,7 +50,7 @@ def test_the_order_of_the_regularizers_is_kept():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("adamv", r"unknown optimizer 'adamv'\. Did you mean [^?]*'adamw'"),
+        ("adamww", r"unknown optimizer 'adamww'\. Did you mean [^?]*'adamw'"),
         ("adamw+grokfast", r"unknown regularizer 'grokfast'\. Did you mean [^?]*'grokfast_ema'"),
         ("adamw@sdgr", r"unknown schedule 'sdgr'\. Did you mean 'sgdr'"),
         ("adamw+cosine", "unknown regularizer 'cosine'"),
