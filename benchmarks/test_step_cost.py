@@ -29,7 +29,7 @@ def one_thread():
 def test_a_step_over_that_of_torch_adamw(benchmark, name, size):
     try:
         ratio = ratios(ours(name, size), size)
-    except (NeedsNetwork, NotApplicable, RuntimeError) as error:
+    except (NeedsNetwork, NotApplicable) as error:
         pytest.skip(f"a step of {name} needs a network: {error}")
     benchmark.extra_info["ratio_to_torch_adamw"] = ratio
     benchmark.pedantic(ours(name, size), rounds=1, warmup_rounds=1)
