@@ -48,10 +48,6 @@ class NeedsNetwork(Exception):
     """A step asks for what only a network and its data can answer."""
 
 
-#: why a step cannot be timed on gradients that never change
-CHANGING = {"oasis": "gradients that change: its step size grows without bound on constant ones"}
-
-
 class Prepared:
     """An objective whose answers are there already."""
 
@@ -108,8 +104,6 @@ def model(size: str) -> nn.Module:
 
 def ours(name: str, size: str) -> Step:
     """A step of one of the suite's optimizers with its defaults."""
-    if name in CHANGING:
-        raise NeedsNetwork(CHANGING[name])
     network = model(size)
     info = TaskInfo(32, 1_000, 64, torch.Generator().manual_seed(0), examples=10_000, epochs=3.2)
     parts = build(

@@ -8,7 +8,8 @@ from torch.optim import Optimizer
 
 from suite import Claim, Objective, optimizer, search
 
-from .families.hutchinson import hessian_diagonal, trained
+from .families.hutchinson import hessian_diagonal
+from .families.tensors import trained
 
 BETA1, BETA2 = 0.9, 0.999
 
@@ -41,8 +42,7 @@ class AdaHessian(Optimizer):
         """One step: costs 4 per example, one gradient and one product with the Hessian."""
         loss = objective()
         diagonal = hessian_diagonal(objective)
-        for group, p in trained(self.param_groups):
-            state = self.state[p]
+        for p, group, state in trained(self):
             if not state:
                 state["step"] = 0
                 state["momentum"], state["curvature"] = torch.zeros_like(p), torch.zeros_like(p)

@@ -10,7 +10,8 @@ from torch.optim import Optimizer
 
 from suite import Claim, Objective, optimizer, search
 
-from .families.hutchinson import hessian_diagonal, trained
+from .families.hutchinson import hessian_diagonal
+from .families.tensors import trained
 
 
 class OASIS(Optimizer):
@@ -41,17 +42,18 @@ class OASIS(Optimizer):
         """One step: costs 4 per example, and 1 more from the second step on."""
         loss = objective()
         diagonal = hessian_diagonal(objective)
-        some = trained(self.param_groups)
-        for group, p in some:
-            old = self.state[p].get("diagonal", diagonal[p])
-            self.state[p]["diagonal"] = diagonal[p].lerp(old, group["beta2"])
-        scales = {p: self.state[p]["diagonal"].abs().clamp_(min=g["alpha"]) for g, p in some}
+        some = list(trained(self))
+        for p, group, state in some:
+            old = state.get("diagonal", diagonal[p])
+            state["diagonal"] = diagonal[p].lerp(old, group["beta2"])
+        scales = {p: state["diagonal"].abs().clamp_(min=g["alpha"]) for p, g, state in some}
         known = {p: scale for p, scale in scales.items() if "before" in self.state[p]}
         if known:
             self._adapt(objective, known)
-        for group, p in some:
-            self.state[p]["before"] = p.clone()
-            p.sub_(p.grad / scales[p], alpha=group["lr"] * group["eta"])
+        for p, group, state in some:
+            state["before"] = p.clone()
+            # Not as `alpha`, which must be a finite number of the tensor's type.
+            p.sub_(p.grad / scales[p] * (group["lr"] * group["eta"]))
         return loss
 
     def _adapt(self, objective: Objective, scales: dict[nn.Parameter, Tensor]) -> None:

@@ -8,7 +8,8 @@ from torch.optim import Optimizer
 
 from suite import Claim, Objective, optimizer, search
 
-from .families.hutchinson import gaussian, hessian_diagonal, trained
+from .families.hutchinson import gaussian, hessian_diagonal
+from .families.tensors import trained
 
 BETA1, BETA2, EPS = 0.96, 0.99, 1e-12
 #: the paper's k: steps between two estimates of the curvature
@@ -40,8 +41,7 @@ class SophiaH(Optimizer):
         found = hessian_diagonal(objective, gaussian) if estimated else {}
         for group in self.param_groups:
             group["step"] += 1
-        for group, p in trained(self.param_groups):
-            state = self.state[p]
+        for p, group, state in trained(self):
             if not state:
                 state["momentum"], state["curvature"] = torch.zeros_like(p), torch.zeros_like(p)
             momentum, curvature = state["momentum"], state["curvature"]

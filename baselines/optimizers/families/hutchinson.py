@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +32,3 @@ def hessian_diagonal(objective: Objective, probe: Probe = rademacher) -> dict[nn
     products = objective.hvp(probes)
     found = [z * product for z, product in zip(probes, products, strict=True)]
     return dict(zip(objective.parameters, found, strict=True))
-
-
-def trained(groups: Iterable[dict[str, Any]]) -> list[tuple[dict[str, Any], nn.Parameter]]:
-    """The parameters that have a gradient, each with its group."""
-    return [(group, p) for group in groups for p in group["params"] if p.grad is not None]
