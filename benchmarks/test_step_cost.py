@@ -8,7 +8,8 @@ from statistics import median
 import pytest
 import torch
 
-from benchmarks.step_cost import LIBRARIES, NeedsNetwork, ours, ratios, seconds, theirs
+from benchmarks.library_optimizers import LIBRARIES
+from benchmarks.step_cost import NeedsNetwork, ours, ratios, seconds, theirs
 from suite.components import registry
 from suite.errors import NotApplicable
 

@@ -1,8 +1,8 @@
 """Write docs/methods.md: every component, what it was compared with, and what a step costs.
 
-    python scripts/write_methods.py                 # compare with the references, write the page
-    python scripts/write_methods.py --step-cost     # time steps, too: on an idle machine
-    python scripts/write_methods.py lion muon       # measure only these anew
+    python -m scripts.write_methods                 # compare with the references, write the page
+    python -m scripts.write_methods --step-cost     # time steps, too: on an idle machine
+    python -m scripts.write_methods lion muon       # measure only these anew
 
 What was measured is kept in docs/methods.json, from which the page is written; a test fails while a
 component is missing there, or while the page differs.
@@ -13,20 +13,17 @@ from __future__ import annotations
 import ast
 import io
 import json
-import sys
 import tokenize
 from pathlib import Path
 from typing import Any
 
 import click
 
+from suite.components import registry
+from suite.components.registry import Component
+from suite.errors import NotApplicable
+
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from suite.components import registry  # noqa: E402
-from suite.components.registry import Component  # noqa: E402
-from suite.errors import NotApplicable  # noqa: E402
-
 PAGE = ROOT / "docs" / "methods.md"
 MEASURED = ROOT / "docs" / "methods.json"
 #: a ratio from which steps are not timed at the larger size: they would take minutes

@@ -80,8 +80,6 @@ class Trajectory:
 
     weights: list[Weights] = field(default_factory=list)
     evaluated: list[Weights] = field(default_factory=list)
-    #: state of batch norm and the like is not followed
-    losses: list[float] = field(default_factory=list)
 
 
 @dataclass
