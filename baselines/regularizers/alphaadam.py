@@ -48,6 +48,7 @@ regularizer(
         Claim(
             says="AdamW with masked updates converges faster than AdamW in language modelling.",
             task="lm_markov",
+            method="adamw+alphaadam",
             rival="adamw",
             measure="time_to_target",
             expect="better",
@@ -58,6 +59,7 @@ regularizer(
         Claim(
             says="AdamW with masked updates converges faster than AdamW in language modelling.",
             task="lm_shakespeare_mini",
+            method="adamw+alphaadam",
             rival="adamw",
             measure="score",
             expect="better",

@@ -81,6 +81,7 @@ regularizer(
         Claim(
             says="A bias-corrected average is better than the last weights.",
             task="lm_markov",
+            method="adamw+bema",
             rival="adamw",
             measure="score",
             expect="better",

@@ -69,6 +69,7 @@ regularizer(
         Claim(
             says="Updates that agree with the gradient reach the same loss sooner.",
             task="lm_markov",
+            method="adamw+cautious",
             rival="adamw",
             measure="time_to_target",
             expect="better",

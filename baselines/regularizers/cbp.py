@@ -137,6 +137,7 @@ regularizer(
             says="Continual backpropagation keeps plasticity under ever new inputs, which "
             "backpropagation loses.",
             task="permuted_digits",
+            method="adamw+cbp",
             rival="adamw",
             measure="column",
             quantity="accuracy",
@@ -148,6 +149,7 @@ regularizer(
         Claim(
             says="Continual backpropagation keeps plasticity under ever new tasks.",
             task="label_permuted_digits",
+            method="adamw+cbp",
             rival="adamw",
             measure="column",
             quantity="accuracy",

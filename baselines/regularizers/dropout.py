@@ -37,6 +37,7 @@ regularizer(
         Claim(
             says="Dropout reduces overfitting.",
             task="lm_data_constrained_mini",
+            method="adamw+dropout",
             rival="adamw",
             measure="score",
             expect="better",
@@ -46,6 +47,7 @@ regularizer(
         Claim(
             says="Dropout lowers the test error of a fully connected network on digits.",
             task="digits",
+            method="adamw+dropout",
             rival="adamw",
             measure="column",
             quantity="accuracy",

@@ -54,6 +54,7 @@ regularizer(
         Claim(
             says="Dropout at the beginning only improves models that underfit.",
             task="lm_markov",
+            method="adamw+early_dropout",
             rival="adamw",
             measure="score",
             expect="better",

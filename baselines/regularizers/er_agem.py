@@ -51,6 +51,7 @@ regularizer(
             says="A projection beside replay makes the stability gap no smaller, against "
             "what was expected.",
             task="stability_gap_digits",
+            method="adamw+er_agem",
             rival="adamw+experience_replay",
             measure="column",
             quantity="min_acc",
@@ -62,6 +63,7 @@ regularizer(
         Claim(
             says="A projection beside replay does not improve what is known at the end.",
             task="permuted_digits_domains",
+            method="adamw+er_agem",
             rival="adamw+experience_replay",
             measure="column",
             quantity="average_accuracy",

@@ -57,6 +57,7 @@ regularizer(
         Claim(
             says="Slowing down the weights that earlier tasks need makes the network forget less.",
             task="permuted_digits_domains",
+            method="adamw+ewc",
             rival="adamw",
             measure="column",
             quantity="forgetting",

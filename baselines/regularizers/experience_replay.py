@@ -47,6 +47,7 @@ regularizer(
         Claim(
             says="Replay from a tiny memory is better than A-GEM, which only projects with it.",
             task="permuted_digits_domains",
+            method="adamw+experience_replay",
             rival="adamw+agem",
             measure="column",
             quantity="average_accuracy",
@@ -58,6 +59,7 @@ regularizer(
         Claim(
             says="Replay from a tiny memory is better than a penalty on weights.",
             task="permuted_digits_domains",
+            method="adamw+experience_replay",
             rival="adamw+ewc",
             measure="column",
             quantity="average_accuracy",

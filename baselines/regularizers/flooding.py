@@ -39,6 +39,7 @@ regularizer(
         Claim(
             says="Flooding lowers the test loss once the training loss is small.",
             task="digits",
+            method="adamw+flooding",
             rival="adamw",
             measure="score",
             expect="better",
@@ -49,6 +50,7 @@ regularizer(
         Claim(
             says="Flooding improves the accuracy where labels are wrong.",
             task="noisy_labels_mini",
+            method="adamw+flooding",
             rival="adamw",
             measure="score",
             expect="better",

@@ -81,6 +81,7 @@ regularizer(
         Claim(
             says="It does so on small images of digits, too.",
             task="digits_batchnorm",
+            method="adamw+ghost_batchnorm",
             measure="score",
             expect="better",
             number="no number: the README has MNIST, network F1, batch 4,096 in parts of 128",

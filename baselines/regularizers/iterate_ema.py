@@ -48,6 +48,7 @@ regularizer(
         Claim(
             says="The average of the weights generalizes better than the weights.",
             task="noisy_labels_mini",
+            method="adamw+iterate_ema",
             rival="adamw",
             measure="score",
             expect="better",
@@ -73,6 +74,7 @@ regularizer(
         Claim(
             says="It takes the noise of SGD away in autoregressive models.",
             task="lm_markov",
+            method="adamw+iterate_ema",
             rival="adamw",
             measure="score",
             expect="better",

@@ -57,6 +57,7 @@ regularizer(
         Claim(
             says="An L1 penalty finds sparse regression weights where least squares does not.",
             task="diagonal_linear_net",
+            method="adamw+l1",
             rival="adamw",
             measure="score",
             expect="better",

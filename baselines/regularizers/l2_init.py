@@ -38,6 +38,7 @@ regularizer(
         Claim(
             says="L2 Init consistently mitigates loss of plasticity.",
             task="random_label_memory",
+            method="adamw+l2_init",
             rival="adamw",
             measure="score",
             expect="better",

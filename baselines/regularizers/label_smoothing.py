@@ -66,6 +66,7 @@ regularizer(
         Claim(
             says="Label smoothing speeds up convergence, by a smaller variance.",
             task="digits",
+            method="adamw+label_smoothing",
             rival="adamw",
             measure="time_to_target",
             expect="better",

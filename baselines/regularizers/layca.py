@@ -63,6 +63,7 @@ regularizer(
         Claim(
             says="Rotating all layers far and by the same angle is better than AdamW.",
             task="cifar10_mini",
+            method="adamw+layca",
             rival="adamw",
             measure="score",
             expect="better",

@@ -68,6 +68,7 @@ regularizer(
         Claim(
             says="Control of the initial variance by the layer's index improves pre-training.",
             task="lm_markov",
+            method="adamw+lir_init",
             rival="adamw",
             measure="score",
             expect="better",

@@ -86,6 +86,7 @@ regularizer(
         Claim(
             says="Slow weights improve Adam on language.",
             task="lm_markov",
+            method="adamw+lookahead",
             rival="adamw",
             measure="score",
             expect="better",

@@ -56,6 +56,7 @@ regularizer(
             says="A low initial rank biases learning towards the rich regime, a high one towards "
             "the lazy one.",
             task="lazy_to_rich_grok",
+            method="adamw+low_rank_init",
             rival="adamw",
             measure="time_to_target",
             expect="better",

@@ -64,6 +64,7 @@ regularizer(
         Claim(
             says="LSUV trains networks to an accuracy as good as or better than other starts.",
             task="cifar10_mini",
+            method="adamw+lsuv",
             rival="adamw",
             measure="score",
             expect="better",

@@ -73,6 +73,7 @@ regularizer(
         Claim(
             says="Mixup makes networks better where labels are wrong.",
             task="noisy_labels_mini",
+            method="adamw+mixup",
             rival="adamw",
             measure="score",
             expect="better",
@@ -82,6 +83,7 @@ regularizer(
         Claim(
             says="Mixed examples are memorized less if their labels are wrong.",
             task="noisy_labels_mini",
+            method="adamw+mixup",
             rival="adamw",
             measure="column",
             quantity="memorized",
@@ -92,6 +94,7 @@ regularizer(
         Claim(
             says="Mixed examples make a network more robust to attacks.",
             task="delayed_robustness_mini",
+            method="adamw+mixup",
             rival="adamw",
             measure="column",
             quantity="robust_accuracy",

@@ -63,6 +63,7 @@ regularizer(
         Claim(
             says="A constant effective learning rate makes networks robust to nonstationarity.",
             task="random_label_memory",
+            method="adamw+nap",
             rival="adamw",
             measure="score",
             expect="better",
@@ -73,6 +74,7 @@ regularizer(
         Claim(
             says="On stationary tasks it is as good as the network without it, or a little better.",
             task="lm_markov",
+            method="adamw+nap",
             rival="adamw",
             measure="score",
             expect="equal",

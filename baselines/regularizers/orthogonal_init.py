@@ -42,6 +42,7 @@ regularizer(
         Claim(
             says="Orthogonal starts generalize better than Gaussian ones in deep networks.",
             task="delayed_robustness_mini",
+            method="adamw+orthogonal_init",
             rival="adamw",
             measure="column",
             quantity="accuracy",

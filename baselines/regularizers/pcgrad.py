@@ -53,6 +53,7 @@ regularizer(
         Claim(
             says="Removing conflicts between gradients makes learning more efficient.",
             task="class_incremental_growth",
+            method="adamw+pcgrad",
             rival="adamw",
             measure="column",
             quantity="average_anytime_accuracy",

@@ -97,6 +97,7 @@ regularizer(
             says="Distillation from all earlier models, without conflicts, is better than other "
             "methods without raw data.",
             task="split_digits",
+            method="adamw+plwf",
             rival="adamw+ewc",
             measure="column",
             quantity="average_accuracy",

@@ -77,6 +77,7 @@ regularizer(
         Claim(
             says="Recycling dormant units improves performance on changing targets.",
             task="label_permuted_digits",
+            method="adamw+redo",
             rival="adamw",
             measure="column",
             quantity="accuracy",
@@ -88,6 +89,7 @@ regularizer(
         Claim(
             says="Recycling dormant units keeps the power to memorize new random labels.",
             task="random_label_memory",
+            method="adamw+redo",
             rival="adamw",
             measure="column",
             quantity="accuracy",

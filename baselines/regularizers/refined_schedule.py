@@ -108,6 +108,7 @@ regularizer(
         Claim(
             says="Refined schedules improve on linear decay for language models.",
             task="lm_markov",
+            method="adamw+refined_schedule",
             rival="adamw@linear_decay",
             measure="score",
             expect="better",

@@ -55,6 +55,7 @@ regularizer(
         Claim(
             says="As data arrive, shrink and perturb generalizes better than a warm start.",
             task="class_incremental_growth",
+            method="adamw+shrink_and_perturb",
             rival="adamw",
             measure="score",
             expect="better",

@@ -88,6 +88,7 @@ regularizer(
         Claim(
             says="Masking without any replay forgets less.",
             task="split_digits",
+            method="adamw+softmax_masking",
             rival="adamw",
             measure="column",
             quantity="forgetting",

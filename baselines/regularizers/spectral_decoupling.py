@@ -42,6 +42,7 @@ regularizer(
         Claim(
             says="Spectral decoupling learns the weak features that a strong one starves.",
             task="gradient_starvation",
+            method="adamw+spectral_decoupling",
             rival="adamw",
             measure="score",
             expect="better",

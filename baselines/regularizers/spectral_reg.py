@@ -76,6 +76,7 @@ regularizer(
         Claim(
             says="Spectral regularization sustains trainability as new tasks arrive.",
             task="random_label_memory",
+            method="adamw+spectral_reg",
             rival="adamw",
             measure="score",
             expect="better",

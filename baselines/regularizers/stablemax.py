@@ -45,6 +45,7 @@ regularizer(
         Claim(
             says="StableMax groks without regularization: good weight decays are smaller.",
             task="modular_addition",
+            method="adamw+stablemax",
             rival="adamw",
             measure="hyperparameter",
             quantity="weight_decay",

@@ -65,6 +65,7 @@ regularizer(
         Claim(
             says="Averages of weights are better all along the training of a language model.",
             task="lm_markov",
+            method="adamw+swa",
             rival="adamw",
             measure="score",
             expect="better",

@@ -65,6 +65,7 @@ regularizer(
         Claim(
             says="Smoothing that is dropped in later training is better than smoothing all along.",
             task="digits",
+            method="adamw+tsla",
             rival="adamw+label_smoothing",
             measure="score",
             expect="better",
@@ -75,6 +76,7 @@ regularizer(
         Claim(
             says="Smoothing that is dropped in later training is better than none.",
             task="digits",
+            method="adamw+tsla",
             rival="adamw",
             measure="score",
             expect="better",

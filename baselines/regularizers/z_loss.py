@@ -45,6 +45,7 @@ regularizer(
         Claim(
             says="With z-loss larger learning rates train stably.",
             task="lm_markov",
+            method="adamw+z_loss",
             rival="adamw",
             measure="hyperparameter",
             quantity="lr",

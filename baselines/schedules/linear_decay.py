@@ -47,6 +47,7 @@ schedule(
         Claim(
             says="Linear decay matches or outperforms cosine on images.",
             task="digits",
+            method="adamw@linear_decay",
             rival="adamw@cosine",
             measure="score",
             expect="better",
@@ -57,6 +58,7 @@ schedule(
         Claim(
             says="Linear decay matches or outperforms cosine in language models.",
             task="lm_markov",
+            method="adamw@linear_decay",
             rival="adamw@cosine",
             measure="score",
             expect="better",

@@ -40,6 +40,7 @@ schedule(
         Claim(
             says="The sigmoid schedule prevents overfitting and improves the result.",
             task="lm_data_constrained_mini",
+            method="adamw@sigmoid_lr",
             rival="adamw@constant",
             measure="score",
             expect="better",

@@ -49,6 +49,7 @@ schedule(
         Claim(
             says="A constant rate with a cooldown reaches the loss of a cosine.",
             task="lm_markov",
+            method="adamw@wsd",
             rival="adamw@cosine",
             measure="score",
             expect="equal",
@@ -59,6 +60,7 @@ schedule(
         Claim(
             says="A constant rate with a cooldown reaches the loss of a cosine.",
             task="lm_fineweb_30m",
+            method="adamw@wsd",
             rival="adamw@cosine",
             measure="score",
             expect="equal",

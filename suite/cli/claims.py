@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from suite.components.registry import Component
 
 _KINDS = tuple(kind for kind in registry.KINDS if kind != "task")
-#: the method of a component whose claim names none, as `suite.Claim` says
-_ALONE = {"optimizer": "{}", "regularizer": "adamw+{}", "schedule": "adamw@{}"}
 _TEXT_WIDTH = 80
 
 _SAID = {
@@ -62,7 +60,7 @@ class Stated:
     @property
     def method(self) -> str:
         """The name of the method that the claim is about."""
-        return self.claim.method or _ALONE[self.component.kind].format(self.component.name)
+        return self.claim.method or self.component.name
 
     @property
     def compared(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from suite.errors import UsageError
 
@@ -17,7 +17,7 @@ Measure = Literal["score", "time_to_target", "column", "hyperparameter"]
 #: how the method's value compares with the rival's, or with `number` where there is no rival
 Expectation = Literal["better", "worse", "lower", "higher", "equal"]
 #: what may be expected of a measure: whether a score is better high or low is the task's to say
-_EXPECTED = {
+_EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "score": ("better", "worse", "equal"),
     "time_to_target": ("better", "worse", "equal"),
     "column": ("lower", "higher", "equal"),
@@ -33,8 +33,8 @@ class Claim:
     """One claim of a paper about a method, at one task.
 
     `says`: the claim in one sentence. `task`: the task here that decides it. `method` and `rival`:
-    names of methods such as `adamw+grokfast_ema`; an empty method is the component alone, or on
-    adamw if it is no optimizer; an empty rival means that the value itself is claimed.
+    names of methods such as `adamw+grokfast_ema`; an empty method is the optimizer alone, and a
+    regularizer or schedule names one; an empty rival means that the value itself is claimed.
 
     `measure`: "score" (the task's), "time_to_target" (gradient evaluations until the task's
     target), "column" (the value of a column of the curve at its end, named by `quantity`) or
@@ -63,14 +63,19 @@ class Claim:
     from_memory: bool = False
 
 
-def checked(who: str, claims: Sequence[Any]) -> tuple[Claim, ...]:
-    """The claims of a declaration; raises UsageError where one cannot be what it should be."""
+def checked(who: str, claims: Sequence[Any], *, alone: bool) -> tuple[Claim, ...]:
+    """The claims of a declaration; raises UsageError where one cannot be what it should be.
+
+    `alone`: whether the component is a method by itself, as an optimizer is.
+    """
     if isinstance(claims, (str, Claim)) or not isinstance(claims, Sequence):
         raise UsageError(f"{who}: claims is a list of suite.Claim(...), not {claims!r}.")
     if len(claims) > MAX_CLAIMS:
         raise UsageError(f"{who}: at most {MAX_CLAIMS} claims, not {len(claims)}.")
     for number, claim in enumerate(claims, start=1):
         complaint = _complaint(claim)
+        if not complaint and not (claim.method or alone):
+            complaint = "it names the method that the component is part of: method='...'."
         if complaint:
             raise UsageError(f"{who}: claim {number}: {complaint}")
     return tuple(claims)
@@ -82,16 +87,15 @@ def _complaint(claim: Any) -> str:
         return f"this is no suite.Claim(...): {claim!r}."
     if not isinstance(claim.from_memory, bool):
         return f"from_memory is True or False, not {claim.from_memory!r}."
-    others = ("factor", "from_memory")
-    texts = {name: value for name, value in vars(claim).items() if name not in others}
+    texts = {name: v for name, v in vars(claim).items() if name not in ("factor", "from_memory")}
     for name, value in texts.items():
         if not isinstance(value, str) or len(value) > MAX_TEXT or "\n" in value:
             return f"{name} is a text of one line and at most {MAX_TEXT} characters."
     for name in ("says", "task", "number", "place"):
         if not texts[name].strip():
             return f"{name} is empty."
-    if claim.measure not in get_args(Measure):
-        return f"measure is one of {', '.join(get_args(Measure))}, not {claim.measure!r}."
+    if claim.measure not in _EXPECTED:
+        return f"measure is one of {', '.join(_EXPECTED)}, not {claim.measure!r}."
     expected = _EXPECTED[claim.measure]
     if claim.expect not in expected:
         return f"expect of a {claim.measure} is one of {', '.join(expected)}, not {claim.expect!r}."

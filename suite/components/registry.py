@@ -280,7 +280,7 @@ def _register(
             version=about.version,
             authors=tuple(_one_line(author) for author in about.authors),
             extra_work=_one_line(about.extra_work),
-            claims=checked(who, about.claims),
+            claims=checked(who, about.claims, alone=kind == "optimizer"),
             path=path,
             source_hash=source_hash(path) if path.is_file() else hash_of_code(build),
             packages=imported(path).packages if path.is_file() else (),

@@ -23,7 +23,7 @@ def claim(**changes):
     return Claim(**{
         "says": "It is sooner.", "task": "digits", "rival": "adamw",
         "measure": "time_to_target", "expect": "better", "factor": 2.5,
-        "number": "10 steps instead of 25", "place": "table 1", **changes,
+        "number": "10 steps instead of 25", "place": "table 1", "method": "adamw+mine", **changes,
     })
 
 regularizer("mine", dict, paper="Me 2026, Mine", url="u", summary="s", claims=[
@@ -33,7 +33,7 @@ regularizer("mine", dict, paper="Me 2026, Mine", url="u", summary="s", claims=[
     claim(measure="hyperparameter", quantity="lr", expect="higher", rival="", factor=None),
 ])
 schedule("mine_too", lambda progress: 1.0, paper="p", url="u", summary="s", claims=[
-    claim(measure="score", expect="worse"),
+    claim(measure="score", expect="worse", method="adamw@mine_too"),
 ])
 """
 

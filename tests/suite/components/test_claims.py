@@ -21,7 +21,7 @@ GOOD = {
 
 def test_a_claim_is_kept_as_it_is():
     claim = Claim(**GOOD, factor=50.0)
-    assert checked("x", [claim]) == (claim,)
+    assert checked("x", [claim], alone=True) == (claim,)
 
 
 @pytest.mark.parametrize(
@@ -43,13 +43,19 @@ def test_a_claim_is_kept_as_it_is():
 )
 def test_what_cannot_be_a_claim_is_refused(changes, complaint):
     with pytest.raises(UsageError, match=complaint):
-        checked("x", [Claim(**{**GOOD, **changes})])
+        checked("x", [Claim(**{**GOOD, **changes})], alone=True)
 
 
 @pytest.mark.parametrize("claims", ["text", Claim(**GOOD), {"a": 1}, [3], [Claim(**GOOD)] * 31])
 def test_claims_are_a_list(claims):
     with pytest.raises(UsageError, match="claim"):
-        checked("x", claims)
+        checked("x", claims, alone=True)
+
+
+def test_a_regularizer_or_schedule_names_the_method():
+    with pytest.raises(UsageError, match="names the method"):
+        checked("x", [Claim(**GOOD)], alone=False)
+    assert checked("x", [Claim(**GOOD, method="adamw+mine")], alone=False)
 
 
 BARE = "from suite import optimizer\noptimizer('x', f)\n"
