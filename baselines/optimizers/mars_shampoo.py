@@ -42,7 +42,6 @@ class MARSShampoo(MARS):
     def preconditioned(self, m: Tensor, c: Tensor, state: State, group: Group) -> Tensor:
         if m.ndim == 2:
             rows, columns = m.shape
-            # Not in a batch of one: torch multiplies that in bfloat16 a hundred times as slowly.
             return newton_schulz(m).mul_(aspect(rows, columns))
         v = average(state, "v", c.square(), group["betas"][1])
         return adam(state, m, v, group["betas"], group["eps"])

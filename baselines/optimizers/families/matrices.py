@@ -11,6 +11,9 @@ from torch.optim import AdamW, Optimizer
 
 from suite import Combined
 
+from .fused import fastest
+from .tensors import evaluated
+
 Group = dict[str, Any]
 
 
@@ -32,10 +35,7 @@ class Decoupled(Optimizer):
     @torch.no_grad()
     def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
         """One evaluation of the closure, then one step."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = evaluated(closure)
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             if not parameters:
@@ -110,10 +110,9 @@ def adamw(
     betas: tuple[float, float] = (0.9, 0.95),
     eps: float = 1e-10,
 ) -> AdamW:
-    """torch's AdamW; its fused form, the fastest, knows real numbers only."""
-    real = all(p.is_floating_point() for p in parameters)
-    form = {"fused": True} if real else {"foreach": True}
-    return AdamW(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay, **form)
+    """torch's AdamW in its fastest form."""
+    decay = {"weight_decay": weight_decay, **fastest(parameters)}
+    return AdamW(parameters, lr=lr, betas=betas, eps=eps, **decay)
 
 
 def with_adamw(

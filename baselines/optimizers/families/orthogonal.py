@@ -63,7 +63,10 @@ def in_batches(tensors: list[Tensor], function: Callable[[Tensor], Tensor]) -> l
         alike[(*shape, tensor.dtype, tensor.device, alone)].append(i)
     found = list(tensors)
     for places in alike.values():
-        results = function(torch.stack([flat(tensors[i]) for i in places]))
+        matrices = [flat(tensors[i]) for i in places]
+        # torch multiplies a batch of one in bfloat16 up to a hundred times as slowly as a matrix.
+        several = len(matrices) > 1
+        results = function(torch.stack(matrices)) if several else [function(matrices[0])]
         for i, result in zip(places, results, strict=True):
             found[i] = result.view(tensors[i].shape)
     return found
