@@ -13,8 +13,9 @@ from typing import Any
 from torch.optim import SGD, AdamW
 
 from suite.components import registry
+from suite.components.declaration import taken_by
 from suite.components.method import Hyperparameters
-from suite.components.registry import Component, taken_by
+from suite.components.registry import Component
 from suite.components.search import Distribution, Value
 
 #: values of a hyperparameter that are tried instead of its default, at most

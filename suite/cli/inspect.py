@@ -17,6 +17,7 @@ from suite.cli.claims import show_claims, stated
 from suite.cli.options import NearChoice, as_json, wide
 from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
+from suite.components.declaration import check_name
 from suite.errors import UsageError, unknown_name
 from suite.home import ROOT
 
@@ -325,7 +326,7 @@ def new(kind: str, name: str, directory: Path) -> None:
 
     The file runs as it is. An existing file is never overwritten.
     """
-    registry.check_name(name)
+    check_name(name)
     if name in registry.names(kind):
         raise UsageError(f"there is already a {kind} '{name}': `suite show {name}` shows it.")
     template = Template((_TEMPLATES / f"{kind}.py.txt").read_text(encoding="utf-8"))

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from suite.components import registry
+from suite.components.declaration import taken_by
 from suite.components.discovery import looks_like_file as looks_like_file
-from suite.components.registry import Component, taken_by
+from suite.components.registry import Component
 from suite.components.search import Distribution
 from suite.errors import UsageError
 

@@ -17,15 +17,24 @@ import inspect
 import re
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from inspect import Parameter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from suite.components import discovery, torchvision_cure
 from suite.components.claims import Claim, checked
+from suite.components.declaration import (
+    About,
+    ComponentKind,
+    check_arguments,
+    check_name,
+    check_number_and_texts,
+    check_parts,
+    check_space,
+    one_line,
+)
 from suite.components.discovery import KINDS as KINDS
 from suite.components.discovery import (
     BrokenFile,
@@ -39,31 +48,13 @@ from suite.components.discovery import (
 )
 from suite.components.fingerprints import hash_of_code, source_files, source_hash
 from suite.components.imports import imported
-from suite.components.search import (
-    MAX_VALUE,
-    Distribution,
-    SearchSpace,
-    check_text,
-)
+from suite.components.search import SearchSpace
 from suite.errors import SuiteError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-ComponentKind = Literal["optimizer", "regularizer", "schedule"]
 COMPONENT_KINDS = KINDS[1:]
-_NAME_RULE = (
-    "lower-case letters, digits and single underscores, starting with a letter, at most 60 "
-    "characters"
-)
-#: what the `build` of an optimizer may ask for besides hyperparameters, by the argument's name
-OFFERED = ("info", "model", "named_parameters")
-_OF_BUILD = ": def build(params, lr, info) gets the suite.TaskInfo, model the model"
-#: what a result records of a component
-MAX_TEXT = 2_000
-MAX_AUTHORS = 200
-MAX_HYPERPARAMETERS = 200
-MAX_VERSION = 10_000
 
 
 @dataclass(frozen=True)
@@ -144,7 +135,7 @@ def optimizer(
     gradients have a graph, and each evaluation costs as much as a Hessian product, 3. `claims` are
     what its papers say of it, see `suite.Claim`.
     """
-    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work, claims)
+    about = About(paper, url, summary or _first_line(build), version, authors, extra_work, claims)
     how = {"gradient_first": gradient_first, "create_graph": create_graph}
     _register("optimizer", name, build, search, about, **how)
 
@@ -174,17 +165,10 @@ def method(
     those of `suite.optimizer`.
     """
     summary = summary or _first_line(optimizer)
-    about = _About(paper, url, summary, version, authors, extra_work, claims)
+    about = About(paper, url, summary, version, authors, extra_work, claims)
     how = {"gradient_first": gradient_first, "create_graph": create_graph}
     others = {"regularizers": tuple(regularizers), "schedules": tuple(schedules)}
     _register("optimizer", name, optimizer, search, about, **how, **others)
-
-
-def taken_by(function: Callable[..., Any], names: Iterable[str]) -> list[str]:
-    """The names among these that a function has arguments for."""
-    parameters = inspect.signature(function).parameters
-    every = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
-    return [name for name in names if every or name in parameters]
 
 
 def regularizer(
@@ -204,7 +188,7 @@ def regularizer(
 
     The other arguments are those of `optimizer`.
     """
-    about = _About(paper, url, summary or _first_line(build), version, authors, extra_work, claims)
+    about = About(paper, url, summary or _first_line(build), version, authors, extra_work, claims)
     _register("regularizer", name, build, search, about)
 
 
@@ -229,21 +213,8 @@ def schedule(
     or `"sam.rho"`, an attribute of the regularizer `sam`. The other arguments are those of
     `optimizer`.
     """
-    about = _About(paper, url, summary or _first_line(factor), version, authors, extra_work, claims)
+    about = About(paper, url, summary or _first_line(factor), version, authors, extra_work, claims)
     _register("schedule", name, factor, search, about)
-
-
-@dataclass(frozen=True)
-class _About:
-    """What a declaration says about a component, apart from its search space."""
-
-    paper: str
-    url: str
-    summary: str
-    version: int
-    authors: Sequence[str]
-    extra_work: str
-    claims: Sequence[Claim]
 
 
 def _register(
@@ -251,35 +222,35 @@ def _register(
     name: str,
     build: Callable[..., Any],
     search: SearchSpace | None,
-    about: _About,
+    about: About,
     **how: Any,
 ) -> None:
     name = check_name(name)
     path = declaring_file(kind, name, build)
     who = f"{path}: {kind} {name!r}"
-    _check_space(who, search or {})
+    check_space(who, search or {})
     others: dict[ComponentKind, Sequence[Callable[..., Any]]] = {
         "regularizer": how.get("regularizers", ()),
         "schedule": how.get("schedules", ()),
     }
     if any(others.values()):
         others["optimizer"] = [build]
-        _check_parts(who, others, search or {})
+        check_parts(who, others, search or {})
     else:
-        _check_arguments(who, kind, build, search or {})
-    _check_number_and_texts(who, about)
+        check_arguments(who, kind, build, search or {})
+    check_number_and_texts(who, about)
     add(
         Component(
             kind=kind,
             name=name,
             build=build,
             search=dict(search or {}),
-            paper=_one_line(about.paper),
-            url=_one_line(about.url),
-            summary=_one_line(about.summary),
+            paper=one_line(about.paper),
+            url=one_line(about.url),
+            summary=one_line(about.summary),
             version=about.version,
-            authors=tuple(_one_line(author) for author in about.authors),
-            extra_work=_one_line(about.extra_work),
+            authors=tuple(one_line(author) for author in about.authors),
+            extra_work=one_line(about.extra_work),
             claims=checked(who, about.claims, alone=kind == "optimizer"),
             path=path,
             source_hash=source_hash(path) if path.is_file() else hash_of_code(build),
@@ -287,105 +258,6 @@ def _register(
             **how,
         )
     )
-
-
-def _check_number_and_texts(who: str, about: _About) -> None:
-    """Raise UsageError for values that no result file could hold, before any study runs."""
-    version = about.version
-    if isinstance(version, bool) or not isinstance(version, int):
-        raise UsageError(f"{who}: version is a whole number from 1, not {version!r}.")
-    if not 1 <= version <= MAX_VERSION:
-        raise UsageError(
-            f"{who}: version is a whole number from 1 to {MAX_VERSION}, not {version}."
-        )
-    texts = {"paper": about.paper, "url": about.url, "summary": about.summary}
-    texts["extra_work"] = about.extra_work
-    if not all(isinstance(text, str) for text in texts.values()):
-        raise UsageError(f"{who}: paper, url, summary and extra_work are texts.")
-    authors = about.authors
-    if isinstance(authors, str) or not all(isinstance(author, str) for author in authors):
-        raise UsageError(f"{who}: authors is a list of names, not {authors!r}.")
-    if len(authors) > MAX_AUTHORS:
-        raise UsageError(f"{who}: at most {MAX_AUTHORS} authors, not {len(authors)}.")
-    try:
-        for text in texts.values():
-            check_text(_one_line(text), MAX_TEXT)
-        for author in authors:
-            check_text(_one_line(author), MAX_VALUE)
-    except ValueError as error:
-        raise UsageError(f"{who}: {error}.") from None
-
-
-def _check_space(who: str, search: object) -> None:
-    if not isinstance(search, Mapping):
-        raise UsageError(f"{who}: search is a dict of hyperparameter names to distributions.")
-    if len(search) > MAX_HYPERPARAMETERS:
-        raise UsageError(f"{who}: at most {MAX_HYPERPARAMETERS} hyperparameters.")
-    for hyperparameter, distribution in search.items():
-        if not _is_name(hyperparameter):
-            raise UsageError(
-                f"{who}: the hyperparameter {hyperparameter!r} is not a name: use {_NAME_RULE}. If "
-                "a class calls its argument so, register a function that passes it on: "
-                f"def build(..., other_name): return Class(..., {hyperparameter}=other_name)"
-            )
-        if not isinstance(distribution, Distribution):
-            raise UsageError(
-                f"{who}: the hyperparameter {hyperparameter!r} needs a distribution such as "
-                f"search.log_uniform(...), not {distribution!r}."
-            )
-
-
-def _check_parts(
-    who: str, parts: Mapping[ComponentKind, Sequence[Callable[..., Any]]], search: SearchSpace
-) -> None:
-    """Raise UsageError unless each part of a method can be called with what it takes."""
-    every = [part for some in parts.values() for part in some]
-    for name in search:
-        if not any(taken_by(part, [name]) for part in every):
-            raise UsageError(f"{who}: no part has an argument for the hyperparameter {name!r}.")
-    for kind, some in parts.items():
-        for part in some:
-            taken = {name: search[name] for name in taken_by(part, search)}
-            _check_arguments(who, kind, part, taken)
-
-
-def _check_arguments(
-    who: str, kind: ComponentKind, build: Callable[..., Any], search: SearchSpace
-) -> None:
-    """Raise UsageError unless `build` can be called with the hyperparameters of its space."""
-    if not callable(build):
-        raise UsageError(f"{who}: the second argument is a class or function, not {build!r}.")
-    try:
-        parameters = list(inspect.signature(build).parameters.values())
-    except (TypeError, ValueError):  # compiled code may have none
-        return
-    # The first is given by position: parameters, or progress.
-    given = 0 if kind == "regularizer" else 1
-    positional = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-    named = [p for p in parameters if p.kind in positional][given:]
-    named += [p for p in parameters if p.kind is Parameter.KEYWORD_ONLY]
-    takes = {p.name for p in named if p.kind is not Parameter.POSITIONAL_ONLY}
-    called = getattr(build, "__qualname__", repr(build))
-    unknown = [name for name in search if name not in takes]
-    if unknown and not any(p.kind is Parameter.VAR_KEYWORD for p in parameters):
-        near = difflib.get_close_matches(unknown[0], takes, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise UsageError(
-            f"{who}: search has the hyperparameter {unknown[0]!r}, and {called} takes no argument "
-            f"of that name.{hint} It takes: {', '.join(sorted(takes)) or 'none'}."
-        )
-    provided = {*search, *OFFERED} if kind == "optimizer" else set(search)
-    missing = [p.name for p in named if p.default is Parameter.empty and p.name not in provided]
-    if missing:
-        raise UsageError(
-            f"{who}: {called} needs the argument {missing[0]!r}, and search has no hyperparameter "
-            "of that name. Add it to search, give the argument a default, or register a function "
-            f"that passes it on{_OF_BUILD if kind == 'optimizer' else ''}."
-        )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _first_line(function: Any) -> str:
@@ -437,21 +309,6 @@ def separate() -> Iterator[None]:
     finally:
         vars(_registry).update(kept)
         discovery.forget()
-
-
-def check_name(name: str) -> str:
-    """The name itself, if it may name a component, task or file; raises UsageError otherwise."""
-    if not _is_name(name):
-        raise UsageError(f"{name!r} is not a name: use {_NAME_RULE}.")
-    return name
-
-
-def _is_name(name: object) -> bool:
-    if not isinstance(name, str) or len(name) > 60:
-        return False
-    words = name.split("_")
-    plain = all(word.isascii() and word.isalnum() and word == word.lower() for word in words)
-    return plain and name[0].isalpha()
 
 
 # -- queries ------------------------------------------------------------------------------

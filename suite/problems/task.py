@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from suite.components import registry
+from suite.components.declaration import check_name
 from suite.components.discovery import declaring_file
 from suite.components.fingerprints import source_hash
 from suite.errors import UsageError
@@ -248,7 +249,7 @@ def _complaints_of_facts(task: Task) -> Iterable[str]:
 
 def _complaints_of_name(what: str, name: str) -> Iterable[str]:
     try:
-        registry.check_name(name)
+        check_name(name)
     except UsageError as error:
         yield f"{what} {error}"
 

@@ -18,4 +18,4 @@ class OneRate:
             raise ValueError(
                 f"{type(self).__name__} has one learning rate: parameter groups cannot have several"
             )
-        return super().step(closure)  # type: ignore[misc]
+        return super().step(closure)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from suite.components import discovery, registry
+from suite.components.declaration import check_name
 from suite.errors import SuiteError, UsageError
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -432,7 +433,7 @@ def test_a_quick_edit_of_equal_size_is_not_answered_with_cached_bytecode(
 @pytest.mark.parametrize("name", ["Upper", "a b", "../x", "", "1st", "a__b", "a-b", "x" * 61])
 def test_names_that_would_not_do_as_file_names(name):
     with pytest.raises(UsageError, match="is not a name"):
-        registry.check_name(name)
+        check_name(name)
 
 
 def test_private_neighbours_are_imported_but_not_listed(checkout):
