@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 
+from suite.checking.declaration import DEVIATES
 from suite.components import registry
 from suite.components.registry import Component
 from suite.errors import NotApplicable
@@ -28,7 +29,7 @@ PAGE = ROOT / "docs" / "methods.md"
 MEASURED = ROOT / "docs" / "methods.json"
 #: a ratio from which steps are not timed at the larger size: they would take minutes
 SLOW = 15
-MARK = "Deviates from the paper:"
+
 _HEAD = """# The methods, and how each was checked
 
 <!-- Written by scripts/write_methods.py from docs/methods.json: run it again after a change. -->
@@ -58,8 +59,8 @@ def deviates(path: Path) -> str:
     kinds = (ast.Module, ast.ClassDef, ast.FunctionDef)
     for node in ast.walk(tree):
         text = ast.get_docstring(node) if isinstance(node, kinds) else None
-        if text and MARK in text:
-            paragraph = text.split(MARK, 1)[1].split("\n\n")[0]
+        if text and DEVIATES in text:
+            paragraph = text.split(DEVIATES, 1)[1].split("\n\n")[0]
             return " ".join(paragraph.split()).rstrip(".")
     return ""
 
@@ -105,7 +106,7 @@ def page(measured: dict[str, Any]) -> str:
         of_kind = [component for component in components() if component.kind == kind]
         parts.append(f"\n## {title}: {len(of_kind)}\n")
         timed = kind == "optimizer"
-        names = ["name", "compared with", "deviation", MARK.rstrip(":").lower(), "lines"]
+        names = ["name", "compared with", "deviation", DEVIATES.rstrip(":").lower(), "lines"]
         parts.append(_row([*names, *(["step 1 M", "step 10 M"] if timed else [])]))
         parts.append(_row(["---"] * (7 if timed else 5)))
         for component in of_kind:
