@@ -8,15 +8,13 @@ from torch.optim import Optimizer
 
 from suite import Claim, TaskInfo, optimizer, search
 
-from .families.low_rank import rank_of, shaped_as, wide_gradient
+from .families.low_rank import limited, rank_of, shaped_as, wide_gradient
 from .families.matrices import Decoupled, Group, adam_direction, with_adamw
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
 #: rank as a share of the smaller side, for scales of channels
 RANK = 0.25
-#: the largest growth of a step's length, from Fira
-GROWTH = 1.01
 #: the alpha of APOLLO-Mini
 MINI = 128**0.5
 
@@ -57,11 +55,7 @@ class APOLLO(Decoupled):
             n = adam_direction(state, r, BETAS, EPS)
             dim = 0 if by_channel else (0, 1)
             u = g * (_length(n, dim) / (_length(r, dim) + EPS))
-            length = _length(u, (0, 1)).squeeze()
-            longest = GROWTH * state.get("length", length)
-            shorter = (longest / (length + 1e-30)).clamp(max=1)
-            state["length"] = length * shorter
-            steps.append(shaped_as(p, u * shorter * (1.0 if by_channel else MINI)))
+            steps.append(shaped_as(p, limited(state, u) * (1.0 if by_channel else MINI)))
         return steps
 
 

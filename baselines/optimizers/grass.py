@@ -8,8 +8,8 @@ from torch.optim import Optimizer
 
 from suite import Claim, TaskInfo, optimizer, search
 
-from .families.low_rank import leading, rank_of, shaped_as, wide_gradient
-from .families.matrices import Decoupled, Group, finite, with_adamw
+from .families.low_rank import leading, limited, rank_of, shaped_as, wide_gradient
+from .families.matrices import Decoupled, Group, adam_direction, finite, with_adamw
 
 BETAS = (0.9, 0.999)
 EPS = 1e-8
@@ -17,8 +17,6 @@ EPS = 1e-8
 SCALE = 0.25
 #: share of the smaller side
 RANK = 0.25
-#: the largest growth of the recovered part's length, from Fira
-GROWTH = 1.01
 #: the largest angle of a walk's step, in radians
 ANGLE = 0.5
 
@@ -64,8 +62,6 @@ class Grass(Decoupled):
         state, g = self.state[p], wide_gradient(p)
         if "S" not in state:
             state["S"] = leading(g, rank_of(g, RANK))
-            state["m"] = g.new_zeros(state["S"].shape[1], g.shape[1])
-            state["v"], state["steps"] = torch.zeros_like(state["m"].abs()), 0
         elif state["steps"] % group["interval"] == 0:
             drawn = torch.randn(
                 state["S"].shape, generator=self._generator, dtype=torch.float64
@@ -73,20 +69,12 @@ class Grass(Decoupled):
             new = _jump(drawn) if group["subspace"] == "jump" else _walk(state["S"], drawn)
             _turn(state, new.mH @ state["S"])
             state["S"] = new
-        beta1, beta2 = BETAS
         basis = state["S"]
         r = basis.mH @ g
-        state["steps"] += 1
-        state["m"].lerp_(r, 1 - beta1)
-        state["v"].lerp_(r.abs().square(), 1 - beta2)
-        root = (state["v"] / (1 - beta2 ** state["steps"])).sqrt()
-        n = state["m"] / (1 - beta1 ** state["steps"]) / (root + EPS)
+        n = adam_direction(state, r, BETAS, EPS)
         share = torch.linalg.vector_norm(n, dim=0) / (torch.linalg.vector_norm(r, dim=0) + EPS)
-        rest = (g - basis @ r) * share
-        length = torch.linalg.vector_norm(rest)
-        shorter = (GROWTH * state.get("length", length) / (length + 1e-30)).clamp(max=1)
-        state["length"] = length * shorter
-        return shaped_as(p, SCALE * (basis @ n + rest * shorter))
+        rest = limited(state, (g - basis @ r) * share)
+        return shaped_as(p, SCALE * (basis @ n + rest))
 
 
 def _jump(drawn: Tensor) -> Tensor:

@@ -7,7 +7,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from .matrices import exact, finite, flat
+from .matrices import Group, exact, finite, flat
+
+#: the largest growth of a step's length, from Fira
+GROWTH = 1.01
 
 
 def rank_of(matrix: Tensor, fraction: float) -> int:
@@ -40,3 +43,11 @@ def shaped_as(p: nn.Parameter, step: Tensor) -> Tensor:
     """A step of a wide matrix in the shape and type of its parameter."""
     rows, columns = flat(p).shape
     return (step if rows <= columns else step.mT).reshape(p.shape).to(p.dtype)
+
+
+def limited(state: Group, step: Tensor) -> Tensor:
+    """A step that is at most 1 % longer than the one before, whose length the state keeps."""
+    length = torch.linalg.vector_norm(step)
+    shorter = (GROWTH * state.get("length", length) / (length + 1e-30)).clamp(max=1)
+    state["length"] = length * shorter
+    return step * shorter
