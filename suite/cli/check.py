@@ -8,17 +8,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
-from suite.cli.options import as_json
+from suite.cli.options import AnyNameType, as_json, entries_of, names_of
 from suite.cli.tables import print_json
 from suite.components import registry
 from suite.components.discovery import looks_like_file
-from suite.errors import SuiteError, UsageError, unknown_name
+from suite.errors import SuiteError, UsageError
 
 if TYPE_CHECKING:
     from suite.checking.runs import Runs, Scale
@@ -30,22 +28,10 @@ _KINDS = registry.COMPONENT_KINDS
 _COLORS = {"ok": "green", "problem": "red", "warning": "yellow"}
 
 
-class _AnyComponent(click.ParamType):
-    """A name of any kind of component, a pattern, or a path to a file, with completion."""
-
-    name = "name"
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        if "/" in incomplete or incomplete.startswith("."):
-            return [CompletionItem(incomplete, type="file")]
-        known = [*_known(), *sorted(path.name for path in Path().glob("*.py"))]
-        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
-
-
 @click.command(no_args_is_help=True)
-@click.argument("names", nargs=-1, required=True, type=_AnyComponent(), metavar="FILE_OR_NAME...")
+@click.argument(
+    "names", nargs=-1, required=True, type=AnyNameType(_KINDS), metavar="FILE_OR_NAME..."
+)
 @click.option("--quick", "-q", is_flag=True, help="Without the runs on two tasks.")
 @as_json
 def check(names: tuple[str, ...], quick: bool, as_json: bool) -> int:
@@ -78,10 +64,6 @@ def check(names: tuple[str, ...], quick: bool, as_json: bool) -> int:
     return max([1 if problems else 0, *(each.exit_code for each in broken)])
 
 
-def _known() -> list[str]:
-    return sorted({name for kind in _KINDS for name in registry.names(kind)})
-
-
 def _chosen(names: Sequence[str]) -> tuple[list[Component], list[SuiteError]]:
     """The components of all names, each once, and the errors of files that cannot be used."""
     found: dict[tuple[str, str], Component] = {}
@@ -101,22 +83,18 @@ def _chosen(names: Sequence[str]) -> tuple[list[Component], list[SuiteError]]:
 
 def _components(name: str) -> Iterator[Component]:
     if looks_like_file(name):
-        entries = [entry for entry in registry.load_file(name) if entry.kind in _KINDS]
+        entries = entries_of(name, _KINDS)
         if not entries:
             raise UsageError(f"{name} registers no optimizer, regularizer or schedule.")
         yield from entries
-        return
-    known = _known()
-    is_pattern = any(mark in name for mark in "*?[")
-    matching = [n for n in known if fnmatchcase(n, name)] if is_pattern else [name]
-    if not matching:
-        raise UsageError(f"no optimizer, regularizer or schedule matches '{name}'.")
-    if not is_pattern and name not in known:
-        raise unknown_name("optimizer, regularizer or schedule", name, known)
-    for one in matching:
-        for kind in _KINDS:
-            if one in registry.names(kind):
-                yield registry.get(kind, one)
+    elif any(mark in name for mark in "*?["):
+        matching = [known for known in names_of(_KINDS) if fnmatchcase(known, name)]
+        if not matching:
+            raise UsageError(f"no optimizer, regularizer or schedule matches '{name}'.")
+        for one in matching:
+            yield from entries_of(one, _KINDS)
+    else:
+        yield from entries_of(name, _KINDS)
 
 
 @contextmanager

@@ -10,20 +10,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from suite.cli.answers import cached
-from suite.cli.options import NameType, as_json, wide
+from suite.cli.options import AnyNameType, NameType, as_json, entries_of, names_of, wide
 from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
-from suite.components.discovery import looks_like_file
-from suite.errors import UsageError, unknown_name
+from suite.errors import UsageError
 
 if TYPE_CHECKING:
     from suite.components.claims import Claim
     from suite.components.registry import Component
 
-_KINDS = tuple(kind for kind in registry.KINDS if kind != "task")
+_KINDS = registry.COMPONENT_KINDS
 _TEXT_WIDTH = 80
 
 _SAID = {
@@ -84,20 +82,8 @@ def stated(components: Iterable[Component]) -> list[Stated]:
     return [Stated(component, claim) for component in components for claim in component.claims]
 
 
-class _ComponentName(click.ParamType):
-    """A component's name or a file, with completion; the command looks it up."""
-
-    name = "name"
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        known = sorted({name for kind in _KINDS for name in registry.names(kind)})
-        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
-
-
 @click.command()
-@click.argument("name", type=_ComponentName(), required=False)
+@click.argument("name", type=AnyNameType(_KINDS), required=False)
 @click.option("--task", type=NameType("task", files=False), help="Claims that this task decides.")
 @wide
 @as_json
@@ -116,7 +102,11 @@ def claims(name: str | None, task: str | None, wide: bool, as_json: bool) -> int
             components += found
             broken += unusable
     else:
-        components = _find(name)
+        if name in registry.names("task") and name not in names_of(_KINDS):
+            raise UsageError(
+                f"'{name}' is a task: `suite claims --task {name}` lists what it decides."
+            )
+        components = entries_of(name, _KINDS)
     listed = [one for one in stated(components) if task in (None, one.claim.task)]
     if as_json:
         print_json(
@@ -144,19 +134,6 @@ def claims(name: str | None, task: str | None, wide: bool, as_json: bool) -> int
     for file in broken:
         click.echo(f"suite: cannot use {file.path}: {file.reason}", err=True)
     return 1 if broken else 0
-
-
-def _find(name: str) -> list[Any]:
-    """The components of a name, or those that a file registers."""
-    if looks_like_file(name):
-        return [entry for entry in registry.load_file(name) if entry.kind != "task"]
-    kinds = [kind for kind in _KINDS if name in registry.names(kind)]
-    if kinds:
-        return [registry.get(kind, name) for kind in kinds]
-    if name in registry.names("task"):
-        raise UsageError(f"'{name}' is a task: `suite claims --task {name}` lists what it decides.")
-    known = {known for kind in _KINDS for known in registry.names(kind)}
-    raise unknown_name("optimizer, regularizer or schedule", name, known)
 
 
 def _nothing(name: str | None, task: str | None) -> str:

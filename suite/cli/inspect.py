@@ -9,12 +9,11 @@ from string import Template
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from suite.cli.answers import cached
 from suite.cli.claims import in_json as claim_in_json
 from suite.cli.claims import show_claims, stated
-from suite.cli.options import NearChoice, as_json, wide
+from suite.cli.options import AnyNameType, NearChoice, as_json, entries_of, wide
 from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
 from suite.components.declaration import check_name
@@ -146,20 +145,8 @@ def _task_row(task: Task) -> list[str]:
     return [task.name, task.family, task.track, budget, needs, task.summary]
 
 
-class _AnyName(click.ParamType):
-    """A name of any kind, with completion; the command looks it up."""
-
-    name = "name"
-
-    def shell_complete(
-        self, context: click.Context, parameter: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
-        known = sorted({name for kind in registry.KINDS for name in registry.names(kind)})
-        return [CompletionItem(name) for name in known if name.startswith(incomplete)]
-
-
 @click.command(no_args_is_help=True)
-@click.argument("name", type=_AnyName())
+@click.argument("name", type=AnyNameType(registry.KINDS))
 @wide
 @as_json
 @cached
@@ -172,7 +159,7 @@ def show(name: str, wide: bool, as_json: bool) -> None:
     if Path(name).suffix == ".json":
         _show_result(Path(name), as_json=as_json)
         return
-    found = _find(name)
+    found = entries_of(name, registry.KINDS)
     if as_json:
         print_json({"entries": [_in_json(entry) for entry in found]})
         return
@@ -228,18 +215,6 @@ def _show_result(path: Path, *, as_json: bool) -> None:
         if run.traceback is not None and run.traceback not in shown:
             shown.add(run.traceback)
             click.echo(printable(run.traceback))
-
-
-def _find(name: str) -> list[Any]:
-    from suite.components.method import looks_like_file
-
-    if looks_like_file(name):
-        return registry.load_file(name)
-    kinds = [kind for kind in registry.KINDS if name in registry.names(kind)]
-    if not kinds:
-        known = {known for kind in registry.KINDS for known in registry.names(kind)}
-        raise unknown_name("task, optimizer, regularizer or schedule", name, known)
-    return [registry.get(kind, name) for kind in kinds]
 
 
 def _show_component(component: Component, *, wide: bool = False) -> None:

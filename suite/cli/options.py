@@ -46,12 +46,47 @@ class NameType(click.ParamType):
         self, context: click.Context, parameter: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
         """Names and Python files that begin with the typed text; a path is completed as a file."""
-        if self._files and ("/" in incomplete or incomplete.startswith(".")):
-            return [CompletionItem(incomplete, type="file")]
         names = [*registry.names(self.name), *self._also]
         if self._files:
-            names += sorted(path.name for path in Path().glob("*.py"))
+            return _completed(names, incomplete)
         return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+class AnyNameType(click.ParamType):
+    """A name of any of some kinds or a path to a file, with completion; `entries_of` finds it."""
+
+    name = "name"
+
+    def __init__(self, kinds: Sequence[str]) -> None:
+        self._kinds = kinds
+
+    def shell_complete(
+        self, context: click.Context, parameter: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Names and Python files that begin with the typed text; a path is completed as a file."""
+        return _completed(names_of(self._kinds), incomplete)
+
+
+def names_of(kinds: Sequence[str]) -> list[str]:
+    """The names of some kinds, each once and sorted."""
+    return sorted({name for kind in kinds for name in registry.names(kind)})
+
+
+def entries_of(name: str, kinds: Sequence[str]) -> list[Any]:
+    """What is registered by a name in some kinds, or by a file; UsageError with similar names."""
+    if looks_like_file(name):
+        return [entry for entry in registry.load_file(name) if entry.kind in kinds]
+    found = [registry.get(kind, name) for kind in kinds if registry.is_known(kind, name)]
+    if not found:
+        raise unknown_name(f"{', '.join(kinds[:-1])} or {kinds[-1]}", name, names_of(kinds))
+    return found
+
+
+def _completed(names: Sequence[str], incomplete: str) -> list[CompletionItem]:
+    if "/" in incomplete or incomplete.startswith("."):
+        return [CompletionItem(incomplete, type="file")]
+    known = [*names, *sorted(path.name for path in Path().glob("*.py"))]
+    return [CompletionItem(name) for name in known if name.startswith(incomplete)]
 
 
 class NamesType(NameType):
