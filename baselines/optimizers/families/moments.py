@@ -55,15 +55,3 @@ def average(state: State, name: str, value: Tensor, beta: float) -> Tensor:
     if name not in state:
         state[name] = torch.zeros_like(value)
     return state[name].lerp_(value, 1 - beta)
-
-
-def adam(
-    state: State, m: Tensor, v: Tensor, betas: tuple[float, float], eps: float, step: int = 0
-) -> Tensor:
-    """Adam's direction: m / (1 - b1^t), divided by sqrt(v / (1 - b2^t)) + eps.
-
-    t is the state's own step unless another is given.
-    """
-    t = step or state["step"]
-    root = (v / (1 - betas[1] ** t)).sqrt_().add_(eps)
-    return (m / (1 - betas[0] ** t)).div_(root)
