@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 from leaderboard import references
-from scripts.boards import FIRST, Board
+from scripts.boards import FIRST, Asked, Board
 from suite.components import registry
 from suite.components.method import Method, parse_method
 from suite.errors import NotApplicable, SuiteError
@@ -106,10 +106,10 @@ def board_tasks(board: Board) -> list[Task]:
     return [task for task in entries if board.shows(task)]
 
 
-def board_methods(board: Board) -> tuple[list[Method], dict[str, str]]:
+def board_methods(board: Board, asked: Asked) -> tuple[list[Method], dict[str, str]]:
     """The methods of a board, and the reasons of those whose files cannot be used."""
     found, broken = [], {}
-    for name in dict.fromkeys(board.methods()):
+    for name in board.methods(asked):
         try:
             found.append(parse_method(name))
         except SuiteError as error:

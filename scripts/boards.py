@@ -14,10 +14,13 @@ from suite.components import registry
 from suite.components.registry import Component
 from suite.problems.task import Task
 
+#: whether a method's name is one of those asked for
+Asked = Callable[[str], bool]
+
 #: measured before all others: every comparison is with them
 FIRST = ("adamw", "sgd")
 #: what regularizers and schedules are added to; to the second only where a paper did so
-_CARRIERS = ("adamw", "sgd")
+CARRIERS = ("adamw", "sgd")
 #: `adamw@constant` is `adamw`
 _SAME_AS_NONE = ("constant",)
 
@@ -52,27 +55,26 @@ class Board:
     protocol: str
     #: whether a task belongs on it
     shows: Callable[[Task], bool]
-    #: the names of its methods
-    methods: Callable[[], Iterable[str]]
+    #: the names of its methods, of those that are asked for
+    methods: Callable[[Asked], Iterable[str]]
     summary: str
 
 
-def every_method() -> Iterator[str]:
-    """The methods that follow from what is registered."""
-    yield from registry.names("optimizer")
+def every_method(asked: Asked = lambda name: True) -> Iterator[str]:
+    """The methods that follow from what is registered; only files of those asked for are read."""
+    yield from filter(asked, registry.names("optimizer"))
     for kind, mark in (("regularizer", "+"), ("schedule", "@")):
         for name in registry.names(kind):
             if name not in _SAME_AS_NONE:
-                component: Component = registry.get(kind, name)
-                yield from _carried(component, mark)
+                carried = [f"{carrier}{mark}{name}" for carrier in CARRIERS]
+                yield from filter(asked, carried[:1])
+                yield from (m for m in carried[1:] if asked(m) and _is_claimed(kind, name, m))
 
 
-def _carried(component: Component, mark: str) -> Iterator[str]:
-    """A regularizer or schedule on the optimizers that it is measured with."""
-    claimed = {claim.method for claim in component.claims}
-    first, *others = (f"{carrier}{mark}{component.name}" for carrier in _CARRIERS)
-    yield first
-    yield from (name for name in others if name in claimed)
+def _is_claimed(kind: str, name: str, method: str) -> bool:
+    """Whether a claim of a component's paper is about a method."""
+    component: Component = registry.get(kind, name)
+    return any(claim.method == method for claim in component.claims)
 
 
 def _is_core(task: Task) -> bool:
@@ -98,9 +100,15 @@ BOARDS = {
             "standard-core",
             "standard",
             _is_core,
-            lambda: STANDARD,
+            lambda asked: filter(asked, STANDARD),
             "the methods that people look for first, on the core tasks",
         ),
-        Board("quick-mini", "quick", _is_mini, lambda: MINI, "ten methods on the mini track"),
+        Board(
+            "quick-mini",
+            "quick",
+            _is_mini,
+            lambda asked: filter(asked, MINI),
+            "ten methods on the mini track",
+        ),
     )
 }

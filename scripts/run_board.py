@@ -285,13 +285,15 @@ def _plans(
     only: Sequence[str],
 ) -> tuple[list[Plan], dict[str, str]]:
     """The studies of a board, and methods whose files cannot be used with the reason."""
-    methods, broken = board_methods(board)
+    methods, broken = board_methods(
+        board, lambda name: not only or any(fnmatch(name, p.partition(" on ")[0]) for p in only)
+    )
     methods += [make_method(file) for file in files]
     chosen = [find_task(name) for name in tasks] or board_tasks(board)
     plans = [
         plan
         for plan in board_plans(board, methods, chosen, results)
-        if not only or any(fnmatch(n, o) for n in (plan.name, plan.method.name) for o in only)
+        if not only or any(fnmatch(n, p) for n in (plan.name, plan.method.name) for p in only)
     ]
     if not plans:
         raise UsageError(f"no study of the board {board.name} fits {', '.join(only)}.")
