@@ -28,6 +28,7 @@ PUBLIC_MODULES = {
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
     "suite.errors",
+    "suite.results.fields",
     "suite.results.files",
     "suite.results.frames",
     "suite.results.model",
