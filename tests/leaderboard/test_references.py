@@ -27,7 +27,7 @@ def test_lower_raw_scores_scale_higher_if_lower_is_better():
 
 def test_each_end_is_the_mean_over_its_seeds():
     fields = make_reference("digits", 0.0, 1.0)
-    fields["untuned"]["scores"] = [0.1, 0.3]
+    fields["untuned"]["runs"] = [[0.1, 0.3]]
     assert scaled(Reference(**fields), 0.2) == pytest.approx(0)
 
 
