@@ -60,9 +60,14 @@ class ReferenceRuns(Record):
         return [score for scores in self.runs for score in scores]
 
     @property
+    def units(self) -> list[float]:
+        """Independent raw test scores: of the replicates, or of the runs of a single one."""
+        return self.scores if len(self.runs) > 1 else self.runs[0]
+
+    @property
     def spread(self) -> float:
         """Standard deviation between replicates; of a single one, between its runs."""
-        return statistics.stdev(self.scores if len(self.runs) > 1 else self.runs[0])
+        return statistics.stdev(self.units)
 
     @property
     def spread_within(self) -> float:

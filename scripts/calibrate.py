@@ -145,8 +145,8 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
     if any(run.status != "completed" for run in adamw.evaluation_runs):
         raise SuiteError(f"{task.name}: a run of tuned {TUNED} did not complete")
     if known is None:
-        known = _new_reference(task, adamw, untuned)
-    _check_same(known, adamw)
+        known = new_reference(task, adamw, untuned)
+    check_same(known, adamw)
     contrast = Contrast(
         better=better,
         worse=worse,
@@ -175,7 +175,7 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
     )
 
 
-def _check_same(known: Reference, tuned: Result) -> None:
+def check_same(known: Reference, tuned: Result) -> None:
     """Raise SuiteError unless the frozen 1 is this AdamW, on this data."""
     name, again = tuned.task.name, "Give --replace to freeze new ends."
     if known.protocol_version != tuned.protocol.version:
@@ -215,10 +215,11 @@ def contrast_of(task: Task) -> tuple[str, str]:
     return task.contrast
 
 
-def _new_reference(task: Task, tuned: Result, untuned: Result) -> Reference:
+def new_reference(task: Task, tuned: Result, untuned: Result) -> Reference:
+    """The task's scale; raises SuiteError if its ends are too close."""
     assert tuned.data is not None
     one, zero = _reference_runs(tuned), _reference_runs(untuned)
-    apart = errors_apart(one.scores, zero.every_run) * _sign(task)
+    apart = errors_apart(one.units, zero.units) * _sign(task)
     if apart <= APART:
         raise SuiteError(
             f"{task.name}: tuned AdamW is better than untuned SGD by {apart:.1f} standard errors "
