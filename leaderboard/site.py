@@ -20,7 +20,7 @@ from leaderboard.filters import FILTERS, slug
 from leaderboard.placement import check_replaceable, swap, write_marker
 from leaderboard.references import References
 from leaderboard.standings import Entry, TaskStanding
-from leaderboard.statistics import COVERAGE, PERCENTILES, REPETITIONS
+from leaderboard.statistics.retired import COVERAGE, PERCENTILES, REPETITIONS
 from suite.results.frames import Invalid, runs_frame
 from suite.studies.protocol import PROTOCOLS
 from suite.training.costs import COSTS
