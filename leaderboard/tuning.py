@@ -131,11 +131,11 @@ def tuned_threshold(baseline: Result, reference: Reference) -> float:
     return tuned - SHORTFALL * (reference.tuned.mean - reference.untuned.mean)
 
 
-def step_cost(result: Result) -> float | None:
-    """Training seconds of a step relative to an AdamW step timed in the same process.
+def calibrated_step(result: Result) -> float | None:
+    """Training seconds of a step in units of a bare AdamW step timed in the same process.
 
-    The median over runs that completed with both measured; None without one. A step may draw
-    several batches or evaluate several gradients: that is part of its cost.
+    The unit takes the machine out. The median over runs that completed with both measured; None
+    without one. A step may draw several batches or evaluate several gradients: that is part of it.
     """
     ratios = [
         run.cost.seconds / run.cost.steps / run.cost.calibration_step_seconds

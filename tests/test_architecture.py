@@ -27,9 +27,12 @@ PUBLIC_MODULES = {
 }
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
+    "suite.atomic",
     "suite.errors",
+    "suite.home",
     "suite.results.files",
     "suite.results.frames",
+    "suite.results.migrations",
     "suite.results.model",
     "suite.studies.protocol",
     "suite.training.costs",
