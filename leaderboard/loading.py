@@ -80,7 +80,7 @@ def read_lines(
     return lines, invalid
 
 
-def published(tasks: Collection[str] | None = None) -> list[Stored]:
+def published_results(tasks: Collection[str] | None = None) -> list[Stored]:
     """The results of the imported index, or else of the packaged one; all, or on some tasks.
 
     Their paths begin with `published`. Raises SuiteError if the index is damaged.
