@@ -90,8 +90,8 @@ def _thin_run(run: Run, metric: str) -> Run:
     kept = sorted({round(i * last / (POINTS - 1)) for i in range(POINTS)})
     thinned = Curve(
         gradient_evaluations=[curve.gradient_evaluations[i] for i in kept],
-        seconds=[_rounded(curve.seconds[i]) for i in kept],
-        train_loss=[None] * len(kept),
+        seconds=[],
+        train_loss=[],
         validation={},
         test={metric: [_rounded(values[i]) for i in kept]},
     )

@@ -112,7 +112,7 @@ class Entry:
     @property
     def evaluation(self) -> list[Run]:
         """The evaluation runs of all replicates, failed ones included."""
-        return [run for each in self.result.replicates for run in each.evaluation]
+        return self.result.evaluation_runs
 
     @property
     def runs(self) -> int:
@@ -295,7 +295,7 @@ def _on_data_of(reference: Reference, result: Result) -> bool:
 def entry_of(stored: Stored, shared: _Scale) -> Entry:
     """A result's numbers, not ranked yet."""
     result, reference = stored.result, shared.reference
-    runs = [run for replicate in result.replicates for run in replicate.evaluation]
+    runs = result.evaluation_runs
     scores = replicate_scores(result)
     raw = mean_interval(list(scores.values()), shared.prior, bounds=score_bounds(result.task))
     scale = reference if reference is not None and _fits(reference, result) else None
@@ -328,16 +328,8 @@ def entry_of(stored: Stored, shared: _Scale) -> Entry:
 
 
 def replicate_scores(result: Result) -> dict[int, float]:
-    """Test scores by seed: of the replicates, or of the runs of a result with one replicate."""
-    if len(result.replicates) == 1:
-        runs = result.replicates[0].evaluation
-        return {run.number: run.test_score for run in runs if run.test_score is not None}
-    return {
-        each.seed: statistics.fmean(
-            r.test_score for r in each.evaluation if r.test_score is not None
-        )
-        for each in result.replicates
-    }
+    """Raw test score of each replicate, by the replicate's seed."""
+    return {replicate.seed: replicate.score for replicate in result.replicates}
 
 
 def _median(runs: list[Run], read: Callable[[Run], float]) -> float | None:
