@@ -1,29 +1,20 @@
-"""`suite validate` and `suite compare`."""
+"""`suite validate`."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from leaderboard.comparison import choose_standing, differences
-from leaderboard.standings import task_standings
 from suite.cli import _exit_code
-from suite.cli.results import print_standing
 from suite.results import verification
-from suite.results.files import read, seal
-from suite.results.frames import read_folder
+from suite.results.files import seal
 from suite.results.model import Result
-from tests.commands import command, environment
 from tests.samples import make_result, write_results
 
 
