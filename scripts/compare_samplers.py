@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 import click
-from sampled_studies import METHODS, REPLICATES, TASKS, Studies, all_studies, mean, variance
+from scripts.sampled_studies import METHODS, REPLICATES, TASKS, Studies, all_studies, mean, variance
 
 from suite.studies.protocol import Sampler
 
