@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from leaderboard.standings import Entry, TaskStanding, task_standings
-from leaderboard.statistics import (
-    Interval,
+from leaderboard.statistics import Interval
+from leaderboard.statistics.retired import (
     bootstrap,
     generator,
     mean_interval,

@@ -22,7 +22,7 @@ from leaderboard.placement import check_replaceable, swap, write_marker
 from leaderboard.references import References
 from leaderboard.selection import Superseded, finished, select
 from leaderboard.standings import Entry, TaskStanding, task_standing
-from leaderboard.statistics import COVERAGE, PERCENTILES, REPETITIONS
+from leaderboard.statistics.retired import COVERAGE, PERCENTILES, REPETITIONS
 from leaderboard.tracks import TrackStanding, track_standings
 from suite.results.frames import Invalid, Stored, read_folder, runs_frame
 from suite.studies.protocol import PROTOCOLS

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field, replace
 from leaderboard import references as frozen
 from leaderboard.references import Reference, References
 from leaderboard.selection import Group, select
-from leaderboard.statistics import Interval, generator, mean_interval
+from leaderboard.statistics import Interval
+from leaderboard.statistics.retired import generator, mean_interval
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, Run, TaskRecord
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from leaderboard.standings import Entry, TaskStanding, wholly_better
-from leaderboard.statistics import Interval, generator, iqm_interval, mean_rank, win_probability
+from leaderboard.statistics import Interval
+from leaderboard.statistics.retired import generator, iqm_interval, mean_rank, win_probability
 from suite.results.model import ProtocolRecord
 
 
