@@ -296,9 +296,7 @@ def judge(claim: Claim, compared: Comparison) -> tuple[Outcome, str]:
         return _judge_equal(compared, one_side=claim.expect == "not_worse")
     if claim.measure == "bound":
         return _judge_equal(compared.turned(), one_side=True)
-    return _judge_direction(
-        compared.turned() if claim.expect in ("worse", "lower") else compared
-    )
+    return _judge_direction(compared.turned() if claim.expect in ("worse", "lower") else compared)
 
 
 def _judge_direction(compared: Comparison) -> tuple[Outcome, str]:

@@ -30,6 +30,7 @@ from suite.studies.protocol import PROTOCOLS
 _KINDS = registry.COMPONENT_KINDS
 _TEXT_WIDTH = 80
 
+
 @click.command()
 @click.argument("names", type=AnyNameType(_KINDS), nargs=-1, metavar="[NAME]...")
 @click.option("--task", type=NameType("task", files=False), help="Claims that this task decides.")

@@ -18,7 +18,7 @@ from suite.cli.summary import Say
 from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
 from suite.components.claims import Stated
-from suite.errors import MissingData, StudyStopped, SuiteError
+from suite.errors import StudyStopped, SuiteError
 from suite.results.frames import read_folder
 from suite.words import duration
 
@@ -166,8 +166,8 @@ def run(
                 say("Interrupted. Finished trials are kept; the same command resumes them.")
                 code = 130
                 break
-            for reason in stopped:
-                say(str(reason))
+            for error in stopped:
+                say(str(error))
             code = max(code, 1 if stopped else 0)
             verdict = _decide([item.stated], results)[0]
             say(f"{verdict.outcome}: {_named(item.stated)}; {estimate(verdict) or verdict.why}")

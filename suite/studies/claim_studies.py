@@ -62,7 +62,9 @@ def cheapest_first(
     have: set[str] = set()
 
     def rest(item: ClaimStudies) -> tuple[Plan, ...]:
-        return tuple(plan for plan in item.plans if seconds.get(plan.identity) and plan.identity not in have)
+        return tuple(
+            plan for plan in item.plans if seconds.get(plan.identity) and plan.identity not in have
+        )
 
     while left:
         costs = [sum(seconds[plan.identity] for plan in rest(item)) for item in left]

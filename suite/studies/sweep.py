@@ -22,9 +22,7 @@ REPLICATES = 3
 _DIGITS = 6
 
 
-def sweep_rules(
-    name: str, space: Mapping[str, Distribution], swept: Sequence[str]
-) -> StudyRules:
+def sweep_rules(name: str, space: Mapping[str, Distribution], swept: Sequence[str]) -> StudyRules:
     """The rules of a sweep; alternatives are in one name, "weight_decay|strength".
 
     Raises UsageError if the method has not exactly one of them with a logarithmic range.
