@@ -34,7 +34,7 @@ from leaderboard.selection import NO_SCHEDULE, Group, method_of, select
 from leaderboard.statistics import Interval, Prior, difference, pool, pool_pairs
 from suite.components.claims import Claim, Stated
 from suite.results.frames import Stored
-from suite.results.model import TaskRecord
+from suite.results.model import Result, TaskRecord
 
 Outcome = Literal["reproduced", "not reproduced", "undecided", "not run"]
 OUTCOMES: tuple[Outcome, ...] = ("reproduced", "not reproduced", "undecided", "not run")
@@ -52,6 +52,7 @@ MARGINS = {
     "hyperparameter": 2.0,
     "bound": 1.05,
 }
+_TIMES = "times"
 #: measures of which the ratio is compared
 _RATIOS = ("time_to_target", "hyperparameter", "bound")
 
@@ -74,6 +75,37 @@ class Verdict:
     protocol: str = ""
     #: the results that decided
     evidence: tuple[Stored, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The estimate with its interval: "3.1 (2.2 to 4.4) times"; empty if it is not known."""
+        if self.estimate is None:
+            return ""
+        value, low, high = self.estimate
+        if self.unit != _TIMES:
+            return f"{value:+.3g} ({low:+.3g} to {high:+.3g}) {self.unit}"
+        if math.isinf(high):
+            return f"above {low:.3g} times" if low > 0 else ""
+        return (
+            f"{value:.3g} ({low:.3g} to {high:.3g}) times"
+            if low > 0
+            else (f"below {high:.3g} times")
+        )
+
+    @property
+    def tried(self) -> str:
+        """How each method was run: trials, and the hyperparameters that were tuned or swept."""
+        return "; ".join(_tried(item.result) for item in self.evidence)
+
+
+def _tried(result: Result) -> str:
+    names = [name for part in result.method.components for name in part.search_space]
+    over = f" over {', '.join(names)}" if names else ", nothing to tune"
+    rules = result.protocol
+    return (
+        f"{method_of(result)}: {len(result.replicates)} replicates of {rules.trials} trials{over}, "
+        f"{rules.seeds} seed{'s' * (rules.seeds > 1)} each"
+    )
 
 
 @dataclass(frozen=True)
@@ -251,7 +283,7 @@ def _scale(claim: Claim, task: TaskRecord, reference: Reference | None) -> _Scal
     if claim.measure in _RATIOS or claim.factor is not None:
         margin = MARGINS[claim.measure]
         margin = margin if claim.measure in _RATIOS else 1 + margin
-        return _Scale("times", lambda value: sign * _log(value), math.log(margin), True)
+        return _Scale(_TIMES, lambda value: sign * _log(value), math.log(margin), True)
     if claim.measure == "column":
         return _Scale(f"of {claim.quantity}", lambda value: value, None)
     if reference is None or reference.task_version != task.version:

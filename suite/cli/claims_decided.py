@@ -71,23 +71,9 @@ def _row(verdict: Verdict) -> list[str]:
         one.method,
         one.claim.task,
         one.compared,
-        estimate(verdict),
+        verdict.shown,
         verdict.why,
     ]
-
-
-def estimate(verdict: Verdict) -> str:
-    """The estimate with its interval, in words: "3.1 (2.2 to 4.4) times"."""
-    if verdict.estimate is None:
-        return ""
-    value, low, high = verdict.estimate
-    if verdict.unit == "times":
-        if math.isinf(high):
-            return f"above {low:.3g} times" if low > 0 else "not known: targets missed"
-        if low == 0:
-            return f"below {high:.3g} times"
-        return f"{value:.3g} ({low:.3g} to {high:.3g}) times"
-    return f"{value:+.3g} ({low:+.3g} to {high:+.3g}) {verdict.unit}"
 
 
 def in_json(verdict: Verdict) -> dict[str, Any]:
@@ -109,6 +95,7 @@ def in_json(verdict: Verdict) -> dict[str, Any]:
         "unit": verdict.unit,
         "replicates": verdict.replicates,
         "protocol": verdict.protocol,
+        "tried": verdict.tried,
         "files": [str(item.path) for item in verdict.evidence],
     }
 
@@ -170,7 +157,7 @@ def run(
                 say(str(error))
             code = max(code, 1 if stopped else 0)
             verdict = _decide([item.stated], results)[0]
-            say(f"{verdict.outcome}: {_named(item.stated)}; {estimate(verdict) or verdict.why}")
+            say(f"{verdict.outcome}: {_named(item.stated)}; {verdict.shown or verdict.why}")
     say()
     return max(code, show(listed, results, wide=wide, as_json=as_json))
 

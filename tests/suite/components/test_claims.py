@@ -75,7 +75,9 @@ def test_a_regularizer_or_schedule_names_the_method():
 
 
 def test_a_claim_says_what_is_to_be_run():
-    one = Stated(SimpleNamespace(name="x"), Claim(**{**GOOD, "method": "a, b+c", "untuned": "both"}))
+    one = Stated(
+        SimpleNamespace(name="x"), Claim(**{**GOOD, "method": "a, b+c", "untuned": "both"})
+    )
     assert one.needed == ("a", "b+c", "adamw")
     assert one.claim.protocol == ""
     alone = Stated(SimpleNamespace(name="x"), Claim(**{**GOOD, "rival": "", "value": 3.0}))
