@@ -39,12 +39,12 @@ def learning_curves(standing: TaskStanding) -> Drawing:
     canvas, axes = make_canvas()
     rest = standing.ranked[HIGHLIGHTED : HIGHLIGHTED + _GREYS]
     for entry in reversed(rest):
-        at, values = _aligned(entry.result.evaluation, task.metric)
+        at, values = _aligned(entry.evaluation, task.metric)
         if len(at):
             axes.plot(at, _mean(values), color=GRID, linewidth=0.8, zorder=1)
     seen: list[Floats] = []
     for i, entry in enumerate(shown):
-        at, values = _aligned(entry.result.evaluation, task.metric)
+        at, values = _aligned(entry.evaluation, task.metric)
         if not len(at):
             continue
         seen.append(values)
@@ -106,7 +106,7 @@ def tuning_curves(standing: TaskStanding) -> Drawing:
 
 
 def track_intervals(track: TrackStanding, most: int = 25) -> Drawing | None:
-    """The interquartile mean of each complete method with its interval; None if there is none."""
+    """The headline of each complete method with its interval; None if there is none."""
     shown = track.complete[:most]
     if not shown:
         return None
@@ -116,8 +116,14 @@ def track_intervals(track: TrackStanding, most: int = 25) -> Drawing | None:
     )
     for row, entry in enumerate(shown):
         color = SERIES[0] if entry.rank == 1 else INK
-        axes.plot([entry.iqm.low, entry.iqm.high], [row, row], color=color, linewidth=2, alpha=0.5)
-        axes.plot([entry.iqm.value], [row], "o", color=color, markersize=4.5)
+        axes.plot(
+            [entry.headline.low, entry.headline.high],
+            [row, row],
+            color=color,
+            linewidth=2,
+            alpha=0.5,
+        )
+        axes.plot([entry.headline.value], [row], "o", color=color, markersize=4.5)
     for end in (0.0, 1.0):
         axes.axvline(end, color=MUTED, linewidth=0.9, linestyle=(0, (2, 2)), zorder=0)
     axes.set_yticks(range(len(shown)), [_short(entry.method) for entry in shown])
@@ -125,15 +131,16 @@ def track_intervals(track: TrackStanding, most: int = 25) -> Drawing | None:
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("scaled score (0 untuned SGD, 1 tuned AdamW)")
     more = len(track.complete) - len(shown)
-    caption = "Interquartile mean over all runs of the track with its bootstrap interval." + (
+    caption = "Mean over families of the mean over their core tasks, with its interval." + (
         f" The best {len(shown)}; {more} more are in the table." if more else ""
     )
     facts = "; ".join(
-        f"{e.method} {e.iqm.value:.3f} ({e.iqm.low:.3f} to {e.iqm.high:.3f})" for e in shown
+        f"{e.method} {e.headline.value:.3f} ({e.headline.low:.3f} to {e.headline.high:.3f})"
+        for e in shown
     )
     name = f"track-{track.track}-{track.protocol.name}"
     title = f"Scaled score over the track {track.track}, protocol {track.protocol.name}"
-    return Drawing(to_svg(canvas, name, title, f"Interquartile means: {facts}."), caption, [])
+    return Drawing(to_svg(canvas, name, title, f"Scores: {facts}."), caption, [])
 
 
 def time_profile(track: TrackStanding) -> Drawing | None:
@@ -205,8 +212,11 @@ def _mean(values: Floats) -> Floats:
 
 
 def _best_of(entry: Entry, higher_is_better: bool) -> Floats:
-    scores = [run.validation_score for run in entry.result.tuning]
-    return expected_best(scores, higher_is_better=higher_is_better)
+    curves = [
+        expected_best([run.validation_score for run in r.tuning], higher_is_better=higher_is_better)
+        for r in entry.result.replicates
+    ]
+    return np.asarray(np.mean(curves, axis=0))
 
 
 def _shortfall(entries: Iterable[Entry]) -> str:
