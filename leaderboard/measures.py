@@ -159,7 +159,7 @@ def coupling(result: Result, quantity: str, setting: Setting) -> dict[int, Measu
 
 
 def bound(result: Result, quantity: str, setting: Setting) -> dict[int, Measured]:
-    """The largest product of a column's largest value and a hyperparameter over all trials."""
+    """The largest product of a column's largest value and a hyperparameter, over a sweep of it."""
     name, factor = quantity.split(" * ")
     found = {}
     for replicate in result.replicates:

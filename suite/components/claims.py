@@ -36,12 +36,14 @@ _EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "coupling": _BY_SIZE,
     "bound": ("lower",),
 }
-#: how many hyperparameters `quantity` names, for the measures that need a sweep of them
+#: how many hyperparameters `quantity` lists, for measures that need a sweep of them
 SWEPT = {"sensitivity": 1, "coupling": 2}
 #: what protocols of a sweep are called, before the hyperparameters
 SWEEP = "sweep"
-#: measures of all trials of a study: which trial tuning chose does not matter
-_OF_ALL_TRIALS = ("hyperparameter", "bound", *SWEPT)
+#: measures that a method has with its defaults alone: tuning trials keep these numbers only
+_OF_DEFAULTS = ("score", "time_to_target")
+#: between the two factors of a bound
+TIMES = " * "
 #: between the names of several methods of which the best counts
 SEPARATOR = ", "
 
@@ -70,8 +72,8 @@ class Claim:
     - "coupling": what is lost by one value of the second hyperparameter of `quantity` for all
       values of the first, "lr, weight_decay", in a sweep of both. Alternatives have a bar between
       them: "lr, weight_decay|strength".
-    - "bound": the largest product over all trials of a column's largest value and a
-      hyperparameter, `quantity` "largest_weight * weight_decay"; at most `value`.
+    - "bound": the largest product of a column's largest value and a hyperparameter, in a sweep of
+      it, `quantity` "largest_weight * weight_decay"; it is claimed to be at most `value`.
 
     `factor`: how many times, as a ratio above 1, where the paper gives one; a claim without a
     factor is of the direction. `value`: the claimed value, where there is no rival. `untuned`:
@@ -101,6 +103,8 @@ class Claim:
     @property
     def sweep(self) -> tuple[str, ...]:
         """The hyperparameters that studies of this claim sweep, alternatives in one text."""
+        if self.measure == "bound":
+            return (self.quantity.partition(TIMES)[2],)
         return tuple(self.quantity.split(SEPARATOR)) if self.measure in SWEPT else ()
 
     @property
@@ -219,12 +223,12 @@ def _wrong_comparison(claim: Claim) -> str:
     count = SWEPT.get(claim.measure)
     if count is not None and len(claim.sweep) != count:
         return f"quantity of a {claim.measure} names {count} hyperparameters: {claim.quantity!r}."
-    if claim.measure == "bound" and len(claim.quantity.split(" * ")) != 2:
+    if claim.measure == "bound" and len(claim.quantity.split(TIMES)) != 2:
         return f"quantity of a bound is 'column * hyperparameter', not {claim.quantity!r}."
     if claim.untuned not in ("", "method", "rival", "both"):
         return f"untuned is 'method', 'rival', 'both' or empty, not {claim.untuned!r}."
-    if claim.untuned and claim.measure in _OF_ALL_TRIALS:
-        return f"a {claim.measure} is of all trials: untuned does not apply."
+    if claim.untuned and claim.measure not in _OF_DEFAULTS:
+        return f"untuned methods are compared by score or time_to_target, not by {claim.measure}."
     if SEPARATOR in claim.method and claim.untuned not in ("method", "both"):
         return "of several methods the best of the untuned counts: untuned='method'."
     if SEPARATOR in claim.rival:

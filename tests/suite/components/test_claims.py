@@ -47,7 +47,7 @@ def test_a_claim_is_kept_as_it_is():
         ({"rival": "", "value": "1"}, "value is a number, not '1'"),
         ({"rival": "", "value": float("nan")}, "value is a finite number"),
         ({"untuned": "all"}, "untuned is 'method'"),
-        ({**TUNED, "untuned": "both"}, "is of all trials"),
+        ({**TUNED, "untuned": "both"}, "by score or time_to_target, not by hyperp"),
         ({"method": "adam, lion"}, "untuned='method'"),
         ({"rival": "adam, lion"}, "rival is one method"),
         ({**TUNED, "measure": "coupling"}, "names 2 hyperparameters: 'lr'"),
@@ -86,6 +86,14 @@ def test_a_claim_says_what_is_to_be_run():
     claim = Claim(**{**GOOD, **swept})
     assert claim.sweep == ("lr", "weight_decay|strength")
     assert claim.protocol == "sweep_lr_weight_decay_or_strength"
+    bound = {
+        "measure": "bound",
+        "quantity": "size * lr",
+        "expect": "lower",
+        "rival": "",
+        "value": 1,
+    }
+    assert Claim(**{**GOOD, **bound}).protocol == "sweep_lr"
 
 
 BARE = "from suite import optimizer\noptimizer('x', f)\n"
