@@ -53,7 +53,7 @@ def page(verdicts: Sequence[Verdict]) -> str:
 def _item(verdict: Verdict) -> str:
     one = verdict.stated
     lines = [
-        f"- **{one.method}** on {one.claim.task}: {one.claim.says} ({one.source})",
+        f"- **{one.label}** on {one.claim.task}: {one.claim.says} ({one.source})",
         f"  - claimed: {one.compared}; paper: {one.claim.number}",
         f"  - found: {verdict.shown or 'no estimate'}; {verdict.why} ({verdict.protocol})",
     ]

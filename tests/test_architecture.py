@@ -27,6 +27,7 @@ PUBLIC_MODULES = {
 }
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
+    "suite.components.claims",
     "suite.errors",
     "suite.results.files",
     "suite.results.frames",

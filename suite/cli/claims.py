@@ -180,7 +180,7 @@ def _nothing(names: Sequence[str], task: str | None) -> str:
 def _row(one: Stated) -> list[str]:
     claim = one.claim
     place = claim.place + (", from memory" if claim.from_memory else "")
-    return [one.method, claim.task, one.compared, claim.number, place, one.source]
+    return [one.label, claim.task, one.compared, claim.number, place, one.source]
 
 
 def show_claims(listed: Iterable[Stated], *, wide: bool = False) -> None:

@@ -68,7 +68,7 @@ def _row(verdict: Verdict) -> list[str]:
     one = verdict.stated
     return [
         verdict.outcome,
-        one.method,
+        one.label,
         one.claim.task,
         one.compared,
         verdict.shown,
@@ -163,7 +163,7 @@ def run(
 
 
 def _named(one: Stated) -> str:
-    return f"{one.method} on {one.claim.task}, {one.compared}"
+    return f"{one.label} on {one.claim.task}, {one.compared}"
 
 
 def _plan(

@@ -132,6 +132,11 @@ class Stated:
         return tuple(self.method.split(SEPARATOR))
 
     @property
+    def label(self) -> str:
+        """The method where there is little room: "best of 8" if there are several."""
+        return self.method if len(self.methods) == 1 else f"best of {len(self.methods)}"
+
+    @property
     def needed(self) -> tuple[str, ...]:
         """The methods whose studies decide the claim, each once, the rival last."""
         return tuple(dict.fromkeys((*self.methods, *filter(None, [self.claim.rival]))))
@@ -151,7 +156,7 @@ class Stated:
         word = "than"
         if claim.expect == "equal":
             word = "as" if claim.measure == "time_to_target" else "to"
-        rival = claim.rival or ("the paper says" if claim.value is None else f"{claim.value:g}")
+        rival = claim.rival or f"{claim.value:g}"
         if claim.untuned in ("rival", "both"):
             rival += " with its defaults"
         own = " with its defaults" if claim.untuned in ("method", "both") else ""
