@@ -131,21 +131,24 @@ def run(
     order = list(cheapest_first(wanted, seconds))
     studies = sum(len(plans) for _, plans, _ in order)
     say(
-        f"{len(order)} claims need {studies} studies, {max(1, count)} trials at a time: about "
-        f"{duration(sum(cost for *_, cost in order))} on this machine."
+        f"{_counted(len(order), 'claim')} need {_counted(studies, 'study', 'studies')}, "
+        f"{max(1, count)} at a time: about {duration(sum(cost for *_, cost in order))} on this "
+        "machine."
     )
     for reason in left_out:
         say(f"left out: {reason}")
     if dry_run:
         for item, plans, cost in order:
-            say(f"about {duration(cost)}: {_named(item.stated)} ({len(plans)} studies)")
+            say(f"about {duration(cost)}: {_named(item.stated)} ({_counted(len(plans), 'study', 'studies')})")
         return 0
     code = 0
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with _executor(count) as executor:
         for i, (item, plans, cost) in enumerate(order):
             if time.monotonic() + cost > until:
-                say(f"The time is over: {len(order) - i} claims are left.")
+                left = len(order) - i
+                verb = "is" if left == 1 else "are"
+                say(f"The time is over: {_counted(left, 'claim')} {verb} left.")
                 break
             try:
                 stopped = _run_studies(plans, executor, count)
@@ -160,6 +163,10 @@ def run(
             say(f"{verdict.outcome}: {_named(item.stated)}; {verdict.shown or verdict.why}")
     say()
     return max(code, show(listed, results, wide=wide, as_json=as_json))
+
+
+def _counted(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
 
 
 def _named(one: Stated) -> str:
