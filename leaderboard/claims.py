@@ -343,12 +343,14 @@ def _judge_direction(compared: Comparison) -> tuple[Outcome, str]:
             return "not reproduced", f"clearly short of the claimed factor{holds}"
         if low >= (factor / 2 if math.isfinite(high) else factor):
             return "reproduced", "the claimed factor is reached"
-        return "undecided", _why_undecided(compared, "the factor may be reached or not")
+        return "undecided", _why_undecided(
+            compared, "the interval holds the factor and values clearly short of it"
+        )
     if low > 0:
         return "reproduced", "the whole interval is on the claimed side"
     if margin is not None and -margin < low and high < margin:
         return "not reproduced", "no difference beyond what counts as equal"
-    return "undecided", _why_undecided(compared, "the interval holds no difference as well")
+    return "undecided", _why_undecided(compared, "the interval reaches both sides")
 
 
 def _judge_equal(compared: Comparison, *, one_side: bool) -> tuple[Outcome, str]:
@@ -363,7 +365,9 @@ def _judge_equal(compared: Comparison, *, one_side: bool) -> tuple[Outcome, str]
         )
     if high < -margin or (low > margin and not one_side):
         return "not reproduced", "the whole interval is outside what counts as equal"
-    return "undecided", _why_undecided(compared, "the interval is within and outside of equal")
+    return "undecided", _why_undecided(
+        compared, "only a part of the interval is within what counts as equal"
+    )
 
 
 def _why_undecided(compared: Comparison, otherwise: str) -> str:

@@ -129,9 +129,9 @@ def run(
     wanted, left_out = _plan(undecided, protocol, results, full=full)
     seconds = _seconds(wanted, max(1, count))
     order = list(cheapest_first(wanted, seconds))
-    studies = sum(len(plans) for _, plans, _ in order)
+    studies = _counted(sum(len(plans) for _, plans, _ in order), "study", "studies")
     say(
-        f"{_counted(len(order), 'claim')} need {_counted(studies, 'study', 'studies')}, "
+        f"{_counted(len(order), 'claim')} need {studies}, "
         f"{max(1, count)} at a time: about {duration(sum(cost for *_, cost in order))} on this "
         "machine."
     )
@@ -139,7 +139,8 @@ def run(
         say(f"left out: {reason}")
     if dry_run:
         for item, plans, cost in order:
-            say(f"about {duration(cost)}: {_named(item.stated)} ({_counted(len(plans), 'study', 'studies')})")
+            studies = _counted(len(plans), "study", "studies")
+            say(f"about {duration(cost)}: {_named(item.stated)} ({studies})")
         return 0
     code = 0
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes

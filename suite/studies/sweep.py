@@ -11,8 +11,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import suite
 from suite.components.search import Distribution
 from suite.errors import UsageError
+from suite.results.model import SamplerRecord
 from suite.studies.protocol import StudyRules
 
 #: values for each factor of ten, of one swept hyperparameter and of each of two
@@ -35,10 +37,19 @@ def sweep_rules(name: str, space: Mapping[str, Distribution], swept: Sequence[st
         trials=trials,
         seeds=1,
         generation=trials,
-        sampler="grid",
         swept=tuple(swept),
         ranked=False,
         summary=f"a grid over {' and '.join(swept)}; never ranked",
+    )
+
+
+def grid_record(swept: Sequence[str]) -> SamplerRecord:
+    """What a result says about how the configurations of a sweep were chosen."""
+    return SamplerRecord(
+        name="grid",
+        arguments={"hyperparameters": ", ".join(swept), "per_decade": PER_DECADE[len(swept)]},
+        package="optimizer-suite",
+        version=suite.__version__,
     )
 
 

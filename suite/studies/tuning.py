@@ -21,6 +21,7 @@ from suite.components.search import Distribution
 from suite.problems.score import Direction
 from suite.results.model import SamplerRecord
 from suite.studies.protocol import Sampler, StudyRules
+from suite.studies.sweep import grid
 from suite.training.seeds import derive
 
 Flat = dict[str, Any]
@@ -65,6 +66,8 @@ def propose(
     if len(history) % protocol.generation:
         raise ValueError(f"a generation of {protocol.generation} trials is not finished yet")
     count = min(protocol.generation, protocol.trials - len(history))
+    if protocol.swept:
+        return grid(space, protocol.swept)[len(history) : len(history) + count]
     if protocol.sampler == "tpe":
         return _tpe(space, protocol, seed, direction, history, count)
     return [_sobol(space, seed, number) for number in range(len(history), len(history) + count)]
