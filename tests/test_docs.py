@@ -150,9 +150,11 @@ def test_protocol_table() -> None:
     assert said == {
         p.name: [
             str(p.version),
+            str(p.replicates),
             str(p.trials),
             str(p.seeds),
             str(p.generation),
+            p.sampler,
             f"{p.budget_fraction:g}",
             "yes" if p.ranked else "no",
         ]
