@@ -31,8 +31,8 @@ class FamilyResult:
     #: every pair of these methods, by the mean over the family's tasks; best first
     comparisons: TrackComparisons
     #: the share of AdamW's budget at which the best method reaches tuned AdamW's result; see
-    #: `budget_ratio`. The median over tasks: infinite if it does not on half of them; None without
-    #: AdamW, or if no task of the family can tell
+    #: `budget_ratio`. The median over tasks: infinite if it does not on half of them; None if
+    #: AdamW is the best or has not run, or if no task of the family can tell
     budget_ratio: float | None
 
     @property
@@ -71,7 +71,7 @@ def _median_ratio(best: Mapping[str, Entry], standings: Iterable[TaskStanding]) 
     ratios = []
     for standing in standings:
         baseline, entry = standing.baseline, best.get(standing.task.name)
-        if baseline is not None and entry is not None:
+        if baseline is not None and entry is not None and entry is not baseline:
             ratios.append(budget_ratio(entry, baseline))
     known = [ratio for ratio in ratios if ratio is not None]
     return statistics.median(known) if known else None
@@ -83,8 +83,9 @@ def budget_ratio(entry: Entry, baseline: Entry) -> float | None:
     For a time to target: the ratio of the mean times, infinite if some run of the method missed
     the target, None if one of the baseline did. Otherwise the first evaluation at which the
     method's mean test curve is as good as the baseline's mean final value, over the baseline's
-    budget; infinite if it never is. Both are over runs that completed. None for streams, whose
-    score is no final value, and without a curve.
+    budget; infinite if it never is. Both are over runs that completed. None for streams and for
+    means over the budget, where the end of the curve is not the score, and if no run of the
+    baseline completed.
     """
     task = entry.result.task
     if task.score == "time_to_target":
