@@ -74,7 +74,7 @@ optimizer(
         ),
         Claim(
             says="Several optimizers with their defaults are about as good as one that is tuned.",
-            task="mnist1d",
+            task="mnist1d_short",
             method="sgd, adagrad, adam, amsgrad, nadam, radam, rmsprop, adabelief",
             rival="adam",
             untuned="method",

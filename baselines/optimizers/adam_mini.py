@@ -53,7 +53,7 @@ optimizer(
     claims=[
         Claim(
             says="Adam-mini is as good as AdamW in training language models.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="not_worse",

@@ -73,7 +73,7 @@ optimizer(
     claims=[
         Claim(
             says="ASGO matches or surpasses Muon on language models.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="asgo",
             rival="muon",
             measure="score",

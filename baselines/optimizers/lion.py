@@ -51,7 +51,7 @@ optimizer(
         ),
         Claim(
             says="Lion performs comparably to AdamW or better.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="not_worse",

@@ -51,7 +51,7 @@ optimizer(
         ),
         Claim(
             says="Muon groks modular arithmetic sooner than AdamW.",
-            task="modular_addition",
+            task="modular_addition_short",
             rival="adamw",
             measure="time_to_target",
             expect="better",
@@ -62,7 +62,7 @@ optimizer(
         ),
         Claim(
             says="With the defaults of both, Muon groks modular addition sooner than AdamW.",
-            task="modular_addition",
+            task="modular_addition_short",
             rival="adamw",
             untuned="both",
             measure="time_to_target",

@@ -59,7 +59,7 @@ regularizer(
         ),
         Claim(
             says="L2 Init keeps plasticity better than the penalty towards the last weights.",
-            task="random_label_memory",
+            task="permuted_digits_short",
             method="adamw+l2_init",
             rival="adamw+ewc",
             measure="score",

@@ -39,7 +39,7 @@ schedule(
     claims=[
         Claim(
             says="The sigmoid schedule prevents overfitting and improves the result.",
-            task="lm_data_constrained_mini",
+            task="lm_data_constrained_short",
             method="adamw@sigmoid_lr",
             rival="adamw@constant",
             measure="score",

@@ -48,7 +48,7 @@ schedule(
     claims=[
         Claim(
             says="A constant rate with a cooldown reaches the loss of a cosine.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw@wsd",
             rival="adamw@cosine",
             measure="score",
