@@ -14,10 +14,11 @@ import click
 from suite.cli.answers import cached
 from suite.cli.options import (
     AnyNameType,
-    NameType,
+    NamesType,
     NearChoice,
     as_json,
     entries_of,
+    joined,
     names_of,
     wide,
 )
@@ -33,7 +34,15 @@ _TEXT_WIDTH = 80
 
 @click.command()
 @click.argument("names", type=AnyNameType(_KINDS), nargs=-1, metavar="[NAME]...")
-@click.option("--task", type=NameType("task", files=False), help="Claims that this task decides.")
+@click.option(
+    "--task",
+    "-t",
+    "tasks",
+    type=NamesType("task"),
+    multiple=True,
+    callback=joined,
+    help="Claims that this task decides; names, or a pattern, joined by commas.",
+)
 @click.option("--decide", is_flag=True, help="Say what the results that are there say of each.")
 @click.option("--run", is_flag=True, help="Run the studies that are missing, cheapest first.")
 @click.option("--dry-run", "-n", is_flag=True, help="With --run: show what it would run.")
@@ -68,7 +77,7 @@ _TEXT_WIDTH = 80
 @as_json
 def claims(
     names: tuple[str, ...],
-    task: str | None,
+    tasks: tuple[str, ...],
     decide: bool,
     run: bool,
     dry_run: bool,
@@ -88,15 +97,13 @@ def claims(
         suite claims grokfast_ema
         suite claims --decide
         suite claims --run --limit-time 60
-        suite claims --run muon lion --task modular_addition
+        suite claims --run muon lion --task 'modular*,sparse_parity'
     """
     if not (decide or run):
-        # One name is the usual question, and its answer is cached by it.
-        alone: str | tuple[str, ...] | None = names if len(names) > 1 else next(iter(names), None)
-        return int(_claims(name=alone, task=task, wide=wide, as_json=as_json))
+        return int(_claims(name=_one(names), task=_one(tasks), wide=wide, as_json=as_json))
     from suite.cli import claims_decided
 
-    listed, broken = _listed(names, task)
+    listed, broken = _listed(names, tasks)
     if run:
         code = claims_decided.run(
             listed,
@@ -105,7 +112,7 @@ def claims(
             jobs=jobs,
             minutes=limit_time,
             dry_run=dry_run,
-            full=task is not None,
+            full=bool(tasks),
             wide=wide,
             as_json=as_json,
         )
@@ -115,11 +122,24 @@ def claims(
     return 1 if broken else code
 
 
+def _one(values: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """The usual question is about one name: its answer is cached by it."""
+    return values if len(values) > 1 else next(iter(values), None)
+
+
 @cached
-def _claims(name: str | tuple[str, ...] | None, task: str | None, wide: bool, as_json: bool) -> int:
+def _claims(
+    name: str | tuple[str, ...] | None,
+    task: str | tuple[str, ...] | None,
+    wide: bool,
+    as_json: bool,
+) -> int:
     """Print claims as they are stated."""
-    names = name if isinstance(name, tuple) else tuple(filter(None, [name]))
-    listed, broken = _listed(names, task)
+    names, tasks = (
+        value if isinstance(value, tuple) else tuple(filter(None, [value]))
+        for value in (name, task)
+    )
+    listed, broken = _listed(names, tasks)
     if as_json:
         print_json(
             {
@@ -128,7 +148,7 @@ def _claims(name: str | tuple[str, ...] | None, task: str | None, wide: bool, as
             }
         )
     elif not listed:
-        click.echo(_nothing(names, task))
+        click.echo(_nothing(names, tasks))
     elif names:
         show_claims(listed, wide=wide)
     else:
@@ -147,8 +167,8 @@ def _claims(name: str | tuple[str, ...] | None, task: str | None, wide: bool, as
     return 1 if broken else 0
 
 
-def _listed(names: Sequence[str], task: str | None) -> tuple[list[Stated], list[Any]]:
-    """The claims of some components, or of all, about a task if there is one; unusable files."""
+def _listed(names: Sequence[str], tasks: Sequence[str]) -> tuple[list[Stated], list[Any]]:
+    """The claims of some components, or of all, about some tasks, or all; unusable files."""
     components, broken = [], []
     for name in names:
         if name in registry.names("task") and name not in names_of(_KINDS):
@@ -161,7 +181,8 @@ def _listed(names: Sequence[str], task: str | None) -> tuple[list[Stated], list[
             found, unusable = registry.load_all(kind)
             components += found
             broken += unusable
-    return [one for one in stated(components) if task in (None, one.claim.task)], broken
+    chosen = [one for one in stated(components) if not tasks or one.claim.task in tasks]
+    return chosen, broken
 
 
 def _say_broken(broken: Iterable[Any]) -> None:
@@ -169,8 +190,9 @@ def _say_broken(broken: Iterable[Any]) -> None:
         click.echo(f"suite: cannot use {file.path}: {file.reason}", err=True)
 
 
-def _nothing(names: Sequence[str], task: str | None) -> str:
-    of, about = f" of {', '.join(names)}" if names else "", f" about {task}" if task else ""
+def _nothing(names: Sequence[str], tasks: Sequence[str]) -> str:
+    of = f" of {', '.join(names)}" if names else ""
+    about = f" about {', '.join(tasks)}" if tasks else ""
     return (
         f"No claims{of}{about}. A component's file states them by `claims=[...]`: see "
         "'State claims' in docs/submit.md."
