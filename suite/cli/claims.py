@@ -122,6 +122,11 @@ def claims(
     return 1 if broken else code
 
 
+def every_claim() -> list[Stated]:
+    """The claims of all components that can be used, as the site's page shows them."""
+    return _listed((), ())[0]
+
+
 def _one(values: tuple[str, ...]) -> str | tuple[str, ...] | None:
     """The usual question is about one name: its answer is cached by it."""
     return values if len(values) > 1 else next(iter(values), None)
