@@ -31,7 +31,7 @@ import numpy as np
 from leaderboard.measures import MEASURES, Measured, NotMeasured, Setting, score
 from leaderboard.references import Reference, References
 from leaderboard.selection import NO_SCHEDULE, Group, method_of, select
-from leaderboard.statistics import Interval, Prior, difference, pool, pool_pairs
+from leaderboard.statistics import Difference, Interval, Prior, difference, pool, pool_pairs
 from suite.components.claims import Claim, Stated
 from suite.results.frames import Stored
 from suite.results.model import Result, TaskRecord
@@ -198,7 +198,9 @@ class Evidence:
             raise NotMeasured(f"an interval needs 2 common replicates, there are {len(seeds)}")
         scale = _scale(claim, group.task, self._references.get(group.task.name))
         mine, theirs = [method[seed] for seed in seeds], [rival[seed] for seed in seeds]
-        compared = _compare(claim, scale, mine, theirs, self._prior(claim, group, own, scale))
+        a, b = ([scale.of(measured.value) for measured in side] for side in (mine, theirs))
+        found = difference(a, b, self._prior(claim, group, own, scale))
+        compared = _compared(claim, scale, mine, theirs, found)
         outcome, why = judge(claim, compared)
         shown = compared.estimate
         if scale.is_ratio:
@@ -298,17 +300,14 @@ def _log(value: float) -> float:
     return math.log(value)
 
 
-def _compare(
+def _compared(
     claim: Claim,
     scale: _Scale,
     mine: Sequence[Measured],
     theirs: Sequence[Measured],
-    prior: Prior,
+    found: Difference,
 ) -> Comparison:
-    """The advantage of `mine`, paired with `theirs` by position; raises NotMeasured."""
-    found = difference(
-        [scale.of(m.value) for m in mine], [scale.of(t.value) for t in theirs], prior
-    )
+    """The advantage that was found; missed targets open its ends, and columns have own margins."""
     low = -math.inf if any(m.censored for m in mine) else found.low
     high = math.inf if any(t.censored for t in theirs) else found.high
     margin = scale.margin

@@ -216,6 +216,13 @@ def test_a_missed_target_leaves_the_ratio_open():
     assert "both missed" in both.why
 
 
+def test_values_without_a_ratio_decide_nothing():
+    zero = timed("lion", 0, 0, 0)
+    found = verdict(stated(**TIMES), zero, timed("adamw", 0, 0, 0))
+    assert (found.outcome, found.estimate) == ("undecided", None)
+    assert "no ratio of 0" in found.why
+
+
 def validated(result, first, others):
     """Validation scores: of trial 0, and of all others; the second trial is the chosen one."""
     done = changed(result, lambda run: {"validation_score": first if run.number == 0 else others})
