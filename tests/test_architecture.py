@@ -28,6 +28,7 @@ PUBLIC_MODULES = {
 }
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
+    "suite.components.claims",
     "suite.atomic",
     "suite.errors",
     "suite.home",
