@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leaderboard.selection import method_of
 from leaderboard.standings import Entry, TaskStanding, task_standings
 from leaderboard.statistics import (
     Interval,
@@ -42,13 +43,13 @@ def choose_standing(
     Also returns the number of refused files. Raises UsageError naming what is missing.
     """
     on_task, invalid = read_folder(results, [task])
-    known = {item.result.method.name for item in on_task}
+    known = {method_of(item.result) for item in on_task}
     if not known:
         raise UsageError(f"{results} holds no results on {task}.")
     for method in methods:
         if method not in known:
             raise unknown_name(f"method with results on {task}", method, known)
-    found = task_standings(item for item in on_task if item.result.method.name in methods)
+    found = task_standings(item for item in on_task if method_of(item.result) in methods)
     if protocol is not None:
         found = [standing for standing in found if standing.protocol.name == protocol]
     whole = [s for s in found if {entry.method for entry in s.entries} == set(methods)]
@@ -83,7 +84,7 @@ def _entries(standing: TaskStanding, methods: Sequence[str]) -> list[Entry]:
 
 
 def _difference(entry: Entry, baseline: Entry) -> Difference:
-    mine, theirs = _scores(entry), _scores(baseline)
+    mine, theirs = entry.scores, baseline.scores
     rng = generator("compare", entry.result.task.name, entry.method, baseline.method)
     common = sorted(mine.keys() & theirs.keys())
     if common:
@@ -95,11 +96,6 @@ def _difference(entry: Entry, baseline: Entry) -> Difference:
         interval = percentile_interval(float(np.mean(values) - np.mean(others)), resampled)
         how = "not paired: the results have no seed in common"
     return Difference(entry.method, baseline.method, interval, how)
-
-
-def _scores(entry: Entry) -> dict[int, float]:
-    runs = entry.result.evaluation
-    return {run.seed: run.test_score for run in runs if run.test_score is not None}
 
 
 def check_figure(path: Path) -> None:

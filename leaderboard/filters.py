@@ -137,7 +137,7 @@ def task_scale(standing: TaskStanding) -> Scale:
 
 def track_scale(entries: Iterable[TrackEntry]) -> Scale:
     """The scale of a track's interval bars."""
-    return _scale([entry.iqm for entry in entries])
+    return _scale([entry.headline for entry in entries])
 
 
 def _scale(intervals: list[Interval], higher_is_better: bool = True) -> Scale:

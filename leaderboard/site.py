@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -15,16 +14,14 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from leaderboard import figures
-from leaderboard import references as frozen
+from leaderboard.board import Board, MethodResults, load_board
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
 from leaderboard.placement import check_replaceable, swap, write_marker
 from leaderboard.references import References
-from leaderboard.selection import Superseded, finished, select
-from leaderboard.standings import Entry, TaskStanding, task_standing
+from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import COVERAGE, PERCENTILES, REPETITIONS
-from leaderboard.tracks import TrackStanding, track_standings
-from suite.results.frames import Invalid, Stored, read_folder, runs_frame
+from suite.results.frames import Invalid, runs_frame
 from suite.studies.protocol import PROTOCOLS
 from suite.training.costs import COSTS
 
@@ -57,33 +54,9 @@ class BuildReport:
 class Site:
     """All content of the pages, computed once."""
 
-    stored: list[Stored]
-    #: files that are left out, with the reasons
-    left_out: list[Invalid]
-    by_task: dict[str, list[TaskStanding]]
-    by_method: dict[str, list[tuple[TaskStanding, Entry]]]
+    board: Board
     #: by task and protocol
     drawings: dict[tuple[str, str], list[Drawing]]
-    tracks: list[TrackStanding]
-    superseded: list[Superseded]
-    references: References
-    notices: list[str]
-
-    @functools.cached_property
-    def newest(self) -> str:
-        """The day when the last study ended."""
-        if not self.stored:
-            return ""
-        return max(finished(item.result) for item in self.stored).date().isoformat()
-
-    @functools.cached_property
-    def barely_compared(self) -> int:
-        """How many tasks have results of two methods at most."""
-        methods = [
-            {entry.method for standing in standings for entry in standing.entries}
-            for standings in self.by_task.values()
-        ]
-        return sum(len(names) <= 2 for names in methods)
 
 
 def build(
@@ -97,117 +70,27 @@ def build(
     output = Path(output).absolute()
     place = output.resolve()  # a link to a folder is kept, and its target is replaced
     check_replaceable(place)
-    results = Path(results)
-    stored, invalid = read_folder(results)
-    stored = [Stored(item.path.relative_to(results), item.result) for item in stored]
-    invalid = [Invalid(item.path.relative_to(results), item.reason) for item in invalid]
-    site = gather(stored, invalid, frozen.load() if references is None else references)
+    site = gather(results, references)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         made = Path(temporary) / "site"
         pages = [path.relative_to(made) for path in _write(site, made)]
         check_replaceable(place)  # again: files may have been added meanwhile
         swap(made, place, Path(temporary) / "old")
-    return BuildReport([output / page for page in pages], site.left_out, site.notices)
+    board = site.board
+    return BuildReport([output / page for page in pages], board.left_out, board.notices)
 
 
-@dataclass(frozen=True)
-class _TaskPart:
-    """Ranking and figures of one task."""
+def gather(results: str | Path, references: References | None) -> Site:
+    """The board with the figures of its tasks; a file that cannot be drawn is left out."""
+    drawings: dict[tuple[str, str], list[Drawing]] = {}
 
-    standings: list[TaskStanding]
-    superseded: list[Superseded]
-    drawings: dict[tuple[str, str], list[Drawing]]
+    def draw(standing: TaskStanding) -> None:
+        if standing.ranked:
+            drawings[standing.task.name, standing.protocol.name] = _task_drawings(standing)
 
-
-def _task_part(stored: Iterable[Stored], references: References) -> _TaskPart:
-    groups, superseded = select(stored, references)
-    standings = [task_standing(group, references) for group in groups]
-    drawings = {(s.task.name, s.protocol.name): _task_drawings(s) for s in standings if s.ranked}
-    return _TaskPart(standings, superseded, drawings)
-
-
-def _drawable(stored: list[Stored], references: References) -> tuple[_TaskPart, list[Invalid]]:
-    """The pages' content for one task, and the files that had to be left out.
-
-    One unexpected file must not prevent the publication of all others.
-    """
-    try:
-        return _task_part(stored, references), []
-    except Exception as error:
-        together = f"cannot be drawn with the others on its task: {type(error).__name__}: {error}"
-    kept, left_out = [], []
-    for item in stored:
-        try:
-            _task_part([item], references)
-        except Exception as error:
-            reason = f"cannot be drawn: {type(error).__name__}: {error}"
-            left_out.append(Invalid(item.path, reason))
-        else:
-            kept.append(item)
-    if left_out:
-        part, more = _drawable(kept, references)
-        return part, left_out + more
-    return _TaskPart([], [], {}), [Invalid(item.path, together) for item in stored]
-
-
-def gather(stored: list[Stored], invalid: list[Invalid], references: References) -> Site:
-    """Compute the rankings and the notices about files that are left out."""
-    on_task: dict[str, list[Stored]] = {}
-    for item in stored:
-        on_task.setdefault(item.result.task.name, []).append(item)
-    parts = []
-    for _, items in sorted(on_task.items()):
-        part, undrawable = _drawable(items, references)
-        parts.append(part)
-        invalid = [*invalid, *undrawable]
-    left_out = {path for path, _ in invalid}
-    stored = [item for item in stored if item.path not in left_out]
-    standings = [standing for part in parts for standing in part.standings]
-    superseded = [item for part in parts for item in part.superseded]
-    standings.sort(key=_completeness)
-    by_task: dict[str, list[TaskStanding]] = {}
-    by_method: dict[str, list[tuple[TaskStanding, Entry]]] = {}
-    for standing in sorted(standings, key=lambda s: (s.task.track != "mini", s.task.name)):
-        by_task.setdefault(standing.task.name, []).append(standing)
-        for entry in standing.entries:
-            by_method.setdefault(entry.method, []).append((standing, entry))
-    return Site(
-        stored=stored,
-        left_out=invalid,
-        by_task=by_task,
-        drawings={key: drawn for part in parts for key, drawn in part.drawings.items()},
-        by_method=dict(sorted(by_method.items())),
-        tracks=track_standings(standings),
-        superseded=superseded,
-        references=references,
-        notices=list(_notices(standings, superseded, invalid)),
-    )
-
-
-def _completeness(standing: TaskStanding) -> tuple[bool, int, str]:
-    """The most complete ranked protocol comes first."""
-    return not standing.protocol.ranked, -len(standing.ranked), standing.protocol.name
-
-
-def _notices(
-    standings: list[TaskStanding], superseded: list[Superseded], invalid: list[Invalid]
-) -> Iterator[str]:
-    for path, reason in invalid:
-        yield f"{path}: left out: {reason}"
-    for standing in standings:
-        task, protocol = standing.task.name, standing.protocol
-        if protocol.ranked:
-            for entry in standing.unranked:
-                yield f"{entry.stored.path}: not ranked with the others: {entry.note}"
-            if standing.reference is None:
-                yield f"{task} ({protocol.name}): {standing.reference_note}"
-        for entry in standing.ranked:
-            data = entry.result.data
-            if data is not None and not data.canonical:
-                yield f"{entry.stored.path}: the data is not the task's canonical data"
-    for item in superseded:
-        yield f"{item.stored.path}: superseded by {item.by.path}"
+    board = load_board(results, references, extra=draw)
+    return Site(board, drawings)
 
 
 def _write(site: Site, folder: Path) -> Iterator[Path]:
@@ -222,22 +105,22 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
 
     def render(template: str, path: Path, **context: Any) -> Path:
         root = "../" * len(path.parent.parts)
-        text = environment.get_template(template).render(site=site, root=root, **context)
+        text = environment.get_template(template).render(board=site.board, root=root, **context)
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
         return target
 
     yield render("index.html.j2", Path("index.html"), drawings=_track_drawings(site))
-    for name, standings in site.by_task.items():
+    for name, standings in site.board.tasks.items():
         drawings = {
             s.protocol.name: site.drawings[name, s.protocol.name] for s in standings if s.ranked
         }
         path = Path("tasks", f"{slug(name)}.html")
         yield render("task.html.j2", path, name=name, standings=standings, drawings=drawings)
-    for name, found in site.by_method.items():
+    for name, method in site.board.methods.items():
         path = Path("methods", f"{slug(name)}.html")
-        yield render("method.html.j2", path, name=name, **_method_context(site, name, found))
+        yield render("method.html.j2", path, name=name, **_method_context(method))
     yield render(
         "protocol.html.j2",
         Path("protocol.html"),
@@ -247,20 +130,20 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
         repetitions=REPETITIONS,
         percentiles=PERCENTILES,
         coverage=COVERAGE,
-        references=site.references,
+        references=site.board.references,
     )
     for asset in ("leaderboard.css", "leaderboard.js"):
         text = files("leaderboard").joinpath("assets", asset).read_text(encoding="utf-8")
         target = folder / "assets" / asset
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    _plain_cells(runs_frame(site.stored)).to_csv(folder / "results.csv", index=False)
+    _plain_cells(runs_frame(site.board.stored)).to_csv(folder / "results.csv", index=False)
     write_marker(folder)
 
 
 def _track_drawings(site: Site) -> dict[tuple[str, str], list[Drawing]]:
     found = {}
-    for track in site.tracks:
+    for track in site.board.tracks:
         drawn = (figures.track_intervals(track), figures.time_profile(track))
         found[track.track, track.protocol.name] = [drawing for drawing in drawn if drawing]
     return found
@@ -270,17 +153,14 @@ def _task_drawings(standing: TaskStanding) -> list[Drawing]:
     return [figures.learning_curves(standing), figures.tuning_curves(standing)]
 
 
-def _method_context(
-    site: Site, name: str, found: list[tuple[TaskStanding, Entry]]
-) -> dict[str, Any]:
-    newest = max((entry.result for _, entry in found), key=finished)
-    failures = list(_failures(found))
+def _method_context(method: MethodResults) -> dict[str, Any]:
+    failures = list(_failures(method.found))
     return {
-        "found": found,
-        "newest": newest,
+        "found": method.found,
+        "newest": method.newest,
         "failures": failures[:_FAILURES],
         "more_failures": len(failures) - len(failures[:_FAILURES]),
-        "superseded": [s for s in site.superseded if s.stored.result.method.name == name],
+        "superseded": method.superseded,
     }
 
 
@@ -288,11 +168,12 @@ def _failures(found: list[tuple[TaskStanding, Entry]]) -> Iterator[dict[str, Any
     """Failed runs of a method; equal failures within one result are shown once."""
     for standing, entry in found:
         kinds: dict[tuple[str, str, str], list[str]] = {}
-        for purpose in ("tuning", "evaluation"):
-            for run in getattr(entry.result, purpose):
-                if not run.succeeded:
-                    key = (run.status, run.reason or "", run.traceback or "")
-                    kinds.setdefault(key, []).append(f"{purpose} {run.number}")
+        for replicate in entry.result.replicates:
+            for purpose, tried in replicate.by_purpose():
+                for run in tried:
+                    if not run.succeeded:
+                        key = (run.status, run.reason or "", run.traceback or "")
+                        kinds.setdefault(key, []).append(f"{purpose} {run.number}")
         for (status, reason, traceback), runs in kinds.items():
             cut = len(traceback) > _TRACEBACK
             yield {

@@ -1,9 +1,9 @@
-"""Rankings on a task: every method's rank, with its uncertainty and its cost.
+"""Standings on a task: every method's score, the ranks that it may have, and what it costs.
 
-A method's rank is 1 + the number of methods whose bootstrap interval of the mean test score is
-completely better than its own. Overlap is not transitive: two methods whose intervals overlap
-have different ranks if a third is completely better than only one of them. A method whose
-evaluation runs all failed ranks after all methods with a run that did not fail.
+The unit is the replicate: a method's score is the mean over its replicates, and its interval is
+computed from them. Methods are in order of their scores. A method's ranks are a range: its first is
+1 + the number of methods that are better than it beyond doubt, its last the number of methods
+without those that are worse beyond doubt. Methods without a run that did not fail come last.
 """
 
 from __future__ import annotations
@@ -13,23 +13,49 @@ import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from leaderboard import references as frozen
 from leaderboard.references import Reference, References
-from leaderboard.selection import Group, select
+from leaderboard.selection import BASELINE, Group, method_of, select
 from leaderboard.statistics import Interval, generator, mean_interval
+from leaderboard.tuning import (
+    TuningFacts,
+    step_cost,
+    trials_needed,
+    tuned_threshold,
+    tuning_facts,
+)
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, Run, TaskRecord
+
+#: protocols whose few trials and replicates decide little
+PRELIMINARY = ("quick",)
+Verdict = Literal["better", "worse", "tied"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a ranked method compares with the others on the task."""
+
+    #: the first and the last rank that it may have
+    ranks: tuple[int, int]
+    #: no other method is better beyond doubt
+    may_be_best: bool
+    #: against tuned AdamW under the same protocol; None for AdamW itself and where it is not ranked
+    verdict: Verdict | None
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One method on one task under one protocol; numbers are over its evaluation runs."""
+    """One method on one task under one protocol."""
 
     stored: Stored
+    #: raw test score of each replicate, by the replicate's seed
+    scores: dict[int, float]
     #: mean raw test score with its interval
     raw: Interval
-    #: the same on the task's frozen scale, and each run's; None without a reference
+    #: the same on the task's frozen scale, and each replicate's; None without a reference
     scaled: Interval | None
     scaled_scores: list[float] | None
     #: mean of the metric at the last evaluation on test data, over completed runs, and their number
@@ -39,14 +65,20 @@ class Entry:
     times_to_target: list[float]
     #: medians over completed runs, None without one: a run that ended early would look fast
     gradient_evaluations: float | None
-    seconds: float | None
-    #: completed runs that ended no better than they were before training
+    #: seconds of a step relative to an AdamW step timed in the same process; None if not measured
+    step_cost: float | None
+    #: what the stored trials say: out of the box, gain by tuning, sensitivity, failed trials
+    tuning: TuningFacts
+    #: expected number of trials until within 5% of tuned AdamW; None without AdamW on the board
+    trials_needed: float | None
+    #: completed evaluation runs that ended no better than they were before training
     not_learning: int
     #: runs that did not complete, by status, tuning runs included
     failures: Counter[str]
     #: no evaluation run completed
     failed: bool
-    rank: int | None = None
+    #: None if it has no rank
+    standing: Standing | None = None
     #: why it has no rank
     note: str = ""
 
@@ -57,13 +89,23 @@ class Entry:
 
     @property
     def method(self) -> str:
-        """The method's name."""
-        return self.stored.result.method.name
+        """The method's name, as it is shown: `adamw@constant` is `adamw`."""
+        return method_of(self.stored.result)
+
+    @property
+    def evaluation(self) -> list[Run]:
+        """The evaluation runs of all replicates, failed ones included."""
+        return [run for each in self.result.replicates for run in each.evaluation]
 
     @property
     def runs(self) -> int:
-        """How many evaluation runs there are, failed ones included."""
-        return len(self.result.evaluation)
+        """How many of them there are."""
+        return len(self.evaluation)
+
+    @property
+    def rank(self) -> int | None:
+        """The first rank that it may have; None if it is not ranked."""
+        return None if self.standing is None else self.standing.ranks[0]
 
     @property
     def reached(self) -> int:
@@ -74,6 +116,15 @@ class Entry:
     def time_to_target(self) -> float:
         """Median over runs, infinite if half of them or more missed."""
         return statistics.median(self.times_to_target)
+
+    @property
+    def solved(self) -> bool:
+        """Whether the target is met by most runs; on a stream, by the mean score."""
+        task = self.result.task
+        if task.stream and task.score != "time_to_target":
+            met = self.raw.value - task.target
+            return met >= 0 if task.higher_is_better else met <= 0
+        return math.isfinite(self.time_to_target)
 
     @property
     def remark(self) -> str:
@@ -88,17 +139,7 @@ class Entry:
     @property
     def stored_examples(self) -> int:
         """The most training examples that the method may keep for replay."""
-        return max(run.cost.stored_examples for run in self.result.evaluation)
-
-    @property
-    def default(self) -> Run:
-        """The tuning run with the declared defaults."""
-        return self.result.tuning[0]
-
-    @property
-    def tuned(self) -> Run:
-        """The tuning run that was chosen."""
-        return self.result.tuning[self.result.chosen]
+        return max(run.cost.stored_examples for run in self.evaluation)
 
 
 @dataclass(frozen=True)
@@ -111,7 +152,7 @@ class TaskStanding:
     reference: Reference | None
     #: why scores are raw, if they are
     reference_note: str
-    #: best first; empty if the protocol is never ranked
+    #: best score first; empty if the protocol is never ranked
     ranked: list[Entry] = field(default_factory=list)
     #: each with its note
     unranked: list[Entry] = field(default_factory=list)
@@ -122,26 +163,43 @@ class TaskStanding:
         return self.task.stream is True
 
     @property
+    def preliminary(self) -> bool:
+        """Whether the protocol has too few replicates to decide much; see `PRELIMINARY`."""
+        return self.protocol.name in PRELIMINARY
+
+    @property
     def entries(self) -> list[Entry]:
         """The ranked, then the unranked."""
         return [*self.ranked, *self.unranked]
+
+    @property
+    def baseline(self) -> Entry | None:
+        """AdamW, if it is ranked."""
+        return next((entry for entry in self.ranked if entry.method == BASELINE), None)
 
 
 def task_standing(group: Group, references: References) -> TaskStanding:
     """Rank the comparable results of a group."""
     task, protocol = group.task, group.protocol
     reference, note = _reference(group, references)
-    apart = [replace(entry_of(item, reference), note=reason) for item, reason in group.apart]
-    entries = [entry_of(item, reference) for item in group.comparable]
+    threshold = _threshold(group, reference)
+    apart = [replace(entry_of(i, reference, threshold), note=reason) for i, reason in group.apart]
+    entries = [entry_of(item, reference, threshold) for item in group.comparable]
     if not protocol.ranked:
         rule = f"the protocol {protocol.name} is never ranked"
         apart = [*(replace(entry, note=rule) for entry in entries), *apart]
         entries = []
     sign = 1 if task.higher_is_better else -1
-    ranked = [replace(entry, rank=_rank(entry, entries, sign)) for entry in entries]
-    ranked.sort(key=lambda entry: (entry.rank, -sign * entry.raw.value, entry.method))
+    entries.sort(key=lambda entry: (entry.failed, -sign * entry.raw.value, entry.method))
+    ranked = [replace(entry, standing=_standing(entry, entries, sign)) for entry in entries]
     apart.sort(key=lambda entry: entry.method)
     return TaskStanding(task, protocol, reference, note, ranked, apart)
+
+
+def _threshold(group: Group, reference: Reference | None) -> float | None:
+    """The validation score that counts as tuned AdamW's, if AdamW is on the board."""
+    found = [item.result for item in group.comparable if method_of(item.result) == BASELINE]
+    return tuned_threshold(found[0], reference) if found and reference is not None else None
 
 
 def _reference(group: Group, references: References) -> tuple[Reference | None, str]:
@@ -159,51 +217,85 @@ def _reference(group: Group, references: References) -> tuple[Reference | None, 
     return reference, ""
 
 
+def _fits(reference: Reference, result: Result) -> bool:
+    return reference.task_version == result.task.version and _on_data_of(reference, result)
+
+
 def _on_data_of(reference: Reference, result: Result) -> bool:
     return result.data is None or result.data.fingerprint == reference.data_fingerprint
 
 
-def entry_of(stored: Stored, reference: Reference | None) -> Entry:
-    """A result's numbers, not ranked yet."""
-    result, runs = stored.result, stored.result.evaluation
-    scores = [run.test_score for run in runs if run.test_score is not None]
+def entry_of(stored: Stored, reference: Reference | None, threshold: float | None = None) -> Entry:
+    """A result's numbers, not ranked yet; `threshold` is the validation score of tuned AdamW."""
+    result = stored.result
+    runs = [run for replicate in result.replicates for run in replicate.evaluation]
+    scores = _scores(result)
     name = (result.task.name, result.method.name, result.protocol.name)
-    raw = mean_interval(scores, generator("score", *name))
+    raw = mean_interval(list(scores.values()), generator("score", *name))
+    scale = reference if reference is not None and _fits(reference, result) else None
     scaled, scaled_scores = None, None
-    same_version = reference is not None and reference.task_version == result.task.version
-    if reference is not None and same_version and _on_data_of(reference, result):
-        scaled_scores = [frozen.scaled(reference, score) for score in scores]
-        ends = sorted(frozen.scaled(reference, end) for end in (raw.low, raw.high))
-        scaled = Interval(frozen.scaled(reference, raw.value), ends[0], ends[1])
+    if scale is not None:
+        scaled_scores = [frozen.scaled(scale, score) for score in scores.values()]
+        ends = sorted(frozen.scaled(scale, end) for end in (raw.low, raw.high))
+        scaled = Interval(frozen.scaled(scale, raw.value), ends[0], ends[1])
     done = [run for run in runs if run.status == "completed"]
     metrics = [run.curve.test.get(result.task.metric, []) for run in done]
     last = [values[-1] for values in metrics if values]
     missed = math.inf
-    times = [missed if run.time_to_target is None else run.time_to_target for run in runs]
     return Entry(
         stored=stored,
+        scores=scores,
         raw=raw,
         scaled=scaled,
         scaled_scores=scaled_scores,
         metric=statistics.fmean(last) if last else None,
         metric_runs=len(last),
-        times_to_target=times,
+        times_to_target=[missed if r.time_to_target is None else r.time_to_target for r in runs],
         gradient_evaluations=_median(done, lambda run: run.cost.gradient_evaluations),
-        seconds=_median(done, lambda run: run.cost.seconds),
+        step_cost=step_cost(result),
+        tuning=tuning_facts(result, scale),
+        trials_needed=None if threshold is None else trials_needed(result, threshold),
         not_learning=sum(run.learned(result.task) is False for run in runs),
         failures=Counter(run.status for run in result.failed),
         failed=not any(run.succeeded for run in runs),
     )
 
 
+def _scores(result: Result) -> dict[int, float]:
+    """Test scores by seed: of the replicates, or of the runs of a result with one replicate."""
+    if len(result.replicates) == 1:
+        runs = result.replicates[0].evaluation
+        return {run.number: run.test_score for run in runs if run.test_score is not None}
+    return {
+        each.seed: statistics.fmean(
+            r.test_score for r in each.evaluation if r.test_score is not None
+        )
+        for each in result.replicates
+    }
+
+
 def _median(runs: list[Run], read: Callable[[Run], float]) -> float | None:
     return statistics.median(map(read, runs)) if runs else None
 
 
-def _rank(entry: Entry, entries: list[Entry], sign: int) -> int:
-    if entry.failed:
-        return 1 + sum(not other.failed for other in entries)
-    return 1 + sum(not o.failed and wholly_better(o.raw, entry.raw, sign) for o in entries)
+def _standing(entry: Entry, entries: list[Entry], sign: int) -> Standing:
+    better = sum(_better(other, entry, sign) for other in entries)
+    worse = sum(_better(entry, other, sign) for other in entries)
+    baseline = next((other for other in entries if other.method == BASELINE), None)
+    verdict: Verdict | None = None
+    if baseline is not None and entry.method != BASELINE:
+        verdict = "tied"
+        if _better(entry, baseline, sign):
+            verdict = "better"
+        elif _better(baseline, entry, sign):
+            verdict = "worse"
+    return Standing((1 + better, len(entries) - worse), better == 0, verdict)
+
+
+def _better(one: Entry, other: Entry, sign: int) -> bool:
+    if one.failed or other.failed:
+        return other.failed and not one.failed
+    return wholly_better(one.raw, other.raw, sign)
 
 
 def wholly_better(mine: Interval, theirs: Interval, sign: int = 1) -> bool:

@@ -157,7 +157,7 @@ def print_standing(
         Column(task.metric, 5),
         *([] if standing.stream else [Column("reached", 6)]),
         Column("evaluations", 8),
-        Column("seconds", 7),
+        Column("step cost", 7),
         Column("default", 10),
         Column("tuned", 9),
         Column("failed", 2),
@@ -166,7 +166,7 @@ def print_standing(
     rows = [
         [
             ("> " if entry.method in marked else "")
-            + ("-" if entry.rank is None or alone else str(entry.rank)),
+            + ("-" if entry.standing is None or alone else _ranks(entry.standing.ranks)),
             entry.method,
             f"{entry.raw.value:.4g}",
             f"{entry.raw.low:.4g} to {entry.raw.high:.4g}",
@@ -174,9 +174,9 @@ def print_standing(
             "-" if entry.metric is None else f"{entry.metric:.4g}",
             *([] if standing.stream else [f"{entry.reached} of {len(entry.times_to_target)}"]),
             "-" if entry.gradient_evaluations is None else f"{entry.gradient_evaluations:.0f}",
-            "-" if entry.seconds is None else f"{entry.seconds:.3g}",
-            f"{entry.default.validation_score:.4g}",
-            f"{entry.tuned.validation_score:.4g}",
+            _number(entry.step_cost),
+            _number(entry.tuning.out_of_the_box),
+            _number(entry.tuning.tuned),
             str(entry.failures.total()),
             entry.remark,
         ]
@@ -189,6 +189,16 @@ def print_standing(
             f"{hidden} more {'result is' if hidden == 1 else 'results are'} in the folder: `suite "
             f"compare METHOD METHOD --task {task.name}` shows them."
         )
+
+
+def _ranks(ranks: tuple[int, int]) -> str:
+    """A range of ranks: `2` or `1-4`."""
+    first, last = ranks
+    return str(first) if first == last else f"{first}-{last}"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3g}"
 
 
 def _in_json(
@@ -213,10 +223,10 @@ def _in_json(
                 "reached": None if standing.stream else entry.reached,
                 "runs": entry.runs,
                 "gradient_evaluations": entry.gradient_evaluations,
-                "seconds": entry.seconds,
-                "default_validation_score": entry.default.validation_score,
-                "tuned_validation_score": entry.tuned.validation_score,
-                "chosen": entry.tuned.hyperparameters,
+                "step_cost": entry.step_cost,
+                "out_of_the_box": entry.tuning.out_of_the_box,
+                "tuned": entry.tuning.tuned,
+                "chosen": [each.evaluation[0].hyperparameters for each in entry.result.replicates],
                 "failed": dict(entry.failures),
                 "note": entry.remark,
                 "result": str(entry.stored.path),
