@@ -10,8 +10,8 @@ import numpy as np
 
 from leaderboard.selection import method_of
 from leaderboard.standings import Entry, TaskStanding, task_standings
-from leaderboard.statistics import (
-    Interval,
+from leaderboard.statistics import Interval
+from leaderboard.statistics.retired import (
     bootstrap,
     generator,
     mean_interval,

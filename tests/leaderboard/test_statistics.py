@@ -9,16 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from leaderboard.statistics import (
+from leaderboard.statistics import expected_best, performance_profile
+from leaderboard.statistics.retired import (
     COVERAGE,
     bootstrap,
-    expected_best,
     generator,
     interquartile_mean,
     iqm_interval,
     mean_interval,
     mean_rank,
-    performance_profile,
     win_probability,
 )
 

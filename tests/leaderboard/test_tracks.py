@@ -8,7 +8,7 @@ import pytest
 
 from leaderboard.references import Reference
 from leaderboard.standings import task_standings
-from leaderboard.statistics import interquartile_mean
+from leaderboard.statistics.retired import interquartile_mean
 from leaderboard.tracks import track_standings
 from suite.results.frames import Stored
 from tests.samples import make_reference, make_result

@@ -1,22 +1,14 @@
-"""The statistics behind the rankings, vectorised and repeatable.
-
-Functions with random draws take a `numpy.random.Generator`; `generator(...)` derives one from its
-purpose, so that the same results always give the same intervals, independent of other methods.
-
-Sources: Agarwal et al. 2021, "Deep Reinforcement Learning at the Edge of the Statistical
-Precipice" (interquartile mean, stratified bootstrap, probability of improvement); Dolan and Moré
-2002, "Benchmarking optimization software with performance profiles"; Tang et al. 2020, "Showing
-Your Work Doesn't Always Work" (expected best of k without replacement).
-"""
+"""The rules of the former board, retired: removed once nothing imports this module."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from leaderboard.statistics.intervals import Interval
+from leaderboard.statistics.variances import Floats
 from suite.training.seeds import derive
 
 REPETITIONS = 2000
@@ -25,16 +17,6 @@ PERCENTILES = (2.5, 97.5)
 #: Seeds to the share of intervals of the mean that hold the true mean, if scores are normal. It is
 #: below 95%: a few resampled seeds vary less than the distribution that they come from.
 COVERAGE = {3: 0.75, 5: 0.84}
-
-Floats = NDArray[np.float64]
-
-
-class Interval(NamedTuple):
-    """An estimate with the ends of its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def generator(*purpose: str | int) -> np.random.Generator:
@@ -114,42 +96,3 @@ def mean_rank(scores: ArrayLike) -> Floats:
     better = (values[None, :, :] > values[:, None, :]).sum(1)
     equal = (values[None, :, :] == values[:, None, :]).sum(1)
     return np.asarray((better + (equal + 1) / 2).mean(axis=1))
-
-
-def performance_profile(times: Sequence[Sequence[ArrayLike]], ratios: ArrayLike) -> Floats:
-    """Share of runs that reach the target within a ratio of the fastest method's time.
-
-    `times[t][i]` holds method i's times over seeds on task t, infinite where the target was
-    missed; the fastest method on a task is the one with the smallest median. Every task has the
-    same weight. Shape (methods, ratios).
-    """
-    allowed = np.asarray(ratios, float)
-    share = np.zeros((len(times[0]), len(allowed)))
-    for methods in times:
-        fastest = min(float(np.median(np.asarray(scores, float))) for scores in methods)
-        if not np.isfinite(fastest):
-            continue  # no method reached it: the task counts as missed for all
-        for i, scores in enumerate(methods):
-            ratio = np.asarray(scores, float)[:, None] / fastest
-            share[i] += (ratio <= allowed[None, :]).mean(axis=0)
-    return share / len(times)
-
-
-def expected_best(scores: ArrayLike, *, higher_is_better: bool) -> Floats:
-    """Expected best of k of the n trials, for k = 1 to n: (n,) to (n,).
-
-    Unbiased: the mean over all subsets of size k. With scores sorted from best to worst, the j-th
-    (from 0) is the best of C(n-1-j, k-1) of the C(n, k) subsets.
-    """
-    ordered = np.sort(np.asarray(scores, float))
-    if higher_is_better:
-        ordered = ordered[::-1]
-    n = len(ordered)
-    weights = np.zeros((n, n))
-    for k in range(1, n + 1):
-        # C(n-1-j, k-1) / C(n, k) by its ratio from j to j + 1: no large factorials.
-        weight = k / n
-        for j in range(n - k + 1):
-            weights[k - 1, j] = weight
-            weight *= (n - k - j) / max(n - 1 - j, 1)
-    return np.asarray(weights @ ordered)
