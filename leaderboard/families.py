@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from leaderboard.standings import Entry, TaskStanding, wholly_better
-from leaderboard.statistics import Floats
-from leaderboard.tracks import NO_FAMILY, TrackEntry, TrackStanding
+from leaderboard.standings import Entry, TaskStanding
+from leaderboard.statistics import Floats, Interval, TrackComparisons
+from leaderboard.tracks import NO_FAMILY, TrackStanding, compare_methods
 from suite.results.model import Run
 
 #: points of a mean learning curve
@@ -23,50 +23,54 @@ _POINTS = 200
 
 @dataclass(frozen=True)
 class FamilyResult:
-    """The best methods of one family of core tasks on one track."""
+    """The methods that ran all core tasks of one family on one track."""
 
     family: str
     #: names of its core tasks
     tasks: list[str]
-    #: the method with the highest mean over its tasks, and this score
-    best: str
-    score: float
-    #: methods that are not worse beyond doubt, best score first
-    tied: list[str]
-    #: the share of AdamW's budget at which the best reaches tuned AdamW's result; see
+    #: every pair of these methods, by the mean over the family's tasks; best first
+    comparisons: TrackComparisons
+    #: the share of AdamW's budget at which the best method reaches tuned AdamW's result; see
     #: `budget_ratio`. The median over tasks: infinite if it does not on half of them; None without
     #: AdamW, or if no task of the family can tell
     budget_ratio: float | None
 
+    @property
+    def best(self) -> str:
+        """The method with the highest mean over the family's tasks."""
+        return self.comparisons.methods[0]
+
+    @property
+    def score(self) -> Interval:
+        """The best method's mean clipped scaled score over the family's tasks."""
+        return self.comparisons.means[self.best]
+
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """The methods that are tied with the best, best score first."""
+        return self.comparisons.tied_with(self.best)
+
 
 def family_results(track: TrackStanding) -> list[FamilyResult]:
-    """One for each family in which a complete method has a score, in order of the names."""
+    """One for each family whose tasks some method ran all, in order of the families' names."""
     found = []
     for family in track.families:
-        entries = [entry for entry in track.complete if family in entry.families]
-        entries.sort(key=lambda entry: (-entry.families[family].value, entry.method))
-        if not entries:
-            continue
         standings = [s for s in track.tasks if (s.task.family or NO_FAMILY) == family]
-        best, *others = entries
-        mine = best.families[family]
-        found.append(
-            FamilyResult(
-                family,
-                tasks=sorted(standing.task.name for standing in standings),
-                best=best.method,
-                score=mine.value,
-                tied=[o.method for o in others if not wholly_better(mine, o.families[family])],
-                budget_ratio=_median_ratio(best, standings),
-            )
-        )
+        ranked = {entry.method: entry.entries for entry in track.entries}
+        own = {task: family for task in track.counted if track.family_of[task] == family}
+        methods = {method for method, entries in ranked.items() if own.keys() <= entries.keys()}
+        compared = compare_methods(ranked, methods, own)
+        if compared is None:
+            continue
+        best = ranked[compared.methods[0]]
+        found.append(FamilyResult(family, sorted(own), compared, _median_ratio(best, standings)))
     return found
 
 
-def _median_ratio(best: TrackEntry, standings: Iterable[TaskStanding]) -> float | None:
+def _median_ratio(best: Mapping[str, Entry], standings: Iterable[TaskStanding]) -> float | None:
     ratios = []
     for standing in standings:
-        baseline, entry = standing.baseline, best.entries.get(standing.task.name)
+        baseline, entry = standing.baseline, best.get(standing.task.name)
         if baseline is not None and entry is not None:
             ratios.append(budget_ratio(entry, baseline))
     known = [ratio for ratio in ratios if ratio is not None]

@@ -5,8 +5,8 @@ the newest protocol version, then the last finished. The others are superseded a
 method with the constant schedule is the method without a schedule: if there are files of both, the
 one without stands. Of the shown files, those get a rank that are comparable: the declared result
 seed, the newest task version with the same record of the task, the same protocol version, the same
-data. A frozen reference determines the data, unless it was measured on other than the task's
-canonical data: then canonical data counts if there is any.
+data, the same seeds of replicates. A frozen reference determines the data, unless it was measured
+on other than the task's canonical data: then canonical data counts if there is any.
 """
 
 from __future__ import annotations
@@ -102,6 +102,7 @@ def _group(items: list[Stored], references: References) -> Group:
     task, protocol = newest.task, newest.protocol
     same_rules = [item for item in declared if _differs(item.result, task, protocol) is None]
     record = _usual(same_rules, lambda result: _record(result.task))
+    seeds = _usual(same_rules, _replicates)
     reference = references.get(task.name)
     frozen = None
     if reference is not None and reference.task_version == task.version:
@@ -112,7 +113,9 @@ def _group(items: list[Stored], references: References) -> Group:
         data = _usual(same_rules, _data_fingerprint, before_others=frozen)
     comparable, apart = [], []
     for item in items:
-        reason = _differs(item.result, task, protocol) or _is_of_others(item.result, record, data)
+        reason = _differs(item.result, task, protocol) or _is_of_others(
+            item.result, record, data, seeds
+        )
         if reason is None:
             comparable.append(item)
         else:
@@ -132,14 +135,23 @@ def _differs(result: Result, task: TaskRecord, protocol: ProtocolRecord) -> str 
     return None
 
 
-def _is_of_others(result: Result, record: str | None, data: str | None) -> str | None:
+def _is_of_others(
+    result: Result, record: str | None, data: str | None, seeds: str | None
+) -> str | None:
     if _record(result.task) != record:
         fields = _different_fields(_record(result.task), record)
         return f"the task's {fields} differs from that of the others under the same version"
     if result.data is not None and result.data.fingerprint != data:
         kind = "other data" if result.data.canonical else "not the task's canonical data"
         return f"{kind} (fingerprint {result.data.fingerprint})"
+    if _replicates(result) != seeds:
+        return f"replicates of seeds {_replicates(result)}: those of the others are {seeds}"
     return None
+
+
+def _replicates(result: Result) -> str:
+    """The seeds of its replicates, which pair it with others."""
+    return ", ".join(str(replicate.seed) for replicate in result.replicates)
 
 
 def _record(task: TaskRecord) -> str:

@@ -1,9 +1,9 @@
 """Standings on a task: every method's score, the ranks that it may have, and what it costs.
 
 The unit is the replicate: a method's score is the mean over its replicates, and its interval is
-computed from them. Methods are in order of their scores. A method's ranks are a range: its first is
-1 + the number of methods that are better than it beyond doubt, its last the number of methods
-without those that are worse beyond doubt. Methods without a run that did not fail come last.
+computed from them, with the variance that the methods of the task share. Methods are in order of
+their scores. A method's ranks are a range, by the verdicts of `leaderboard.statistics` on all
+pairs: from 1 + the number of methods that are better, to the number of methods that are not worse.
 """
 
 from __future__ import annotations
@@ -11,14 +11,25 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+
+import numpy as np
 
 from leaderboard import references as frozen
 from leaderboard.references import Reference, References
 from leaderboard.selection import BASELINE, Group, method_of, select
-from leaderboard.statistics import Interval, generator, mean_interval
+from leaderboard.statistics import (
+    Comparisons,
+    Interval,
+    Pair,
+    Prior,
+    Rank,
+    Verdict,
+    mean_interval,
+    pool,
+    task_comparisons,
+)
 from leaderboard.tuning import (
     TuningFacts,
     step_cost,
@@ -31,19 +42,24 @@ from suite.results.model import ProtocolRecord, Result, Run, TaskRecord
 
 #: protocols whose few trials and replicates decide little
 PRELIMINARY = ("quick",)
-Verdict = Literal["better", "worse", "tied"]
 
 
 @dataclass(frozen=True)
 class Standing:
     """How a ranked method compares with the others on the task."""
 
-    #: the first and the last rank that it may have
-    ranks: tuple[int, int]
-    #: no other method is better beyond doubt
+    #: the best and the worst rank that it may have
+    ranks: Rank
+    #: no other method is better
     may_be_best: bool
-    #: against tuned AdamW under the same protocol; None for AdamW itself and where it is not ranked
-    verdict: Verdict | None
+    #: its raw score minus tuned AdamW's under the same protocol, with interval and verdict; None
+    #: for AdamW itself and where AdamW is not ranked
+    against_adamw: Pair | None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Against tuned AdamW: better, worse or tied."""
+        return None if self.against_adamw is None else self.against_adamw.verdict
 
 
 @dataclass(frozen=True)
@@ -104,8 +120,8 @@ class Entry:
 
     @property
     def rank(self) -> int | None:
-        """The first rank that it may have; None if it is not ranked."""
-        return None if self.standing is None else self.standing.ranks[0]
+        """The best rank that it may have; None if it is not ranked."""
+        return None if self.standing is None else self.standing.ranks.low
 
     @property
     def reached(self) -> int:
@@ -116,15 +132,6 @@ class Entry:
     def time_to_target(self) -> float:
         """Median over runs, infinite if half of them or more missed."""
         return statistics.median(self.times_to_target)
-
-    @property
-    def solved(self) -> bool:
-        """Whether the target is met by most runs; on a stream, by the mean score."""
-        task = self.result.task
-        if task.stream and task.score != "time_to_target":
-            met = self.raw.value - task.target
-            return met >= 0 if task.higher_is_better else met <= 0
-        return math.isfinite(self.time_to_target)
 
     @property
     def remark(self) -> str:
@@ -156,6 +163,8 @@ class TaskStanding:
     ranked: list[Entry] = field(default_factory=list)
     #: each with its note
     unranked: list[Entry] = field(default_factory=list)
+    #: every pair of ranked methods, on raw scores; None if none is ranked
+    comparisons: Comparisons | None = None
 
     @property
     def stream(self) -> bool:
@@ -164,7 +173,7 @@ class TaskStanding:
 
     @property
     def preliminary(self) -> bool:
-        """Whether the protocol has too few replicates to decide much; see `PRELIMINARY`."""
+        """Whether its protocol has too few replicates to decide much."""
         return self.protocol.name in PRELIMINARY
 
     @property
@@ -182,18 +191,68 @@ def task_standing(group: Group, references: References) -> TaskStanding:
     """Rank the comparable results of a group."""
     task, protocol = group.task, group.protocol
     reference, note = _reference(group, references)
-    threshold = _threshold(group, reference)
-    apart = [replace(entry_of(i, reference, threshold), note=reason) for i, reason in group.apart]
-    entries = [entry_of(item, reference, threshold) for item in group.comparable]
+    scale = _Scale(reference, _prior(group), _threshold(group, reference))
+    apart = [replace(entry_of(item, scale), note=reason) for item, reason in group.apart]
+    entries = [entry_of(item, scale) for item in group.comparable]
     if not protocol.ranked:
         rule = f"the protocol {protocol.name} is never ranked"
         apart = [*(replace(entry, note=rule) for entry in entries), *apart]
         entries = []
-    sign = 1 if task.higher_is_better else -1
-    entries.sort(key=lambda entry: (entry.failed, -sign * entry.raw.value, entry.method))
-    ranked = [replace(entry, standing=_standing(entry, entries, sign)) for entry in entries]
     apart.sort(key=lambda entry: entry.method)
-    return TaskStanding(task, protocol, reference, note, ranked, apart)
+    if not entries:
+        return TaskStanding(task, protocol, reference, note, [], apart)
+    found = compare_entries(entries)
+    by_method = {entry.method: entry for entry in entries}
+    ranked = [
+        replace(by_method[method], standing=_standing(method, found)) for method in found.methods
+    ]
+    return TaskStanding(task, protocol, reference, note, ranked, apart, found)
+
+
+def compare_entries(entries: Iterable[Entry], among: Collection[str] | None = None) -> Comparisons:
+    """Every pair of some entries on one task, or of those named; all share their variance."""
+    entries = list(entries)
+    task = entries[0].result.task
+    return task_comparisons(
+        {entry.method: list(entry.scores.values()) for entry in entries},
+        higher_is_better=task.higher_is_better,
+        bounds=score_bounds(task),
+        among=among,
+    )
+
+
+def score_bounds(task: TaskRecord) -> tuple[float, float]:
+    """The range that a raw score can have: `worst` is one end, the other is known for some."""
+    if task.score == "time_to_target":
+        return 0.0, task.worst
+    best = 1.0 if task.metric == "accuracy" else math.inf
+    return (task.worst, best) if task.higher_is_better else (-best, task.worst)
+
+
+def _standing(method: str, found: Comparisons) -> Standing:
+    pair = None
+    if method != BASELINE and BASELINE in found.methods:
+        pair = found.pair(method, BASELINE)
+    rank = found.ranks[method]
+    return Standing(rank, rank.low == 1, pair)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What a task's results have in common."""
+
+    reference: Reference | None
+    #: of the variance of a method's scores
+    prior: Prior
+    #: the validation score that counts as tuned AdamW's
+    threshold: float | None
+
+
+def _prior(group: Group) -> Prior:
+    scores = [list(replicate_scores(item.result).values()) for item in group.comparable]
+    if not scores or len(scores[0]) < 2:
+        return Prior(0.0, 0.0)
+    return pool([np.var(each, ddof=1) for each in scores], len(scores[0]) - 1)
 
 
 def _threshold(group: Group, reference: Reference | None) -> float | None:
@@ -225,13 +284,12 @@ def _on_data_of(reference: Reference, result: Result) -> bool:
     return result.data is None or result.data.fingerprint == reference.data_fingerprint
 
 
-def entry_of(stored: Stored, reference: Reference | None, threshold: float | None = None) -> Entry:
-    """A result's numbers, not ranked yet; `threshold` is the validation score of tuned AdamW."""
-    result = stored.result
+def entry_of(stored: Stored, shared: _Scale) -> Entry:
+    """A result's numbers, not ranked yet."""
+    result, reference, threshold = stored.result, shared.reference, shared.threshold
     runs = [run for replicate in result.replicates for run in replicate.evaluation]
-    scores = _scores(result)
-    name = (result.task.name, result.method.name, result.protocol.name)
-    raw = mean_interval(list(scores.values()), generator("score", *name))
+    scores = replicate_scores(result)
+    raw = mean_interval(list(scores.values()), shared.prior, bounds=score_bounds(result.task))
     scale = reference if reference is not None and _fits(reference, result) else None
     scaled, scaled_scores = None, None
     if scale is not None:
@@ -261,7 +319,7 @@ def entry_of(stored: Stored, reference: Reference | None, threshold: float | Non
     )
 
 
-def _scores(result: Result) -> dict[int, float]:
+def replicate_scores(result: Result) -> dict[int, float]:
     """Test scores by seed: of the replicates, or of the runs of a result with one replicate."""
     if len(result.replicates) == 1:
         runs = result.replicates[0].evaluation
@@ -276,31 +334,6 @@ def _scores(result: Result) -> dict[int, float]:
 
 def _median(runs: list[Run], read: Callable[[Run], float]) -> float | None:
     return statistics.median(map(read, runs)) if runs else None
-
-
-def _standing(entry: Entry, entries: list[Entry], sign: int) -> Standing:
-    better = sum(_better(other, entry, sign) for other in entries)
-    worse = sum(_better(entry, other, sign) for other in entries)
-    baseline = next((other for other in entries if other.method == BASELINE), None)
-    verdict: Verdict | None = None
-    if baseline is not None and entry.method != BASELINE:
-        verdict = "tied"
-        if _better(entry, baseline, sign):
-            verdict = "better"
-        elif _better(baseline, entry, sign):
-            verdict = "worse"
-    return Standing((1 + better, len(entries) - worse), better == 0, verdict)
-
-
-def _better(one: Entry, other: Entry, sign: int) -> bool:
-    if one.failed or other.failed:
-        return other.failed and not one.failed
-    return wholly_better(one.raw, other.raw, sign)
-
-
-def wholly_better(mine: Interval, theirs: Interval, sign: int = 1) -> bool:
-    """Whether `mine` is completely better; `sign` is -1 if lower is better."""
-    return mine.low > theirs.high if sign > 0 else mine.high < theirs.low
 
 
 def task_standings(

@@ -14,17 +14,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from leaderboard.selection import BASELINE
-from leaderboard.standings import PRELIMINARY, Entry, TaskStanding, wholly_better
-from leaderboard.statistics import (
-    Interval,
-    bootstrap,
-    generator,
-    percentile_interval,
-    win_probability,
-)
+from leaderboard.standings import PRELIMINARY, Entry, TaskStanding
+from leaderboard.statistics import Interval, Overall, Rank, TrackComparisons, track_comparisons
 from leaderboard.tuning import clipped
 from suite.results.model import ProtocolRecord
 
+#: method to its ranked entries by task
+Found = Mapping[str, Mapping[str, Entry]]
 #: the family of tasks whose results do not name one (schema 1)
 NO_FAMILY = "other"
 
@@ -51,38 +47,54 @@ class Over:
 
 @dataclass(frozen=True)
 class TrackEntry:
-    """One method over a track."""
+    """One method over a track; over the tasks that it ran, if it did not run all."""
 
     method: str
     #: its entry on each task where it is ranked, by the task's name
     entries: dict[str, Entry]
-    #: mean over families of the mean over tasks of the clipped scaled score; over the tasks it ran
-    headline: Interval
-    #: the same within each family
-    families: dict[str, Interval]
+    #: the headline and each family's mean with intervals, tasks solved, chance of beating AdamW
+    overall: Overall
+    over: Over
     #: core tasks that it has not run: it has no rank if there are any
     missing: list[str]
-    #: the share of its tasks that it solved
-    solved: float
-    over: Over
-    #: the first and last rank that it may have; None if it has not run all tasks
-    ranks: tuple[int, int] | None = None
-    #: no other method is better beyond doubt
-    may_be_best: bool = False
-    #: chance that its replicate beats AdamW's on a task, a tie counting half: mean over families of
-    #: the mean over tasks; None for AdamW itself and without it
-    beats_adamw: float | None = None
+    #: the best and the worst rank that it may have; None if it has not run all tasks
+    ranks: Rank | None
+
+    @property
+    def headline(self) -> Interval:
+        """Mean over families of the mean over tasks of the clipped scaled score."""
+        return self.overall.headline
+
+    @property
+    def families(self) -> dict[str, Interval]:
+        """The mean over the tasks of each family."""
+        return self.overall.families
 
     @property
     def rank(self) -> int | None:
-        """The first rank that it may have."""
-        return None if self.ranks is None else self.ranks[0]
+        """The best rank that it may have."""
+        return None if self.ranks is None else self.ranks.low
+
+    @property
+    def may_be_best(self) -> bool:
+        """Whether no other complete method is better."""
+        return self.rank == 1
+
+    @property
+    def beats_adamw(self) -> float | None:
+        """Chance that its replicate beats AdamW's, ties one half; of AdamW itself one half."""
+        return self.overall.beats_baseline
 
     @property
     def worst_family(self) -> tuple[str, float]:
         """The family with its lowest mean score, and this score."""
-        name = min(self.families, key=lambda family: (self.families[family].value, family))
+        name = self.overall.worst_family
         return name, self.families[name].value
+
+    @property
+    def solved(self) -> float:
+        """The share of its tasks with a scaled score of at least `SOLVED`."""
+        return self.overall.solved / self.overall.tasks
 
     @property
     def failures(self) -> int:
@@ -98,8 +110,8 @@ class TrackStanding:
     protocol: ProtocolRecord
     #: names of the tasks that count: core ones, run under any ranked protocol
     counted: list[str]
-    #: the names of their families, in order
-    families: list[str]
+    #: the family of each of them
+    family_of: dict[str, str]
     #: those of them that were run under this one
     tasks: list[TaskStanding]
     #: tasks that do not count, because they have no reference
@@ -108,11 +120,18 @@ class TrackStanding:
     complete: list[TrackEntry]
     #: some tasks only, most tasks first
     partial: list[TrackEntry]
+    #: every pair of complete methods, by the headline; None if there are none
+    comparisons: TrackComparisons | None
 
     @property
     def preliminary(self) -> bool:
         """Whether the protocol has too few replicates to decide much."""
         return self.protocol.name in PRELIMINARY
+
+    @property
+    def families(self) -> list[str]:
+        """The families of the tasks that count, in order of their names."""
+        return sorted(set(self.family_of.values()))
 
     @property
     def entries(self) -> list[TrackEntry]:
@@ -158,20 +177,71 @@ def _track(group: list[TaskStanding], counted: Mapping[str, str]) -> TrackStandi
     for standing in tasks:
         for entry in standing.ranked:
             found.setdefault(entry.method, {})[standing.task.name] = entry
-    entries = [_entry(method, by_task, counted, track) for method, by_task in sorted(found.items())]
-    complete = [entry for entry in entries if not entry.missing]
-    partial = [entry for entry in entries if entry.missing]
+    whole = {method for method, by_task in found.items() if len(by_task) == len(counted)}
+    ranked = compare_methods(found, whole, counted)
+    partial = [
+        _entry(method, found[method], counted, overall)
+        for method, overall in _of_partial(found, whole, counted)
+    ]
     partial.sort(key=lambda entry: (len(entry.missing), -entry.headline.value, entry.method))
     return TrackStanding(
         track,
         protocol,
         counted=sorted(counted),
-        families=sorted(set(counted.values())),
+        family_of=dict(counted),
         tasks=tasks,
         raw=raw,
-        complete=_ranked(complete, counted),
+        complete=[] if ranked is None else _complete(ranked, found, counted),
         partial=partial,
+        comparisons=ranked,
     )
+
+
+def _complete(
+    ranked: TrackComparisons, found: Found, counted: Mapping[str, str]
+) -> list[TrackEntry]:
+    """Best first."""
+    ranks = ranked.ranks
+    return [
+        _entry(method, found[method], counted, ranked.overall[method], ranks[method])
+        for method in ranked.methods
+    ]
+
+
+def compare_methods(
+    found: Found,
+    methods: Collection[str],
+    counted: Mapping[str, str],
+    among: Collection[str] | None = None,
+) -> TrackComparisons | None:
+    """The comparison of some methods on the tasks that all of them ran."""
+    common = [task for task in sorted(counted) if all(task in found[m] for m in methods)]
+    if not methods or not common:
+        return None
+    scores: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for task in common:
+        scores.setdefault(counted[task], {})[task] = {
+            method: found[method][task].scaled_scores or [] for method in sorted(methods)
+        }
+    return track_comparisons(scores, baseline=BASELINE, among=among)
+
+
+def _of_partial(
+    found: Found, whole: Collection[str], counted: Mapping[str, str]
+) -> Iterator[tuple[str, Overall]]:
+    """The numbers of methods that did not run all tasks, over those that they ran.
+
+    Methods that ran the same tasks are computed together, with the variance of all that ran them.
+    """
+    groups: dict[frozenset[str], list[str]] = {}
+    for method in sorted(found.keys() - set(whole)):
+        groups.setdefault(frozenset(found[method]), []).append(method)
+    for ran, methods in groups.items():
+        others = {method for method in found if ran <= found[method].keys()}
+        own = {task: counted[task] for task in ran}
+        compared = compare_methods(found, others, own, among=methods)
+        assert compared is not None, "a method is found by a task that it ran"
+        yield from compared.overall.items()
 
 
 def by_family(values: Mapping[str, float], families: Mapping[str, str]) -> float:
@@ -183,37 +253,14 @@ def by_family(values: Mapping[str, float], families: Mapping[str, str]) -> float
 
 
 def _entry(
-    method: str, by_task: dict[str, Entry], counted: Mapping[str, str], track: str
+    method: str,
+    by_task: Mapping[str, Entry],
+    counted: Mapping[str, str],
+    overall: Overall,
+    ranks: Rank | None = None,
 ) -> TrackEntry:
-    scores = {
-        task: [clipped(score) for score in entry.scaled_scores or ()]
-        for task, entry in sorted(by_task.items())
-    }
-    names = sorted({counted[task] for task in scores})
-    resampled: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    values: dict[str, list[float]] = {name: [] for name in names}
-    for task, each in scores.items():
-        protocol = by_task[task].result.protocol.name
-        rng = generator("track", track, method, protocol, task)
-        resampled[counted[task]].append(bootstrap(each, rng).mean(axis=1))
-        values[counted[task]].append(statistics.fmean(each))
-    means = {name: np.mean(resampled[name], axis=0) for name in names}
-    families = {
-        name: percentile_interval(statistics.fmean(values[name]), means[name]) for name in names
-    }
-    headline = percentile_interval(
-        statistics.fmean(interval.value for interval in families.values()),
-        np.mean(list(means.values()), axis=0),
-    )
-    return TrackEntry(
-        method,
-        by_task,
-        headline,
-        families,
-        missing=sorted(counted.keys() - by_task.keys()),
-        solved=statistics.fmean(entry.solved for entry in by_task.values()),
-        over=_over(by_task, counted),
-    )
+    missing = sorted(counted.keys() - by_task.keys())
+    return TrackEntry(method, dict(by_task), overall, _over(by_task, counted), missing, ranks)
 
 
 def _over(by_task: Mapping[str, Entry], counted: Mapping[str, str]) -> Over:
@@ -238,33 +285,3 @@ def _over(by_task: Mapping[str, Entry], counted: Mapping[str, str]) -> Over:
         failed_trials=by_family({t: f.failed for t, f in facts.items()}, counted),
         step_cost=median(entry.step_cost for entry in by_task.values()),
     )
-
-
-def _ranked(entries: list[TrackEntry], counted: Mapping[str, str]) -> list[TrackEntry]:
-    baseline = next((entry for entry in entries if entry.method == BASELINE), None)
-    ranked = []
-    for entry in entries:
-        better = sum(wholly_better(other.headline, entry.headline) for other in entries)
-        worse = sum(wholly_better(entry.headline, other.headline) for other in entries)
-        ranked.append(
-            replace(
-                entry,
-                ranks=(1 + better, len(entries) - worse),
-                may_be_best=better == 0,
-                beats_adamw=_beats(entry, baseline, counted),
-            )
-        )
-    return sorted(ranked, key=lambda entry: (-entry.headline.value, entry.method))
-
-
-def _beats(
-    entry: TrackEntry, baseline: TrackEntry | None, counted: Mapping[str, str]
-) -> float | None:
-    if baseline is None or entry.method == BASELINE:
-        return None
-    wins = {}
-    for task, mine in entry.entries.items():
-        theirs = baseline.entries[task]
-        pair = [mine.scaled_scores or [], theirs.scaled_scores or []]
-        wins[task] = float(win_probability([pair])[0, 1])
-    return by_family(wins, counted)

@@ -18,11 +18,9 @@ import numpy as np
 
 from leaderboard import references as frozen
 from leaderboard.references import Reference
-from leaderboard.statistics import Floats
+from leaderboard.statistics import CLIP, Floats
 from suite.results.model import DistributionRecord, Replicate, Result, Run, Value
 
-#: scaled scores outside it count as its ends in means over trials and tasks
-CLIP = (0.0, 1.2)
 #: the share of the scale that a trial may be short of tuned AdamW
 SHORTFALL = 0.05
 #: trials that a share of explained variance needs, so that it is not about noise alone
