@@ -77,7 +77,7 @@ optimizer(
             method="asgo",
             rival="muon",
             measure="score",
-            expect="equal",
+            expect="not_worse",
             number="matches or surpasses AdamW, Shampoo and Muon in pretraining GPT-2; no "
             "number seen",
             place="experiments, as a summary of the paper reports them",

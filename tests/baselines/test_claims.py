@@ -6,8 +6,8 @@ import functools
 
 import pytest
 
-from suite.cli.claims import stated
 from suite.components import registry
+from suite.components.claims import stated
 from suite.components.method import parse_method
 from suite.training.loop import run_trial
 from suite.training.trial import Trial

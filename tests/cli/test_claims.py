@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from suite.cli.claims import stated
 from suite.components import registry
+from suite.components.claims import stated
 from tests.cli.test_answers import look
 from tests.cli.test_inspect import run
 
