@@ -26,6 +26,9 @@ class Statement:
 
     says: str
     task: str
+    #: empty: the component alone, and no other method
+    method: str
+    rival: str
     number: str
     place: str
     source: str

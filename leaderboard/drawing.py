@@ -187,7 +187,8 @@ class Sketch:
             points = self.place(np.array([self.x.low, self.x.high]), np.array([y, y], float))
         self.groups.append(Group((Shape(points, "muted", 1.0, (3, 3)),)))
         if text:
-            self.words.append(Words(points[0, 0] + 4, points[0, 1] - 4, text, "start"))
+            end = points[-1] if x is None else points[-1] + np.array([-4.0, 12.0])
+            self.words.append(Words(end[0], end[1] - 4, text, "end"))
 
     def add(self, group: Group) -> None:
         """Shapes that are already placed."""
@@ -224,14 +225,14 @@ class Sketch:
 def focused(curves: Sequence[Floats], label: str, trim: float = 1.0) -> Axis:
     """An axis for the highlighted curves, without `trim` percent at each end.
 
-    Logarithmic if all values are above zero and the largest is more than 30 times the smallest.
+    Logarithmic if all values are above zero and the largest is more than 12 times the smallest.
     """
     found = [np.asarray(curve)[np.isfinite(curve)].ravel() for curve in curves]
     values = np.concatenate(found) if found else np.empty(0)
     if not len(values):
         return Axis(0.0, 1.0, label)
     low, high = (float(end) for end in np.percentile(values, [trim, 100 - trim]))
-    if low > 1e-12 and high > 30 * low:
+    if low > 1e-12 and high > 12 * low:
         return Axis(low / 1.15, high * 1.15, label, log=True)
     margin = 0.06 * (high - low) or 0.05 * (abs(high) or 1.0)
     return Axis(low - margin, high + margin, label)

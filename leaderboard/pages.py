@@ -5,21 +5,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leaderboard import figures
 from leaderboard.board import Board, MethodResults
 from leaderboard.catalogue import Catalogue
-from leaderboard.claims import Verdict as ClaimVerdict
 from leaderboard.drawing import Drawing
 from leaderboard.families import FamilyResult
 from leaderboard.filters import count, file_id, shorten, space_words, study_words
-from leaderboard.selection import BASELINE, method_of
+from leaderboard.selection import BASELINE
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Interval
 from leaderboard.tracks import NO_FAMILY, TrackEntry, TrackStanding
 from suite.results.frames import Stored
 from suite.results.model import ComponentRecord, Result
+
+if TYPE_CHECKING:
+    from leaderboard.claims import Verdict as ClaimVerdict
 
 _TRACEBACK = 4000
 _FAILURES = 20
@@ -135,6 +137,7 @@ def method_context(
         "newest": method.newest,
         "boards": entries,
         "claims": [claim for claim in claims if claim.page == method.name],
+        "decided": any(claim.outcome for claim in claims),
         "failures": failures[:_FAILURES],
         "more_failures": len(failures) - len(failures[:_FAILURES]),
         "files": rows,
@@ -274,7 +277,7 @@ def _claim_row(board: Board, method: str, component: str, *, task: str, **said: 
 def claims_context(claims: list[ClaimRow]) -> dict[str, Any]:
     """All claims, and how many have each verdict."""
     counts = Counter(claim.outcome for claim in claims if claim.outcome)
-    return {"claims": claims, "outcomes": counts.most_common()}
+    return {"claims": claims, "outcomes": counts.most_common(), "decided": bool(counts)}
 
 
 # -- what lost ------------------------------------------------------------------------------------
@@ -336,7 +339,7 @@ def _lost(track: TrackStanding) -> Iterator[Lost]:
             best_task=best,
             best_difference=apart[best],
             tried=_tried(some, entry.entries.values()),
-            papers=[c for c in some.method.components if method_of(some) != BASELINE],
+            papers=[c for c in some.method.components if c.name != BASELINE],
         )
 
 

@@ -22,9 +22,10 @@ from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
 from leaderboard.pdf import pdf_file
 from leaderboard.placement import check_replaceable, swap, write_marker
+from leaderboard.pairs import comparison_data
 from leaderboard.references import References
 from leaderboard.standings import TaskStanding
-from leaderboard.statistics import LEVEL
+from leaderboard.statistics import CLIP, LEVEL, SOLVED
 from suite.results.frames import Invalid
 from suite.studies.protocol import PROTOCOLS
 from suite.training.costs import COSTS
@@ -148,7 +149,7 @@ class _Writer:
             lstrip_blocks=True,
         )
         self.environment.filters.update(FILTERS)
-        self.environment.globals.update(site=site, level=LEVEL)
+        self.environment.globals.update(site=site, level=LEVEL, solved=SOLVED)
 
     def page(self, template: str, path: str, drawings: Any = (), **context: Any) -> Path:
         """Render a template to a page, and write the files of its figures."""
@@ -209,7 +210,7 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
     yield writer.page("methods.html.j2", "methods.html")
     yield writer.page("claims.html.j2", "claims.html", **pages.claims_context(claims))
     yield writer.page("lost.html.j2", "lost.html", **pages.lost_context(board))
-    compared = pages.comparison_data(board)
+    compared = comparison_data(board)
     yield writer.page("compare.html.j2", "compare.html", **compared.context)
     for path, text in compared.files:
         writer.text(path, text)
@@ -220,6 +221,7 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
         costs=COSTS,
         cost_words=_COST_WORDS,
         references=board.references,
+        clip=CLIP,
     )
     for asset in _ASSETS:
         text = files("leaderboard").joinpath("assets", asset).read_text(encoding="utf-8")

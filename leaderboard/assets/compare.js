@@ -70,6 +70,12 @@ document.addEventListener("DOMContentLoaded", () => {
     return cell;
   };
 
+  const probability = (p) => {
+    const cell = numberCell(p);
+    if (p < 0.001) cell.firstChild.textContent = "< 0.001";
+    return cell;
+  };
+
   const round = (value) => Number(value.toPrecision(6));
 
   function row(task, one, other, about, widest) {
@@ -127,7 +133,7 @@ document.addEventListener("DOMContentLoaded", () => {
         make("span", { "aria-hidden": "true" }, signs[verdict]), ` ${verdict}`);
       const line = make("tr", about.page ? {} : { class: "total" }, name, make("td", { class: "searched" }, (about.family ?? "").replaceAll("_", " ")),
         said, scaled, numberCell(round(difference), round(difference - half), round(difference + half)),
-        numberCell(...one.tasks[task].mean), numberCell(...other.tasks[task].mean), numberCell(p));
+        numberCell(...one.tasks[task].mean), numberCell(...other.tasks[task].mean), probability(p));
       return line;
     });
     body.replaceChildren(...rows);
@@ -137,7 +143,7 @@ document.addEventListener("DOMContentLoaded", () => {
     summary.textContent = rows.length
       ? `Under protocol ${rules}, ${first} is better than ${second} on ${counts.better} ${plural(counts.better)}, worse on ${counts.worse}, tied on ${counts.tied} of ${single.length}.`
       : `${first} and ${second} have no task in common under protocol ${rules}.`;
-    dispatchEvent(new Event("rows-changed"));
+    document.getElementById("compare-table").dispatchEvent(new Event("rows-changed"));
   }
 
   form.hidden = false;

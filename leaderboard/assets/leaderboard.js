@@ -104,12 +104,18 @@ const save = (name, text, type) => {
         state.set(`sort.${table.id}`, (descending ? "-" : "") + keyOf(header));
       });
     });
-    const wanted = state.get(`sort.${table.id}`);
-    const header = headers.find((each) => keyOf(each) === wanted.replace(/^-/, ""));
-    if (wanted && header) sort(header, wanted.startsWith("-"));
+    const asked = () => {
+      const wanted = state.get(`sort.${table.id}`);
+      const header = headers.find((each) => keyOf(each) === wanted.replace(/^-/, ""));
+      if (wanted && header) sort(header, wanted.startsWith("-"));
+      else changed();
+    };
+    asked();
+    table.addEventListener("rows-changed", asked);
   }
 
   // Shows the rows that hold all words; a long table shows only its first rows until it is asked.
+  // The rows of a table without any are put there later, and may change.
   function filterable(table, tools) {
     const rows = () => [...table.tBodies[0].rows];
     const text = (row) =>
@@ -130,10 +136,10 @@ const save = (name, text, type) => {
         shown += fits;
         row.hidden = !fits || (!all && !words.length && shown > limit);
       });
-      count.textContent = words.length ? `${shown} of ${total}` : "";
+      count.textContent = words.length ? `${shown} of ${rows().length}` : "";
       more.hidden = all || words.length > 0 || total <= limit;
     };
-    if (total >= 5) {
+    if (total >= 5 || total === 0) {
       tools.prepend(input, count);
       input.addEventListener("input", () => {
         state.set(`filter.${table.id}`, input.value);
@@ -147,7 +153,9 @@ const save = (name, text, type) => {
         show();
       });
       table.parentElement.after(more);
-      addEventListener("beforeprint", () => { rows().forEach((row) => { row.hidden = row.classList.contains("out"); }); });
+      addEventListener("beforeprint", () => {
+        rows().forEach((row) => { row.hidden = row.classList.contains("out"); });
+      });
       addEventListener("afterprint", show);
     }
     show();
@@ -190,11 +198,11 @@ const save = (name, text, type) => {
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   const special = {
-    "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "−": "$-$", "–": "--",
-    "×": "$\\times$", "∞": "$\\infty$", "\u202f": "\\,",
+    "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "&": "\\&", "%": "\\%",
+    "$": "\\$", "#": "\\#", "_": "\\_", "{": "\\{", "}": "\\}", "−": "$-$", "–": "--", "×": "$\\times$",
+    "∞": "$\\infty$", "▲": "$\\uparrow$", "▼": "$\\downarrow$", "✓": "$\\surd$", "✗": "$\\times$", "\u202f": "\\,",
   };
-  const latexText = (text) =>
-    text.replace(/[\\~^−–×∞\u202f]/g, (c) => special[c]).replace(/(?<!\\)[&%#_]|(?<!\\)\$(?![-\\]|$)/g, (c) => `\\${c}`);
+  const latexText = (text) => [...text].map((c) => special[c] ?? c).join("");
 
   const formats = {
     CSV: (table) => {
