@@ -8,16 +8,18 @@ claims read only from it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from leaderboard import references as frozen
 from leaderboard.families import FamilyResult, family_results
+from leaderboard.loading import published_results, read_thin
 from leaderboard.references import References
-from leaderboard.selection import Superseded, finished, select
+from leaderboard.selection import Superseded, finished, method_of, select
 from leaderboard.standings import Entry, TaskStanding, task_standing
 from leaderboard.tracks import TrackStanding, track_standings
+from suite.home import ROOT
 from suite.results.frames import Invalid, Stored, read_folder
 from suite.results.model import Result
 
@@ -94,18 +96,58 @@ def _fits(standing: TaskStanding | TrackStanding, protocol: str | None) -> bool:
 
 
 def load_board(
-    results: str | Path, references: References | None = None, *, extra: Extra | None = None
+    results: str | Path | None,
+    references: References | None = None,
+    *,
+    tasks: Collection[str] | None = None,
+    published: bool = False,
+    whole: bool = False,
+    extra: Extra | None = None,
 ) -> Board:
     """The board of every valid result file below a folder, with paths relative to it.
 
-    Raises UsageError if there is no such folder. `extra` is called with each task's standing; files
-    with which it, or the computation of the standing, fails are left out with a notice.
+    Curves are thin (see `leaderboard.index`), or with `whole` as in the files, which takes longer.
+    With `tasks`, only these are read. With `published`, the published results are added where the
+    folder has none of the same study; None is no folder. Raises UsageError if there is no such
+    folder. `extra` is called with each task's standing; files with which it, or the computation of
+    the standing, fails are left out with a notice.
     """
-    results = Path(results)
-    stored, invalid = read_folder(results)
-    stored = [Stored(item.path.relative_to(results), item.result) for item in stored]
-    invalid = [Invalid(item.path.relative_to(results), item.reason) for item in invalid]
+    stored: list[Stored] = []
+    invalid: list[Invalid] = []
+    if results is None:
+        pass
+    elif whole:
+        results = Path(results)
+        stored, invalid = read_folder(results, tasks)
+        stored = [Stored(item.path.relative_to(results), item.result) for item in stored]
+        invalid = [Invalid(item.path.relative_to(results), item.reason) for item in invalid]
+    else:
+        stored, invalid = read_thin(results, tasks)
+    if published:
+        own = {_study(item.result) for item in stored}
+        stored += [item for item in published_results(tasks) if _study(item.result) not in own]
     return make_board(stored, invalid, references, extra=extra)
+
+
+def find_board(
+    results: str | Path = "results",
+    published: bool | None = None,
+    tasks: Collection[str] | None = None,
+) -> Board:
+    """The board of a folder, as people ask for it: from anywhere, with the published results.
+
+    These are added unless the folder holds them itself, as that of a checkout does; `published`
+    decides otherwise. A folder that does not exist is empty, if they are added.
+    """
+    folder = Path(results)
+    wanted = folder.resolve() != ROOT / "results" if published is None else published
+    missing = wanted and not folder.exists()
+    return load_board(None if missing else folder, tasks=tasks, published=wanted)
+
+
+def _study(result: Result) -> tuple[str, str, str, int]:
+    """What two results have in common if one supersedes the other."""
+    return result.task.name, result.protocol.name, method_of(result), result.seed
 
 
 def make_board(

@@ -1,8 +1,8 @@
 """What components and tasks say of themselves, read from their source without running it.
 
-Result files name a paper and hash the code; a reader also wants the sentence that says what a method
-does, how it deviates from its paper, what a task's model and data are, and where the code is. Files
-are parsed, since importing them would need torch and take as long as all pages.
+Result files name a paper and hash the code; a reader also wants the sentence that says what a
+method does, how it deviates from its paper, what a task's model and data are, and where the code
+is. Files are parsed, since importing them would need torch and take as long as all pages.
 """
 
 from __future__ import annotations

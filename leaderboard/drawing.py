@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,23 @@ WIDTH = 520.0
 FONT = 11.0
 #: the light theme's colours, for files; pages use the style sheet's variables of these names
 COLORS = {
-    "ink": "#1d1d1b", "muted": "#66645f", "line": "#dedbd4", "accent": "#1f56a3",
+    "ink": "#1d1d1b", "muted": "#66645f", "line": "#dedbd4", "grey": "#bab7af",
+    "accent": "#1f56a3",
     "series-0": "#0072b2", "series-1": "#d55e00", "series-2": "#009e73", "series-3": "#b8568f",
     "series-4": "#3d9bd1", "series-5": "#c78500", "series-6": "#4a4a48", "series-7": "#8c510a",
 }  # fmt: skip
 _DASHES: dict[int, tuple[float, ...]] = {4: (6, 3), 5: (6, 3), 6: (2, 2), 7: (2, 2)}
 _TOP, _RIGHT, _BOTTOM = 10.0, 14.0, 40.0
-#: widths of letters in parts of the font's size: about those of Helvetica
-_LETTER = 0.56
+#: widths of the letters from space to tilde in Helvetica, in thousandths of its size (Adobe's AFM)
+_WIDTHS = [
+    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556,
+    556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722,
+    667, 611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778, 722, 667, 611, 722, 667, 944,
+    667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222,
+    500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334,
+    584,
+]  # fmt: skip
+_OTHER_WIDTH = 556
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,9 @@ class Drawing:
     @property
     def svg_file(self) -> str:
         """The figure as a file by itself: white paper, dark ink, and its title above it."""
-        style = f' font-family="Helvetica, Arial, sans-serif" style="background:#fff" width="{WIDTH:g}"'
+        style = (
+            f' font-family="Helvetica, Arial, sans-serif" style="background:#fff" width="{WIDTH:g}"'
+        )
         return str(_svg(self, COLORS, "", style))
 
 
@@ -168,13 +179,13 @@ class Sketch:
         if step and len(points) > 1:
             corners = np.column_stack([points[1:, 0], points[:-1, 1]])
             points = np.vstack([points[:1], np.stack([corners, points[1:]], 1).reshape(-1, 2)])
-        role = "muted" if series is None else f"series-{series}"
+        role = "grey" if series is None else f"series-{series}"
         shapes = []
         if band is not None and series is not None:
             area = np.vstack([self.place(x, band[0]), self.place(x, band[1])[::-1]])
             shapes.append(Shape(area, role, kind="area"))
         width = 0.7 if series is None else 1.9
-        shapes.append(Shape(points, role, width, _DASHES.get(series or 0, ())))
+        shapes.append(Shape(points, role, width, dashes(series)))
         if dotted:
             shapes.append(Shape(points, role, 5.0, kind="dots"))
         self.groups.append(Group(tuple(shapes), name, series))
@@ -238,19 +249,16 @@ def focused(curves: Sequence[Floats], label: str, trim: float = 1.0) -> Axis:
     return Axis(low - margin, high + margin, label)
 
 
-def named(drawing: Drawing, name: str) -> Drawing:
-    """The same drawing under another name."""
-    return replace(drawing, name=name)
-
-
 def text_width(text: str) -> float:
-    """About how wide a text is, in the figure's units."""
-    return len(text) * FONT * _LETTER
+    """How wide a text is in Helvetica, in the figure's units; about that in other fonts."""
+    places = (ord(letter) - 32 for letter in text)
+    widths = (_WIDTHS[at] if 0 <= at < len(_WIDTHS) else _OTHER_WIDTH for at in places)
+    return sum(widths) * FONT / 1000
 
 
-def color_of(role: str) -> str:
-    """The role's colour on white paper."""
-    return COLORS[role]
+def dashes(series: int | None) -> tuple[float, ...]:
+    """The dashes of a line of this colour; the grey ones have none."""
+    return () if series is None else _DASHES.get(series, ())
 
 
 def _ticks(low: float, high: float) -> list[float]:

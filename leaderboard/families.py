@@ -83,8 +83,9 @@ def budget_ratio(entry: Entry, baseline: Entry) -> float | None:
     For a time to target: the ratio of the mean times, infinite if some run of the method missed
     the target, None if one of the baseline did. Otherwise the first evaluation at which the
     method's mean test curve is as good as the baseline's mean final value, over the baseline's
-    budget; infinite if it never is. Both are over runs that completed. None for streams, whose
-    score is no final value, and without a curve.
+    budget; infinite if it never is. Both are over runs that completed. None for streams and for
+    means over the budget, where the end of the curve is not the score, and if no run of the
+    baseline completed.
     """
     task = entry.result.task
     if task.score == "time_to_target":

@@ -330,5 +330,3 @@ def _crowd(total: int) -> str:
 
 def _short(name: str, most: int = 26) -> str:
     return name if len(name) <= most else name[: most - 1] + "…"
-
-

@@ -19,7 +19,6 @@ from leaderboard.tracks import NO_FAMILY, TrackEntry
 from suite.results.frames import Stored
 from suite.results.model import DistributionRecord, ProtocolRecord, TaskRecord, Value
 
-
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -267,7 +266,9 @@ def choices(entry: Entry) -> list[tuple[str, list[str]]]:
 
 def middle(values: list[Value]) -> Value:
     """The median of numbers, the most common of other values."""
-    numbers = [each for each in values if isinstance(each, (int, float)) and not isinstance(each, bool)]
+    numbers = [
+        each for each in values if isinstance(each, (int, float)) and not isinstance(each, bool)
+    ]
     if len(numbers) == len(values):
         return statistics.median_low(numbers)
     return Counter(map(str, values)).most_common(1)[0][0]

@@ -120,9 +120,7 @@ def method_drawings(method: MethodResults) -> tuple[list[Drawing], str]:
     return drawn, protocol.name
 
 
-def method_context(
-    board: Board, method: MethodResults, claims: list[ClaimRow]
-) -> dict[str, Any]:
+def method_context(board: Board, method: MethodResults, claims: list[ClaimRow]) -> dict[str, Any]:
     """A method's results, claims, failures and files."""
     failures = list(_failures(method.found))
     entries = [
@@ -352,5 +350,3 @@ def _tried(result: Result, entries: Iterable[Entry]) -> str:
     ]
     searched = "; ".join(spaces) if spaces else "it has no hyperparameters"
     return f"{study_words(result.protocol)}: {runs} trials in all. {searched}"
-
-

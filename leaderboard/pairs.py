@@ -52,7 +52,9 @@ def comparison_data(board: Board) -> Compared:
                 "scale": scale,
                 "page": slug(name),
             }
-    names = sorted({method for found in tables.values() for t in found.values() for method in t.methods})
+    names = sorted(
+        {method for found in tables.values() for t in found.values() for method in t.methods}
+    )
     protocols = sorted(tables, key=lambda protocol: (-_runs(board, protocol), protocol))
     data = {"methods": {name: slug(name) for name in names}, "tasks": about}
     context = {"names": names, "protocols": protocols, "data": embedded(data)}
@@ -67,7 +69,9 @@ def _runs(board: Board, protocol: str) -> int:
     return 0
 
 
-def _files(tables: dict[str, dict[str, Comparisons]], names: list[str]) -> Iterator[tuple[str, str]]:
+def _files(
+    tables: dict[str, dict[str, Comparisons]], names: list[str]
+) -> Iterator[tuple[str, str]]:
     """Path and text; a method's file holds its pairs with the methods after it in `names`."""
     order = {name: number for number, name in enumerate(names)}
     for protocol, found in tables.items():
@@ -101,5 +105,3 @@ def embedded(data: object) -> Markup:
     """Data as JSON within a page: no text in it can end its element."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-

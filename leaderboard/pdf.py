@@ -10,7 +10,10 @@ from __future__ import annotations
 import math
 import zlib
 
+import numpy as np
+
 from leaderboard.drawing import (
+    COLORS,
     FONT,
     HIGHLIGHTED,
     WIDTH,
@@ -18,13 +21,11 @@ from leaderboard.drawing import (
     Floats,
     Shape,
     Words,
-    color_of,
+    dashes,
     text_width,
 )
 
 _KEY_WIDTH, _LINE = 20.0, 15.0
-#: a circle is four curves whose handles are this long, in radii
-_HANDLE = 0.5523
 
 
 def pdf_file(drawing: Drawing) -> bytes:
@@ -74,7 +75,7 @@ def _file(content: bytes, height: float) -> bytes:
 
 
 def _color(role: str, operator: str) -> str:
-    text = color_of(role)
+    text = COLORS[role]
     parts = " ".join(f"{int(text[i : i + 2], 16) / 255:.3f}" for i in (1, 3, 5))
     return f"{parts} {operator}"
 
@@ -84,10 +85,10 @@ def _shape(shape: Shape, clip: str) -> str:
     if shape.kind == "area":
         body = ["/Faint gs", _color(shape.role, "rg"), *_corners(shape.points), "h f", "/Full gs"]
     elif shape.kind == "dots":
-        body = [_color(shape.role, "rg")]
-        for x, y in shape.points.tolist():
-            if math.isfinite(x) and math.isfinite(y):
-                body.append(_circle(x, y, shape.width / 2))
+        # Lines without a length, but with round ends.
+        places = [f"{x:.1f} {y:.1f}" for x, y in shape.points.tolist() if x == x and y == y]
+        drawn = [f"{place} m {place} l" for place in places]
+        body = [_color(shape.role, "RG"), f"1 J {shape.width:g} w", *drawn, "S"]
     else:
         dash = " ".join(f"{part:g}" for part in shape.dash)
         body = [
@@ -105,18 +106,6 @@ def _corners(points: Floats) -> list[str]:
         found.append(f"{x:.1f} {y:.1f} {pen}")
         pen = "l"
     return found or ["0 0 m"]
-
-
-def _circle(x: float, y: float, r: float) -> str:
-    k = _HANDLE * r
-    around = [
-        (r, k, k, r, 0, r), (-k, r, -r, k, -r, 0), (-r, -k, -k, -r, 0, -r), (k, -r, r, -k, r, 0),
-    ]  # fmt: skip
-    curves = (
-        " ".join(f"{value + (x if i % 2 == 0 else y):.2f}" for i, value in enumerate(arc)) + " c"
-        for arc in around
-    )
-    return "\n".join([f"{x + r:.2f} {y:.2f} m", *curves, "f"])
 
 
 def _text(words: Words) -> str:
@@ -151,7 +140,8 @@ def _legend_row(names: list[tuple[str, int]], x: float, y: float) -> list[str]:
     found = []
     for name, series in names:
         role = f"series-{series}"
-        found.append(f"q {_color(role, 'RG')} 2 w {x:.1f} {y - 4:.1f} m {x + 14:.1f} {y - 4:.1f} l S Q")
+        key = np.array([[x, y - 4], [x + 14, y - 4]])
+        found.append(_shape(Shape(key, role, 2.0, dashes(series), clipped=False), ""))
         found.append(_text(Words(x + _KEY_WIDTH, y, name, "start", "ink")))
         x += _KEY_WIDTH + text_width(name) + 18
     return found

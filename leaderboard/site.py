@@ -20,9 +20,9 @@ from leaderboard.catalogue import Catalogue, Described, read_catalogue
 from leaderboard.downloads import write_curve_table, write_runs
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
+from leaderboard.pairs import comparison_data
 from leaderboard.pdf import pdf_file
 from leaderboard.placement import check_replaceable, swap, write_marker
-from leaderboard.pairs import comparison_data
 from leaderboard.references import References
 from leaderboard.standings import TaskStanding
 from leaderboard.statistics import CLIP, LEVEL, SOLVED

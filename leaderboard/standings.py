@@ -32,7 +32,7 @@ from leaderboard.statistics import (
 )
 from leaderboard.tuning import (
     TuningFacts,
-    step_cost,
+    calibrated_step,
     trials_needed,
     tuned_threshold,
     tuning_facts,
@@ -81,7 +81,8 @@ class Entry:
     times_to_target: list[float]
     #: medians over completed runs, None without one: a run that ended early would look fast
     gradient_evaluations: float | None
-    #: seconds of a step relative to an AdamW step timed in the same process; None if not measured
+    #: seconds of a training step relative to those of AdamW on this task, both in units of a bare
+    #: AdamW step that was timed in the same process; None if not measured, or without AdamW
     step_cost: float | None
     #: what the stored trials say: out of the box, gain by tuning, sensitivity, failed trials
     tuning: TuningFacts
@@ -111,7 +112,7 @@ class Entry:
     @property
     def evaluation(self) -> list[Run]:
         """The evaluation runs of all replicates, failed ones included."""
-        return [run for each in self.result.replicates for run in each.evaluation]
+        return self.result.evaluation_runs
 
     @property
     def runs(self) -> int:
@@ -191,7 +192,8 @@ def task_standing(group: Group, references: References) -> TaskStanding:
     """Rank the comparable results of a group."""
     task, protocol = group.task, group.protocol
     reference, note = _reference(group, references)
-    scale = _Scale(reference, _prior(group), _threshold(group, reference))
+    adamw = next((r.result for r in group.comparable if method_of(r.result) == BASELINE), None)
+    scale = _Scale(reference, _prior(group), adamw)
     apart = [replace(entry_of(item, scale), note=reason) for item, reason in group.apart]
     entries = [entry_of(item, scale) for item in group.comparable]
     if not protocol.ranked:
@@ -244,8 +246,20 @@ class _Scale:
     reference: Reference | None
     #: of the variance of a method's scores
     prior: Prior
-    #: the validation score that counts as tuned AdamW's
-    threshold: float | None
+    #: AdamW's result, if it is ranked
+    adamw: Result | None
+
+    def trials_needed(self, result: Result) -> float | None:
+        """Expected trials until within 5% of tuned AdamW."""
+        if self.adamw is None or self.reference is None:
+            return None
+        return trials_needed(result, tuned_threshold(self.adamw, self.reference))
+
+    def step_cost(self, result: Result) -> float | None:
+        """Seconds of a step relative to AdamW's."""
+        mine = calibrated_step(result)
+        theirs = None if self.adamw is None else calibrated_step(self.adamw)
+        return mine / theirs if mine is not None and theirs else None
 
 
 def _prior(group: Group) -> Prior:
@@ -253,12 +267,6 @@ def _prior(group: Group) -> Prior:
     if not scores or len(scores[0]) < 2:
         return Prior(0.0, 0.0)
     return pool([np.var(each, ddof=1) for each in scores], len(scores[0]) - 1)
-
-
-def _threshold(group: Group, reference: Reference | None) -> float | None:
-    """The validation score that counts as tuned AdamW's, if AdamW is on the board."""
-    found = [item.result for item in group.comparable if method_of(item.result) == BASELINE]
-    return tuned_threshold(found[0], reference) if found and reference is not None else None
 
 
 def _reference(group: Group, references: References) -> tuple[Reference | None, str]:
@@ -286,8 +294,8 @@ def _on_data_of(reference: Reference, result: Result) -> bool:
 
 def entry_of(stored: Stored, shared: _Scale) -> Entry:
     """A result's numbers, not ranked yet."""
-    result, reference, threshold = stored.result, shared.reference, shared.threshold
-    runs = [run for replicate in result.replicates for run in replicate.evaluation]
+    result, reference = stored.result, shared.reference
+    runs = result.evaluation_runs
     scores = replicate_scores(result)
     raw = mean_interval(list(scores.values()), shared.prior, bounds=score_bounds(result.task))
     scale = reference if reference is not None and _fits(reference, result) else None
@@ -310,9 +318,9 @@ def entry_of(stored: Stored, shared: _Scale) -> Entry:
         metric_runs=len(last),
         times_to_target=[missed if r.time_to_target is None else r.time_to_target for r in runs],
         gradient_evaluations=_median(done, lambda run: run.cost.gradient_evaluations),
-        step_cost=step_cost(result),
+        step_cost=shared.step_cost(result),
         tuning=tuning_facts(result, scale),
-        trials_needed=None if threshold is None else trials_needed(result, threshold),
+        trials_needed=shared.trials_needed(result),
         not_learning=sum(run.learned(result.task) is False for run in runs),
         failures=Counter(run.status for run in result.failed),
         failed=not any(run.succeeded for run in runs),
@@ -320,16 +328,8 @@ def entry_of(stored: Stored, shared: _Scale) -> Entry:
 
 
 def replicate_scores(result: Result) -> dict[int, float]:
-    """Test scores by seed: of the replicates, or of the runs of a result with one replicate."""
-    if len(result.replicates) == 1:
-        runs = result.replicates[0].evaluation
-        return {run.number: run.test_score for run in runs if run.test_score is not None}
-    return {
-        each.seed: statistics.fmean(
-            r.test_score for r in each.evaluation if r.test_score is not None
-        )
-        for each in result.replicates
-    }
+    """Raw test score of each replicate, by the replicate's seed."""
+    return {replicate.seed: replicate.score for replicate in result.replicates}
 
 
 def _median(runs: list[Run], read: Callable[[Run], float]) -> float | None:

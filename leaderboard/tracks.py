@@ -8,10 +8,8 @@ can be complete. The record of the task says whether it is one. A task's scaled 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-
-import numpy as np
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 from leaderboard.selection import BASELINE
 from leaderboard.standings import PRELIMINARY, Entry, TaskStanding

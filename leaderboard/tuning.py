@@ -68,7 +68,7 @@ class TuningFacts:
 
 def tuning_facts(result: Result, reference: Reference | None) -> TuningFacts:
     """The columns of one result; `reference` is its task's scale, if there is one."""
-    trials = [run for replicate in result.replicates for run in replicate.tuning]
+    trials = result.tuning_runs
     failed = sum(not run.succeeded for run in trials) / len(trials)
     if reference is None:
         return TuningFacts(None, None, None, failed, [])
@@ -80,7 +80,7 @@ def tuning_facts(result: Result, reference: Reference | None) -> TuningFacts:
 
     return TuningFacts(
         out_of_the_box=mean(replicate.tuning[0] for replicate in replicates),
-        tuned=mean(replicate.tuning[replicate.chosen] for replicate in replicates),
+        tuned=mean(replicate.chosen_run for replicate in replicates),
         sensitivity=_sensitivity(replicates, scale),
         failed=failed,
         effects=_effects(result, scale),
@@ -96,7 +96,7 @@ def _sensitivity(replicates: Iterable[Replicate], scale: Reference) -> float | N
     """None if there is no trial beside the defaults."""
     losses = []
     for replicate in replicates:
-        best = replicate.tuning[replicate.chosen].validation_score
+        best = replicate.chosen_run.validation_score
         top = clipped(frozen.scaled(scale, best))
         drawn = replicate.tuning[1:]
         losses += [top - clipped(frozen.scaled(scale, run.validation_score)) for run in drawn]
@@ -126,16 +126,16 @@ def trials_needed(result: Result, threshold: float) -> float:
 
 def tuned_threshold(baseline: Result, reference: Reference) -> float:
     """The validation score within `SHORTFALL` of the scale of tuned AdamW's on the same board."""
-    chosen = [each.tuning[each.chosen].validation_score for each in baseline.replicates]
+    chosen = [each.chosen_run.validation_score for each in baseline.replicates]
     tuned = statistics.fmean(chosen)
     return tuned - SHORTFALL * (reference.tuned.mean - reference.untuned.mean)
 
 
-def step_cost(result: Result) -> float | None:
-    """Training seconds of a step relative to an AdamW step timed in the same process.
+def calibrated_step(result: Result) -> float | None:
+    """Training seconds of a step in units of a bare AdamW step timed in the same process.
 
-    The median over runs that completed with both measured; None without one. A step may draw
-    several batches or evaluate several gradients: that is part of its cost.
+    The unit takes the machine out. The median over runs that completed with both measured; None
+    without one. A step may draw several batches or evaluate several gradients: that is part of it.
     """
     ratios = [
         run.cost.seconds / run.cost.steps / run.cost.calibration_step_seconds
