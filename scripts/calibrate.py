@@ -121,7 +121,9 @@ def _measure(plan: Plan, executor: Executor, jobs: int, known: Reference | None)
     better, worse = contrast_of(task)
     names = dict.fromkeys((TUNED, better, worse))
     plans = [replace(plan, method=parse_method(name)) for name in names]
-    untuned_rules = StudyRules("untuned", 1, trials=1, seeds=REFERENCE_SEEDS, generation=1)
+    untuned_rules = StudyRules(
+        "untuned", 2, replicates=1, trials=1, seeds=REFERENCE_SEEDS, generation=1
+    )
     untuned_plan = replace(
         plan,
         method=make_method(str(UNTUNED)),
@@ -211,7 +213,7 @@ def _more_seeds(plan: Plan, result: Result, seeds: int, executor: Executor) -> l
     chosen = result.tuning[result.chosen].hyperparameters
     numbers = range(len(result.evaluation), seeds)
     for number in numbers:
-        trial = plan.trial("evaluation", number, chosen)
+        trial = plan.trial(0, "evaluation", number, chosen)
         executor.submit(Job(plan.identity, trial, plan.task, plan.task.time_limit))
     runs: list[Run] = []
     while len(runs) < len(numbers):

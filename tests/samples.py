@@ -17,9 +17,9 @@ from suite.components.search import Distribution
 from suite.problems.score import Score
 from suite.results.files import file_name, seal, write
 from suite.results.model import Result
-from suite.studies.protocol import PROTOCOLS
+from suite.studies.protocol import PROTOCOLS, StudyRules
 from suite.studies.tuning import best, propose, sampler_record
-from suite.training.seeds import derive
+from suite.training.seeds import derive, replicate_seed
 
 #: name: track, family, kind of score, metric, higher is better, target, worst
 TASKS = {
@@ -53,7 +53,9 @@ def make_result(
     environment: Mapping[str, Any] = {},
     run: Mapping[str, Any] = {},
 ) -> Result:
-    """A result; `scores` are the raw test scores, one a seed; `status` of evaluation runs.
+    """A result; `scores` are raw test scores, `status` that of evaluation runs.
+
+    Both have one item for each replicate, or one for each evaluation run of all replicates.
 
     The mappings change single fields of the task, of every component, of the data, of the
     environment and of every run; `data=None` is a study that never got its data.
@@ -62,7 +64,7 @@ def make_result(
     track, family, kind, metric, higher, target, worst = TASKS[task]
     rng = np.random.default_rng(derive(seed, task, method, protocol))
     parts = [{**part, **component} for part in _components(method)]
-    statuses = [status] * rules.seeds if isinstance(status, str) else list(status)
+    statuses = [status] * rules.replicates if isinstance(status, str) else status
     quality = rng.uniform(0.35, 0.95)
     budget = BUDGET * rules.budget_fraction
     record = {
@@ -79,42 +81,63 @@ def make_result(
         return rule.clip(_score(record["score"], quality + by, metric, budget))
 
     if scores is None:
-        scores = [drawn(0.03 * rng.normal()) for _ in range(rules.seeds)]
-    values = [drawn(-0.2 * rng.random() * (number > 0)) for number in range(rules.trials)]
-    tuning = [
-        _run(record, number, derive(seed, "tuning", 0), rng, value, "completed", points, tried)
-        for number, (value, tried) in enumerate(
-            zip(
-                values,
-                _proposed(parts, rules, seed, values, record["higher_is_better"]),
-                strict=True,
+        scores = [drawn(0.03 * rng.normal()) for _ in range(rules.replicates * rules.seeds)]
+    replicates = []
+    for (own_seed, own_scores), (_, own_statuses) in zip(
+        _by_replicate(scores, rules, seed), _by_replicate(statuses, rules, seed), strict=True
+    ):
+        values = [drawn(-0.2 * rng.random() * (number > 0)) for number in range(rules.trials)]
+        tried = _proposed(parts, rules, own_seed, values, record["higher_is_better"])
+        tuning = [
+            _run(
+                record,
+                number,
+                derive(own_seed, "tuning", 0),
+                rng,
+                value,
+                "completed",
+                points,
+                tried[number],
             )
+            for number, value in enumerate(values)
+        ]
+        chosen = best(values, record["higher_is_better"])
+        evaluation = [
+            _run(
+                record,
+                number,
+                derive(own_seed, "evaluation", number),
+                rng,
+                score,
+                state,
+                points,
+                tried[chosen],
+                test=True,
+            )
+            for number, (score, state) in enumerate(zip(own_scores, own_statuses, strict=True))
+        ]
+        for content in [*tuning, *evaluation]:
+            content.update(run)
+        replicates.append(
+            {"seed": own_seed, "tuning": tuning, "chosen": chosen, "evaluation": evaluation}
         )
-    ]
-    chosen = best(values, record["higher_is_better"])
-    evaluation = [
-        _run(
-            record, number, derive(seed, "evaluation", number), rng, score, state, points,
-            tuning[chosen]["hyperparameters"], test=True,
-        )
-        for number, (score, state) in enumerate(zip(scores, statuses, strict=True))
-    ]  # fmt: skip
-    for content in [*tuning, *evaluation]:
-        content.update(run)
-    fields = ("name", "version", "trials", "seeds", "generation", "budget_fraction", "ranked")
+    fields = (
+        "name", "version", "replicates", "trials", "seeds", "generation", "budget_fraction",
+        "ranked",
+    )  # fmt: skip
     return seal(
         {
             "task": record,
             "method": {"name": method, "components": parts},
-            "protocol": {**{f: getattr(rules, f) for f in fields}, "sampler": sampler_record()},
+            "protocol": {
+                **{f: getattr(rules, f) for f in fields}, "sampler": sampler_record(rules.sampler)
+            },
             "device": device,
             "threads": threads,
             "data": None if data is None else {
                 "fingerprint": _hash("data", task), "canonical": True, "source": "generated", **data
             },
-            "replicates": [
-                {"seed": seed, "tuning": tuning, "chosen": chosen, "evaluation": evaluation}
-            ],
+            "replicates": replicates,
             "environment": {
                 "suite_version": "0.1.0", "packages": {"torch": "2.13.0", "optuna": "5.0.0"},
                 "commit": "0123456789abcdef", "dirty": False, "python": "3.11.7",
@@ -170,9 +193,25 @@ def _components(method: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _by_replicate(
+    given: Sequence[Any], rules: StudyRules, seed: int
+) -> list[tuple[int, list[Any]]]:
+    """Each replicate's seed, and its part of what is given."""
+    each = len(given) // rules.replicates
+    assert len(given) == each * rules.replicates
+    assert each in (1, rules.seeds)
+    return [
+        (
+            replicate_seed(seed, number),
+            list(given[number * each : (number + 1) * each]) * (rules.seeds // each),
+        )
+        for number in range(rules.replicates)
+    ]
+
+
 def _proposed(
     parts: list[dict[str, Any]],
-    rules: Any,
+    rules: StudyRules,
     seed: int,
     scores: Sequence[float],
     higher_is_better: bool,
@@ -245,9 +284,9 @@ def _run(
         "seconds_to_target": None if reached is None else seconds[at.index(reached)],
         "curve": {
             "gradient_evaluations": at,
-            "seconds": seconds,
-            "train_loss": [None, *metrics["loss"][1:]] if at else [],
-            "validation": metrics,
+            "seconds": seconds if test else [],
+            "train_loss": [None, *metrics["loss"][1:]] if at and test else [],
+            "validation": {scored: metrics[scored]},
             "test": metrics if test else {},
         },
         "cost": {

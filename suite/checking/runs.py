@@ -112,7 +112,7 @@ class Runs:
             results=Path("unused"),
             data=self._data,
         )
-        trial = plan.trial("evaluation", 0, self._method.defaults)
+        trial = plan.trial(0, "evaluation", 0, self._method.defaults)
         study = f"check of {self._method.name} on {scale.task.name}"
         self._running[study] = scale
         self._executor.submit(Job(study, trial, scale.task, LIMIT))

@@ -24,6 +24,7 @@ from suite.home import ROOT
 if TYPE_CHECKING:
     from suite.components.registry import Component
     from suite.problems.task import Task
+    from suite.results.model import Replicate
 
 _PLURALS = {kind + "s": kind for kind in registry.KINDS}
 _TEMPLATES = ROOT / "suite" / "components" / "templates"
@@ -177,7 +178,6 @@ def show(name: str, wide: bool, as_json: bool) -> None:
 def _show_result(path: Path, *, as_json: bool) -> None:
     from suite.results.files import read
     from suite.results.model import printable
-    from suite.words import in_words
 
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
@@ -185,19 +185,19 @@ def _show_result(path: Path, *, as_json: bool) -> None:
     if as_json:
         print_json(result.model_dump(mode="json"))
         return
-    task, tuned, environment = result.task, result.tuning[result.chosen], result.environment
-    scores = [run.test_score for run in result.evaluation if run.test_score is not None]
+    task, environment, scores = result.task, result.environment, result.scores
+    of_many = len(result.replicates) > 1
     better = "higher is better" if task.higher_is_better else "lower is better"
     facts = {
         "task": f"{task.name}, version {task.version}",
         "method": result.method.name,
         "protocol": f"{result.protocol.name}, version {result.protocol.version}",
-        "test score": f"{statistics.fmean(scores):.4g}, mean over {len(scores)} seeds; {better}",
-        "of each seed": ", ".join(f"{score:.4g}" for score in scores),
-        "chosen": f"trial {tuned.number} of {len(result.tuning)}: "
-        f"{in_words(tuned.hyperparameters) or 'no hyperparameters'}",
-        "validation score": f"{tuned.validation_score:.4g}; "
-        f"with the defaults {result.tuning[0].validation_score:.4g}",
+        "test score": f"{statistics.fmean(scores):.4g}"
+        f"{f', mean over {len(scores)} replicates' if of_many else ''}; {better}",
+        **{
+            f"replicate {number}" if of_many else "chosen": _replicate_in_words(replicate)
+            for number, replicate in enumerate(result.replicates)
+        },
         "seed, device": f"{result.seed}, {result.device} with {result.threads} threads",
         "finished": environment.finished,
         "suite": f"{environment.suite_version}, commit {environment.commit or 'unknown'}",
@@ -205,17 +205,32 @@ def _show_result(path: Path, *, as_json: bool) -> None:
     }
     _show_facts(
         printable(f"result of {result.method.name} on {task.name}"),
-        f"{len(result.tuning)} tuning trials, {len(result.evaluation)} evaluation runs, "
+        f"{len(result.tuning_runs)} tuning trials, {len(result.evaluation_runs)} evaluation runs, "
         f"{len(result.failed)} of them not completed",
         {name: printable(value) for name, value in facts.items()},
     )
     shown = set()
-    for run in result.failed:
-        purpose = "tuning" if run in result.tuning else "evaluation"
-        click.echo(printable(f"{purpose} trial {run.number} {run.status}: {run.reason}"))
-        if run.traceback is not None and run.traceback not in shown:
-            shown.add(run.traceback)
-            click.echo(printable(run.traceback))
+    for number, replicate in enumerate(result.replicates):
+        of = f"replicate {number} " if of_many else ""
+        for purpose, runs in replicate.by_purpose():
+            for run in (run for run in runs if not run.succeeded):
+                said = f"{of}{purpose} trial {run.number} {run.status}: {run.reason}"
+                click.echo(printable(said))
+                if run.traceback is not None and run.traceback not in shown:
+                    shown.add(run.traceback)
+                    click.echo(printable(run.traceback))
+
+
+def _replicate_in_words(replicate: Replicate) -> str:
+    """The score of a replicate, and what it chose, in words."""
+    from suite.words import in_words
+
+    chosen, default = replicate.chosen_run, replicate.tuning[0].validation_score
+    return (
+        f"{replicate.score:.4g} with trial {chosen.number} of {len(replicate.tuning)} "
+        f"({in_words(chosen.hyperparameters) or 'no hyperparameters'}); "
+        f"validation {chosen.validation_score:.4g}, with the defaults {default:.4g}"
+    )
 
 
 def _show_component(component: Component, *, wide: bool = False) -> None:

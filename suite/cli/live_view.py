@@ -15,14 +15,13 @@ from suite.execution.executor import Ended, Event, Reported, Started
 from suite.studies.estimate import Estimate
 from suite.studies.plan import Plan
 from suite.studies.study import Study
+from suite.training.trial import Key
 from suite.words import duration, in_words
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-#: identifies a trial among all that run at the same time
-Key = tuple[str, str, int]
 #: the share of a trial after which its time so far says something about the rest
 _UNDER_WAY = 0.25
 _BARS = "▁▂▃▄▅▆▇█"
@@ -122,15 +121,16 @@ class _View(AbstractContextManager["_View"]):
         """Something happened to one of its trials."""
         self._watched[event.job.study].note(event, time.monotonic())
         if isinstance(event, Ended) and study.stopped is None:
-            run, purpose = event.outcome.run, event.job.trial.purpose
+            run, (replicate, purpose) = event.outcome.run, event.job.trial.series
             score = run.validation_score if purpose == "tuning" else run.test_score
             said = (
                 f"score {score:g}" if run.status == "completed" else f"{run.status}: {run.reason}"
             )
             tried = in_words(run.hyperparameters)
+            of = f"replicate {replicate} " if study.plan.rules.replicates > 1 else ""
             self._say(
-                f"[{study.done}/{study.trials}] {study.plan.name}: {purpose} {run.number}, {said}"
-                f" ({run.cost.seconds:.1f} s{f'; {tried}' if tried else ''})"
+                f"[{study.done}/{study.trials}] {study.plan.name}: {of}{purpose} {run.number}, "
+                f"{said} ({run.cost.seconds:.1f} s{f'; {tried}' if tried else ''})"
             )
 
     def closed(self, study: Study) -> None:

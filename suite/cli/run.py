@@ -412,7 +412,7 @@ def _run(
 def _exit_code(ended: Sequence[Result | StudyStopped]) -> int:
     """0 if every study has a result and every evaluation run of it completed."""
     results = [result for result in ended if not isinstance(result, StudyStopped)]
-    whole = all(run.status == "completed" for result in results for run in result.evaluation)
+    whole = all(run.status == "completed" for result in results for run in result.evaluation_runs)
     return 0 if whole and len(results) == len(ended) else 1
 
 

@@ -14,7 +14,7 @@ from suite.errors import MissingData, StudyStopped, SuiteError
 from suite.words import duration, in_words
 
 if TYPE_CHECKING:
-    from suite.results.model import Result
+    from suite.results.model import Replicate, Result
     from suite.studies.plan import Plan
 
 
@@ -53,7 +53,8 @@ def print_plans(plans: list[Plan], jobs: int, force: bool, say: Say) -> None:
         else:
             state = f"time unknown. {without[plan.task.name]}"
         say(
-            f"{plan.name}: {rules.trials} tuning trials + {rules.seeds} seeds, "
+            f"{plan.name}: {rules.replicates} x ({rules.trials} tuning trials + {rules.seeds} "
+            f"{'seed' if rules.seeds == 1 else 'seeds'}), "
             f"{_cost(plan):,.0f} gradient evaluations of batch {plan.task.batch_size}; {state}"
         )
         say(f"  result: {plan.result_path()[0]}")
@@ -82,6 +83,7 @@ def _planned(plan: Plan, to_run: bool, seconds: dict[str, float]) -> dict[str, A
     return {
         **_named(plan, "to run" if to_run else "done already"),
         "result": str(plan.result_path()[0]),
+        "replicates": plan.rules.replicates,
         "trials": plan.rules.trials,
         "seeds": plan.rules.seeds,
         "gradient_evaluations": _cost(plan),
@@ -123,63 +125,74 @@ def _ended(plan: Plan, result: Result | StudyStopped, ran: bool) -> dict[str, An
     """A study in the JSON document."""
     if isinstance(result, StudyStopped):
         return {**_named(plan, "stopped"), "result": None, "error": str(result)}
-    chosen = result.tuning[result.chosen]
     return {
         **_named(plan, "written" if ran else "done already"),
         "result": str(plan.result_path()[0]),
         "error": None,
+        "higher_is_better": result.task.higher_is_better,
+        "scores": result.scores,
+        "replicates": [_replicate(replicate) for replicate in result.replicates],
+    }
+
+
+def _replicate(replicate: Replicate) -> dict[str, Any]:
+    chosen = replicate.chosen_run
+    return {
+        "seed": replicate.seed,
         "chosen": {
             "trial": chosen.number,
             "hyperparameters": chosen.hyperparameters,
             "validation_score": chosen.validation_score,
         },
-        "default_validation_score": result.tuning[0].validation_score,
-        "higher_is_better": result.task.higher_is_better,
-        "test_scores": [run.test_score for run in result.evaluation],
+        "default_validation_score": replicate.tuning[0].validation_score,
+        "test_scores": [run.test_score for run in replicate.evaluation],
         "failed": [
             {
-                "purpose": "tuning" if run in result.tuning else "evaluation",
+                "purpose": purpose,
                 "number": run.number,
                 "status": run.status,
                 "reason": run.reason,
             }
-            for run in result.failed
+            for purpose, runs in replicate.by_purpose()
+            for run in runs
+            if not run.succeeded
         ],
     }
 
 
 def _print_result(plan: Plan, path: Path, result: Result, say: Say) -> None:
-    chosen = result.tuning[result.chosen]
     say(f"\n{plan.name}: {path}")
-    if values := in_words(chosen.hyperparameters):
-        which = "the defaults" if chosen.number == 0 else f"trial {chosen.number}"
-        among = f", the best of {len(result.tuning)} trials" if len(result.tuning) > 1 else ""
-        say(f"  chosen: {values} ({which}{among})")
-    for purpose, runs in (("tuning", result.tuning), ("evaluation", result.evaluation)):
-        failed = [run for run in runs if run in result.failed]
-        for (status, reason), alike in groupby(failed, lambda run: (run.status, run.reason)):
-            numbers = ", ".join(str(run.number) for run in alike)
-            say(f"  {purpose} trial {numbers} {status}: {reason}")
+    for number, replicate in enumerate(result.replicates):
+        of = "" if len(result.replicates) == 1 else f"replicate {number}: "
+        chosen = replicate.chosen_run
+        if values := in_words(chosen.hyperparameters):
+            which = "the defaults" if chosen.number == 0 else f"trial {chosen.number}"
+            trials = len(replicate.tuning)
+            among = f", the best of {trials} trials" if trials > 1 else ""
+            say(f"  {of}chosen: {values} ({which}{among})")
+        for purpose, runs in replicate.by_purpose():
+            failed = [run for run in runs if not run.succeeded]
+            for (status, reason), alike in groupby(failed, lambda run: (run.status, run.reason)):
+                numbers = ", ".join(str(run.number) for run in alike)
+                say(f"  {of}{purpose} trial {numbers} {status}: {reason}")
 
 
 def _print_standings(plans: list[Plan], *, wide: bool) -> None:
     """What was run, compared with the baselines in the results folder: one table per task."""
-    from leaderboard.standings import task_standings
-    from suite.cli.results import print_standing
-    from suite.results.frames import read_folder
+    from leaderboard.board import find_board
+    from suite.cli.standings import print_refused, print_standing
 
     folder, rules = plans[0].results, plans[0].rules
-    tasks = {plan.task.name for plan in plans}
-    stored, refused = read_folder(folder, tasks)
+    board = find_board(folder, None, {plan.task.name for plan in plans})
     marked = {plan.method.name for plan in plans}
-    for standing in task_standings(stored):
-        if standing.protocol.name == rules.name:
+    for name in sorted(board.tasks):
+        standing = board.task(name, rules.name)
+        if standing is not None:
             click.echo()
             print_standing(standing, marked=marked, shown=marked | _baselines(), wide=wide)
     if not rules.ranked:
         click.echo(f"A '{rules.name}' run is never ranked.")
-    if refused:
-        click.echo(f"suite: {len(refused)} files were refused: `suite validate {folder}`", err=True)
+    print_refused(board, folder)
 
 
 def _baselines() -> set[str]:

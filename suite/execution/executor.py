@@ -8,7 +8,7 @@ from typing import Protocol
 from suite.errors import SuiteError
 from suite.problems.task import Task
 from suite.results.model import Cost, Curve, Run, Status
-from suite.training.trial import Outcome, Trial
+from suite.training.trial import Key, Outcome, Trial
 
 #: how the reason of a trial begins whose audit failed
 NOT_COUNTED = "its operations could not be counted: "
@@ -26,9 +26,9 @@ class Job:
     time_limit: float
 
     @property
-    def key(self) -> tuple[str, str, int]:
+    def key(self) -> Key:
         """Identifies the trial among all that run at the same time."""
-        return self.study, self.trial.purpose, self.trial.number
+        return self.study, *self.trial.series, self.trial.number
 
 
 @dataclass(frozen=True)

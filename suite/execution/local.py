@@ -296,4 +296,5 @@ def _belongs_to(outcome: Outcome, job: Job) -> bool:
 
 def _title(job: Job) -> str:
     method = method_name(job.trial.components)
-    return f"{method} on {job.trial.task}, {job.trial.purpose} {job.trial.number}"
+    trial = job.trial
+    return f"{method} on {trial.task}, replicate {trial.replicate} {trial.purpose} {trial.number}"

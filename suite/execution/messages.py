@@ -16,10 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from suite import errors
 from suite.results.model import AuditRecord
-from suite.training.trial import Outcome, Trial
-
-#: study identity, purpose, number: identifies a trial among all that run at the same time
-Key = tuple[str, str, int]
+from suite.training.trial import Key, Outcome, Trial
 
 _MARK = b"suit"
 _HEADER = struct.Struct(">4sI")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from suite.problems.score import Score
-from suite.results.model import HeldOut, Result, Run, TaskRecord
+from suite.results.model import HeldOut, Replicate, Result, Run, SamplerRecord, TaskRecord
 from suite.studies.protocol import PROTOCOLS
 from suite.studies.tuning import best, sampler_record
 from suite.training.seeds import derive
@@ -48,21 +48,24 @@ def protocol_is_known(result: Result) -> Problems:
         )
     if record.version != known.version:
         return
-    for field in ("trials", "seeds", "generation", "budget_fraction", "ranked"):
+    for field in ("replicates", "trials", "seeds", "generation", "budget_fraction", "ranked"):
         said, follows = getattr(record, field), getattr(known, field)
         if said != follows:
             yield (
                 f"protocol.{field}: {record.name} version {record.version} has {follows}, the "
                 f"file {said}"
             )
-    sampler = sampler_record()
-    if (record.sampler.name, record.sampler.arguments) != (sampler.name, sampler.arguments):
+    sampler = sampler_record(known.sampler)
+    said = record.sampler.model_copy(update={"version": sampler.version})
+    if said != sampler:
         yield (
-            f"protocol.sampler: {record.name} version {record.version} has {sampler.name} with "
-            f"{sampler.arguments}, the file {record.sampler.name} with {record.sampler.arguments}"
+            f"protocol.sampler: {record.name} version {record.version} has {_in_words(sampler)}, "
+            f"the file {_in_words(said)}"
         )
-    if len(result.replicates) != 1:
-        yield f"replicates: {record.name} has one, the file {len(result.replicates)}"
+
+
+def _in_words(sampler: SamplerRecord) -> str:
+    return f"{sampler.name} of {sampler.package} with {sampler.arguments}"
 
 
 def dates_are_possible(result: Result) -> Problems:
@@ -84,11 +87,11 @@ def dates_are_possible(result: Result) -> Problems:
 
 def best_trial_is_chosen(result: Result) -> Problems:
     """Tuning chose the best validation score, the earliest among equals."""
-    for replicate in result.replicates:
+    for place, replicate in _replicates(result):
         scores = [run.validation_score for run in replicate.tuning]
         follows = best(scores, result.task.higher_is_better)
         if replicate.chosen != follows:
-            yield f"chosen: the file says {replicate.chosen}, the best trial is {follows}"
+            yield f"{place}.chosen: the file says {replicate.chosen}, the best trial is {follows}"
 
 
 def first_trial_is_the_defaults(result: Result) -> Problems:
@@ -97,10 +100,13 @@ def first_trial_is_the_defaults(result: Result) -> Problems:
         component.name: {name: space.default for name, space in component.search_space.items()}
         for component in result.method.components
     }
-    for replicate in result.replicates:
+    for place, replicate in _replicates(result):
         said = replicate.tuning[0].hyperparameters
         if said != defaults:
-            yield f"tuning.0.hyperparameters: the file says {said}, the defaults are {defaults}"
+            yield (
+                f"{place}.tuning.0.hyperparameters: the file says {said}, the defaults are "
+                f"{defaults}"
+            )
 
 
 def hyperparameters_are_in_the_space(result: Result) -> Problems:
@@ -123,15 +129,15 @@ def hyperparameters_are_in_the_space(result: Result) -> Problems:
 
 
 def seeds_are_derived(result: Result) -> Problems:
-    """Every run's seed comes from the result seed, the purpose and, in evaluation, its number."""
-    for replicate in result.replicates:
+    """A run's seed comes from its replicate's, the purpose and, in evaluation, its number."""
+    for place, replicate in _replicates(result):
         for purpose, runs in replicate.by_purpose():
             for run in runs:
                 number = 0 if purpose == "tuning" else run.number
                 if run.seed != derive(replicate.seed, purpose, number):
                     yield (
-                        f"{purpose}.{run.number}.seed: does not derive from the result seed "
-                        f"{replicate.seed}"
+                        f"{place}.{purpose}.{run.number}.seed: does not derive from the "
+                        f"replicate's seed {replicate.seed}"
                     )
 
 
@@ -202,12 +208,18 @@ def score_of_schema_1(score: Score, at: Sequence[float], values: Sequence[float]
     return score.clip(math.fsum(values) / len(values))
 
 
+def _replicates(result: Result) -> Iterator[tuple[str, Replicate]]:
+    """Every replicate with its place in the file."""
+    for number, replicate in enumerate(result.replicates):
+        yield f"replicates.{number}", replicate
+
+
 def _runs(result: Result) -> Iterator[tuple[str, Run]]:
     """Every run with its place in the file."""
-    for replicate in result.replicates:
+    for place, replicate in _replicates(result):
         for purpose, runs in replicate.by_purpose():
             for run in runs:
-                yield f"{purpose}.{run.number}", run
+                yield f"{place}.{purpose}.{run.number}", run
 
 
 def _budget(task: TaskRecord) -> float:
@@ -236,7 +248,11 @@ def _recomputed(result: Result, run: Run) -> Iterator[tuple[str, float | None, f
         yield f"{split}_score", said, _score_of(result, run, split)
     reached = score.reached(at, _values(run, _splits(run)[-1], task), target=task.target)
     yield "time_to_target", run.time_to_target, reached
-    seconds = None if reached is None else run.curve.seconds[at.index(reached)]
+    seconds = run.seconds_to_target
+    if reached is None:
+        seconds = None
+    elif run.curve.seconds:  # tuning runs do not keep them
+        seconds = run.curve.seconds[at.index(reached)]
     yield "seconds_to_target", run.seconds_to_target, seconds
 
 
@@ -270,17 +286,20 @@ def _curve_problems(result: Result, run: Run) -> Problems:
                 return
     if not at:
         return
+    if run.test_score is not None and not (seconds and run.curve.train_loss):
+        yield "seconds, train_loss: an evaluation run keeps them"
+        return
     if any(later < earlier for earlier, later in itertools.pairwise([0.0, *seconds])):
         yield "seconds: must not fall"
     if at[0] < 0:
         yield "gradient_evaluations: begin below 0"
-    if result.migrated_from is not None:
+    if result.migrated_from == 1:
         if at[-1] > 1.1 * budget + 4:
             yield f"gradient_evaluations: end at {at[-1]:g}, the budget is {budget:g}"
         return
     if at[0] != 0:
         yield f"gradient_evaluations: begin at {at[0]:g}, not at 0 before training"
-    if run.curve.train_loss[0] is not None:
+    if run.curve.train_loss and run.curve.train_loss[0] is not None:
         yield "train_loss: there is none before the first batch"
     if at[-1] > budget * (1 + _RELATIVE):
         yield f"gradient_evaluations: end at {at[-1]:g}, the budget is {budget:g}"
@@ -321,7 +340,7 @@ def _cost_problems(result: Result, run: Run) -> Problems:
             f"gradient_evaluations: {charged:g} batches of {task.batch_size} are not "
             f"{cost.examples:g} examples"
         )
-    migrated = result.migrated_from is not None
+    migrated = result.migrated_from == 1
     limit = 1.1 * budget + 4 if migrated else budget * (1 + 1e-6) + _OF_A_BATCH
     if charged > limit:
         yield f"gradient_evaluations: {charged:g} were charged, the budget is {budget:g}"

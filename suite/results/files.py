@@ -29,6 +29,8 @@ MAX_BYTES = 5_000_000
 #: depth of nested objects and lists; a result has nine
 _MAX_DEPTH = 20
 _MAX_KEY = 2_000
+#: the depth of a run's fields, and of a hyperparameter's range
+_ONE_LINE = 5
 
 
 def seal(content: dict[str, Any]) -> Result:
@@ -39,6 +41,8 @@ def seal(content: dict[str, Any]) -> Result:
 
 def text_of(result: Result) -> str:
     """The file's text: diffable, one scalar per line, one list of numbers per line.
+
+    Of a run and of a search space, one line per field: a file holds many of them.
 
     A migrated result has no such text: its runs follow older rules, and a file of this schema would
     be checked by the present rules.
@@ -111,7 +115,7 @@ def parse(text: str) -> Result:
     try:
         result = Result.model_validate(migrate(content, version, SCHEMA_VERSION))
     except ValidationError as error:
-        raise InvalidResult(_explain(error)) from None
+        raise InvalidResult(_explain(error, version)) from None
     return result.as_read_from(version)
 
 
@@ -198,28 +202,35 @@ def _refuse_constant(text: str) -> None:
     raise ValueError(f"{text} where a number is expected")
 
 
-def _explain(error: ValidationError) -> str:
+def _explain(error: ValidationError, version: int) -> str:
     problems = []
     for item in error.errors(include_url=False)[:5]:
-        where = _where(tuple(_as_in_file(item["loc"]))) or "the whole file"
+        where = _where(_as_in_file(item["loc"], version)) or "the whole file"
         problems.append(f"{where}: {item['msg']}")
     more = error.error_count() - len(problems)
     return "; ".join(problems) + (f" (and {more} more)" if more > 0 else "")
 
 
-def _as_in_file(place: tuple[str | int, ...]) -> tuple[str | int, ...]:
-    """The place of an error without the first replicate, the only one that files have today."""
-    return place[2:] if place[:2] == ("replicates", 0) and len(place) > 2 else place
+def _as_in_file(place: tuple[str | int, ...], version: int) -> tuple[str | int, ...]:
+    """The place of an error; schema 1 had no replicates."""
+    return place[2:] if version == 1 and place[:2] == ("replicates", 0) and place[2:] else place
 
 
 def _format(value: Any, level: int) -> str:
+    """The text of a value that is `level` objects and lists deep in the file."""
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a result holds finite numbers only")
     inner, outer = " " * (level + 1), " " * level
-    if isinstance(value, dict) and value:
+    if isinstance(value, dict) and value and (level < _ONE_LINE or _has_list(value)):
         lines = [f"{inner}{json.dumps(k)}: {_format(v, level + 1)}" for k, v in value.items()]
         return "{\n" + ",\n".join(lines) + f"\n{outer}}}"
     if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
         lines = [inner + _format(item, level + 1) for item in value]
         return "[\n" + ",\n".join(lines) + f"\n{outer}]"
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _has_list(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_has_list(item) for item in value.values())
+    return isinstance(value, list)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from suite.errors import InvalidResult, UsageError
 from suite.results.files import check_place, find, read
-from suite.results.model import Cost, Purpose, Result, Run
+from suite.results.model import Cost, Purpose, Replicate, Result, Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,8 @@ class Invalid(NamedTuple):
 class Frames(NamedTuple):
     """`runs` has one row per run, `curves` one row per evaluation point, split and metric.
 
-    `RUN_KEY` (path, purpose, number) identifies one run in both.
+    `RUN_KEY` (path, replicate, purpose, number) identifies one run in both; `replicate` is the
+    replicate's seed.
     """
 
     runs: pd.DataFrame
@@ -90,9 +91,10 @@ def runs_frame(stored: Iterable[Stored]) -> pd.DataFrame:
     import pandas as pd
 
     rows = [
-        _run_row(item, purpose, run)
+        _run_row(item, replicate, purpose, run)
         for item in stored
-        for purpose, runs in item.result.replicates[0].by_purpose()
+        for replicate in item.result.replicates
+        for purpose, runs in replicate.by_purpose()
         for run in runs
     ]
     frame = pd.DataFrame(rows, columns=None if rows else RUN_COLUMNS)
@@ -106,9 +108,10 @@ def curves_frame(stored: Iterable[Stored]) -> pd.DataFrame:
 
     parts: dict[str, list[Any]] = {name: [] for name in _CURVE_COLUMNS}
     for item in stored:
-        for purpose, runs in item.result.replicates[0].by_purpose():
-            for run in runs:
-                _add_curve(parts, item, purpose, run)
+        for replicate in item.result.replicates:
+            for purpose, runs in replicate.by_purpose():
+                for run in runs:
+                    _add_curve(parts, item, replicate, purpose, run)
     return pd.DataFrame(parts)
 
 
@@ -128,13 +131,13 @@ RUN_COLUMNS = (
         "protocol",
         "protocol_version",
     ),
-    *("result_seed", "device", "threads", "purpose", "number", "seed", "chosen"),
+    *("result_seed", "device", "threads", "replicate", "purpose", "number", "seed", "chosen"),
     *("status", "reason", "validation_score", "test_score"),
     *("time_to_target", "seconds_to_target", *_COST_COLUMNS),
     *("canonical", "data_fingerprint", "finished", "path"),
 )
 #: the columns that identify one run in both frames: join on them
-RUN_KEY = ["path", "purpose", "number"]
+RUN_KEY = ["path", "replicate", "purpose", "number"]
 _CURVE_COLUMNS = (
     "path",
     "task",
@@ -142,6 +145,7 @@ _CURVE_COLUMNS = (
     "method",
     "protocol",
     "result_seed",
+    "replicate",
     "purpose",
     "number",
     "gradient_evaluations",
@@ -153,7 +157,7 @@ _CURVE_COLUMNS = (
 )
 
 
-def _run_row(item: Stored, purpose: Purpose, run: Run) -> dict[str, Any]:
+def _run_row(item: Stored, replicate: Replicate, purpose: Purpose, run: Run) -> dict[str, Any]:
     result = item.result
     optimizer = result.method.components[0].name
     row: dict[str, Any] = {
@@ -168,10 +172,11 @@ def _run_row(item: Stored, purpose: Purpose, run: Run) -> dict[str, Any]:
         "result_seed": result.seed,
         "device": result.device,
         "threads": result.threads,
+        "replicate": replicate.seed,
         "purpose": purpose,
         "number": run.number,
         "seed": run.seed,
-        "chosen": purpose == "evaluation" or run.number == result.chosen,
+        "chosen": purpose == "evaluation" or run.number == replicate.chosen,
         "status": run.status,
         "reason": run.reason,
         "validation_score": run.validation_score,
@@ -199,7 +204,9 @@ def _cost(cost: Cost) -> dict[str, Any]:
     }
 
 
-def _add_curve(parts: dict[str, list[Any]], item: Stored, purpose: Purpose, run: Run) -> None:
+def _add_curve(
+    parts: dict[str, list[Any]], item: Stored, replicate: Replicate, purpose: Purpose, run: Run
+) -> None:
     result, curve = item.result, run.curve
     constants = {
         "path": str(item.path),
@@ -208,6 +215,7 @@ def _add_curve(parts: dict[str, list[Any]], item: Stored, purpose: Purpose, run:
         "method": result.method.name,
         "protocol": result.protocol.name,
         "result_seed": result.seed,
+        "replicate": replicate.seed,
         "purpose": purpose,
         "number": run.number,
     }
@@ -217,8 +225,8 @@ def _add_curve(parts: dict[str, list[Any]], item: Stored, purpose: Purpose, run:
             for name, value in constants.items():
                 parts[name].extend([value] * n)
             parts["gradient_evaluations"].extend(curve.gradient_evaluations)
-            parts["seconds"].extend(curve.seconds)
-            parts["train_loss"].extend(curve.train_loss)
+            parts["seconds"].extend(curve.seconds or [None] * n)
+            parts["train_loss"].extend(curve.train_loss or [None] * n)
             parts["split"].extend([split] * n)
             parts["metric"].extend([metric] * n)
             parts["value"].extend(values)

@@ -37,4 +37,22 @@ def _to_2(content: Content) -> Content:
     return {**rest, "schema_version": 2, "replicates": [replicate]}
 
 
-MIGRATIONS: dict[int, Callable[[Content], Content]] = {1: _to_2}
+def _to_3(content: Content) -> Content:
+    """The protocol says that there is one replicate, and which package its sampler is from."""
+    protocol = content.get("protocol")
+    sampler = protocol.get("sampler") if isinstance(protocol, dict) else None
+    if not isinstance(protocol, dict) or not isinstance(sampler, dict):
+        return {**content, "schema_version": 3}  # what is missing is reported by the model
+    if "replicates" in protocol:
+        raise InvalidResult("schema 2 has no 'protocol.replicates'")
+    moved = {name: value for name, value in sampler.items() if name != "optuna_version"}
+    if "optuna_version" in sampler:
+        moved |= {"package": "optuna", "version": sampler["optuna_version"]}
+    return {
+        **content,
+        "schema_version": 3,
+        "protocol": {**protocol, "replicates": 1, "sampler": moved},
+    }
+
+
+MIGRATIONS: dict[int, Callable[[Content], Content]] = {1: _to_2, 2: _to_3}

@@ -8,6 +8,7 @@ code that reads a result can safely calculate with it.
 from __future__ import annotations
 
 import itertools
+import math
 import unicodedata
 from collections.abc import Iterator, Sized
 from typing import Annotated, Any, Literal, get_args
@@ -15,13 +16,20 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     PrivateAttr,
+    ValidationError,
     model_validator,
 )
 
-SCHEMA_VERSION = 2
+from suite.training.seeds import REPLICATES, replicate_seed
+
+SCHEMA_VERSION = 3
+#: the protocol version from which on a result has replicates; before, its seed was the only one
+_SEEDS_OF_REPLICATES = 2
 
 #: tuning runs are measured on validation data alone, evaluation runs on test data, too
 Purpose = Literal["tuning", "evaluation"]
@@ -116,6 +124,46 @@ class Record(BaseModel):
     """A part of a file: its fields are checked, no others are allowed, nothing is changed."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class EvenlySpaced(Record):
+    """A column in a file whose values are evenly spaced: `numpy.linspace(first, last, points)`."""
+
+    first: Number
+    last: Number
+    points: Annotated[int, Field(ge=2, le=MAX_POINTS)]
+
+    def column(self) -> list[float]:
+        """The values."""
+        width, parts = self.last - self.first, self.points - 1
+        return [self.first + width * part / parts for part in range(self.points)]
+
+
+def _lengthened(value: Any) -> Any:
+    """A column as it is in a file, as a list."""
+    if not isinstance(value, dict):
+        return value
+    try:
+        return EvenlySpaced.model_validate(value).column()
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _shortened(column: list[float]) -> list[float] | dict[str, Any]:
+    """A column as it goes into a file: short if that is exactly the same."""
+    if len(column) < 3:
+        return column
+    even = EvenlySpaced(first=column[0], last=column[-1], points=len(column))
+    return even.model_dump() if even.column() == column else column
+
+
+#: a column that mostly is evenly spaced
+SpacedColumn = Annotated[
+    Column,
+    BeforeValidator(_lengthened, json_schema_input_type=Column | EvenlySpaced),
+    PlainSerializer(_shortened, when_used="json"),
+]
 
 
 class DistributionRecord(Record):
@@ -224,7 +272,9 @@ class SamplerRecord(Record):
 
     name: Text
     arguments: Annotated[dict[Text, Value], Field(max_length=100)]
-    optuna_version: Text
+    #: the package that it is from
+    package: Text
+    version: Text
 
 
 class ProtocolRecord(Record):
@@ -232,6 +282,8 @@ class ProtocolRecord(Record):
 
     name: Name
     version: Few
+    #: how often the study is repeated; trials and seeds are those of one replicate
+    replicates: Annotated[int, Field(ge=1, le=REPLICATES)]
     trials: Few
     seeds: Few
     generation: Few
@@ -241,14 +293,14 @@ class ProtocolRecord(Record):
 
 
 class Curve(Record):
-    """Evaluations of one run, in columns; all have the same length."""
+    """Evaluations of one run, in columns; all have the same length, or are empty if not kept."""
 
     #: cost so far at each evaluation, in gradient evaluations (examples / batch size)
-    gradient_evaluations: Column
-    #: training time at each evaluation, without evaluations and start-up
+    gradient_evaluations: SpacedColumn
+    #: training time at each evaluation, without evaluations and start-up; empty in tuning runs
     seconds: Column
     #: loss of the last training batch before the evaluation, regularizers included; None before
-    #: the first batch
+    #: the first batch; empty in tuning runs
     train_loss: SparseColumn
     validation: Annotated[Metrics, Field(max_length=200)]
     test: Annotated[Metrics, Field(max_length=200)]
@@ -259,8 +311,7 @@ class Curve(Record):
     def _columns_match(self) -> Curve:
         n = len(self.gradient_evaluations)
         columns: list[Sized] = [
-            self.seconds,
-            self.train_loss,
+            *(column for column in (self.seconds, self.train_loss) if column),
             *self.validation.values(),
             *self.test.values(),
             *self.diagnostics.values(),
@@ -385,7 +436,7 @@ class EnvironmentRecord(Record):
 class Replicate(Record):
     """One tuning from one seed, and the evaluation of the chosen configuration."""
 
-    #: the result seed that every other seed is derived from
+    #: that every other seed of the replicate derives from: `replicate_seed`
     seed: Count
     tuning: Annotated[list[Run], Field(min_length=1, max_length=MAX_COUNT)]
     #: number of the tuning run whose hyperparameters were evaluated
@@ -418,19 +469,35 @@ class Replicate(Record):
         """All runs, those of tuning first."""
         return [*self.tuning, *self.evaluation]
 
+    @property
+    def chosen_run(self) -> Run:
+        """The tuning run whose hyperparameters were evaluated."""
+        return self.tuning[self.chosen]
+
+    @property
+    def score(self) -> float:
+        """The mean test score of its evaluation runs; a failed run has the task's worst score."""
+        return math.fsum(run.test_score or 0.0 for run in self.evaluation) / len(self.evaluation)
+
+    @property
+    def time_to_target(self) -> float:
+        """Gradient evaluations, the mean over its evaluation runs; inf if one missed the target."""
+        times = [run.time_to_target for run in self.evaluation]
+        return math.fsum(math.inf if time is None else time for time in times) / len(times)
+
 
 class Result(Record):
     """One study and its evaluation runs."""
 
-    schema_version: Literal[2]
+    schema_version: Literal[3]
     task: TaskRecord
     method: MethodRecord
     protocol: ProtocolRecord
     device: Annotated[str, Field(pattern=r"^(cpu|cuda|mps)$")]
     threads: Annotated[int, Field(ge=1, le=MAX_COUNT)]
     data: DataRecord | None
-    #: the whole study, once for every tuning seed of the protocol
-    replicates: Annotated[list[Replicate], Field(min_length=1, max_length=100)]
+    #: the whole study, repeated with other seeds as often as the protocol says
+    replicates: Annotated[list[Replicate], Field(min_length=1, max_length=REPLICATES)]
     environment: EnvironmentRecord
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -438,6 +505,9 @@ class Result(Record):
 
     @model_validator(mode="after")
     def _protocol_says_how_many_runs(self) -> Result:
+        there, wanted = len(self.replicates), self.protocol.replicates
+        if there != wanted:
+            raise ValueError(f"replicates: expected {wanted}, there are {there}")
         for replicate in self.replicates:
             for name, runs, expected in (
                 ("tuning", replicate.tuning, self.protocol.trials),
@@ -445,6 +515,17 @@ class Result(Record):
             ):
                 if len(runs) != expected:
                     raise ValueError(f"{name}: expected {expected} runs, there are {len(runs)}")
+        return self
+
+    @model_validator(mode="after")
+    def _replicates_have_their_seeds(self) -> Result:
+        """Nobody chooses among replicates: their seeds follow from the result's."""
+        if self.protocol.version < _SEEDS_OF_REPLICATES:
+            return self
+        expected = [replicate_seed(self.seed, r) for r in range(len(self.replicates))]
+        said = [replicate.seed for replicate in self.replicates]
+        if said != expected:
+            raise ValueError(f"replicates: the seeds are {said}, and must be {expected}")
         return self
 
     @model_validator(mode="after")
@@ -470,8 +551,24 @@ class Result(Record):
 
     @property
     def seed(self) -> int:
-        """The result seed of the first replicate."""
-        return self.replicates[0].seed
+        """The result seed, which the seeds of the replicates follow from."""
+        first = self.replicates[0].seed
+        return first if self.protocol.version < _SEEDS_OF_REPLICATES else first // REPLICATES
+
+    @property
+    def scores(self) -> list[float]:
+        """The score of each replicate: what all statistics are made of."""
+        return [replicate.score for replicate in self.replicates]
+
+    @property
+    def tuning_runs(self) -> list[Run]:
+        """The tuning runs of all replicates."""
+        return [run for replicate in self.replicates for run in replicate.tuning]
+
+    @property
+    def evaluation_runs(self) -> list[Run]:
+        """The evaluation runs of all replicates."""
+        return [run for replicate in self.replicates for run in replicate.evaluation]
 
     @property
     def tuning(self) -> list[Run]:

@@ -14,8 +14,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import optuna
-
 from suite.components import registry
 from suite.components.method import Method
 from suite.components.registry import Component
@@ -27,7 +25,7 @@ from suite.results.checks import CHECKS, points_are_those_of_the_task
 from suite.results.model import Result
 from suite.studies.plan import Plan, make_plan
 from suite.studies.protocol import PROTOCOLS, StudyRules
-from suite.studies.tuning import propose
+from suite.studies.tuning import propose, sampler_record
 
 
 def check_consistency(result: Result, *, ours: bool = False) -> list[str]:
@@ -60,9 +58,12 @@ def _check_proposals(result: Result) -> list[str]:
             f"the sampler's proposals were not checked: protocol {rules.name} version "
             f"{rules.version} is not that of this suite"
         ]
-    made, here = rules.sampler.optuna_version, optuna.__version__
-    if made != here:
-        return [f"the sampler's proposals were not checked: of Optuna {made}, here is {here}"]
+    made, here = rules.sampler, sampler_record(known.sampler)
+    if made.version != here.version:
+        return [
+            f"the sampler's proposals were not checked: of {made.package} {made.version}, here is "
+            f"{here.version}"
+        ]
     _raise_first(proposals_are_the_samplers(result))
     return []
 
@@ -71,15 +72,15 @@ def proposals_are_the_samplers(result: Result) -> Iterator[str]:
     """Every generation of tuning trials is what the sampler proposes after those before it."""
     rules, space = _rules(result), _space(result)
     direction: Direction = "maximize" if result.task.higher_is_better else "minimize"
-    for replicate in result.replicates:
+    for at, replicate in enumerate(result.replicates):
         tried = [(_flat(run.hyperparameters), run.validation_score) for run in replicate.tuning]
         for first in range(0, rules.trials, rules.generation):
             proposed = propose(space, rules, replicate.seed, direction, tried[:first])
             for number, follows in enumerate(proposed, start=first):
                 if tried[number][0] != follows:
                     yield (
-                        f"tuning.{number}.hyperparameters: the sampler proposes {follows}, the "
-                        f"file says {tried[number][0]}"
+                        f"replicates.{at}.tuning.{number}.hyperparameters: the sampler proposes "
+                        f"{follows}, the file says {tried[number][0]}"
                     )
                     return
 
@@ -91,6 +92,7 @@ def _rules(result: Result) -> StudyRules:
         PROTOCOLS.get(record.name, next(iter(PROTOCOLS.values()))),
         name=record.name,
         version=record.version,
+        replicates=record.replicates,
         trials=record.trials,
         seeds=record.seeds,
         generation=record.generation,
@@ -129,7 +131,7 @@ def _check_records(result: Result, ours: bool) -> list[str]:
         return _not_here(f"the task '{record.name}'{version} is not registered here", ours)
     if record.version < task.version:
         return [f"an older version of {record.name}: {record.version}, here it is {task.version}"]
-    if result.migrated_from is not None:
+    if result.migrated_from == 1:
         raise InvalidResult(
             f"schema_version: {result.migrated_from} is older than version {record.version} of "
             f"{record.name}. Run it again"

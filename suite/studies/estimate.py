@@ -5,6 +5,7 @@ The storage of a study says what each finished trial took here. A task without a
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -123,8 +124,10 @@ def study_estimates(plans: Sequence[Plan], jobs: int) -> dict[str, Estimate]:
                 timed[plan.task.name] = trial_seconds(plan)
             trial = timed[plan.task.name]
         # A generation ends when its last trial does.
-        tuning, rest = divmod(plan.rules.trials, plan.rules.generation)
-        rounds = tuning * -(-plan.rules.generation // jobs) - (-rest // jobs)
-        rounds -= -plan.rules.seeds // jobs
+        rules = plan.rules
+        full, rest = divmod(rules.trials, rules.generation)
+        # The replicates' trials of a generation run beside one another.
+        beside = [*[rules.generation] * full, rest, rules.seeds]
+        rounds = sum(math.ceil(rules.replicates * trials / jobs) for trials in beside)
         estimates[plan.identity] = Estimate(trial, rounds)
     return estimates

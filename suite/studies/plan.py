@@ -31,7 +31,7 @@ from suite.results.model import (
 from suite.studies import identity, records
 from suite.studies.protocol import StudyRules
 from suite.studies.storage import set_aside
-from suite.training.seeds import derive
+from suite.training.seeds import REPLICATES, derive, replicate_seed
 from suite.training.trial import Trial
 
 
@@ -63,8 +63,12 @@ class Plan:
 
     @property
     def trials(self) -> int:
-        """Trials of the whole study, tuning and evaluation."""
-        return self.rules.trials + self.rules.seeds
+        """Trials of the whole study: tuning and evaluation of all replicates."""
+        return self.rules.runs
+
+    def replicate_seed(self, replicate: int) -> int:
+        """The seed that everything in a replicate derives from."""
+        return replicate_seed(self.seed, replicate)
 
     @property
     def direction(self) -> Direction:
@@ -151,9 +155,15 @@ class Plan:
         except FileNotFoundError:
             return False
 
-    def trial(self, purpose: Purpose, number: int, hyperparameters: dict[str, Any]) -> Trial:
-        """One trial of the study. All tuning trials share one seed; evaluations have others."""
-        seed = derive(self.seed, purpose, 0 if purpose == "tuning" else number)
+    def trial(
+        self, replicate: int, purpose: Purpose, number: int, hyperparameters: dict[str, Any]
+    ) -> Trial:
+        """One trial of the study.
+
+        All tuning trials of a replicate share one seed; its evaluations have others.
+        """
+        own_seed = self.replicate_seed(replicate)
+        seed = derive(own_seed, purpose, 0 if purpose == "tuning" else number)
         # Only the trial's own files: another method's file may change numbers when it is imported.
         own = {self.task.path, *(component.path for component in self.method.components)}
         # Tuning trials are audited with the defaults: one audit serves all of them.
@@ -165,6 +175,7 @@ class Plan:
             number=number,
             seed=seed,
             purpose=purpose,
+            replicate=replicate,
             budget_fraction=self.rules.budget_fraction,
             device=self.device,
             threads=self.threads,
@@ -205,7 +216,7 @@ def make_plan(
     time_limit: float | None = None,
 ) -> Plan:
     """A plan with its device decided: "auto" is a GPU for full tasks, the CPU for the rest."""
-    _check_whole("seed", seed, 0, MAX_INTEGER - 1)
+    _check_whole("seed", seed, 0, MAX_INTEGER // REPLICATES - 1)
     _check_whole("threads", threads, 1, MAX_COUNT)
     parts: list[Task | Component] = [task, *method.components]
     for part in parts:

@@ -1,30 +1,43 @@
-"""Protocols: how many trials, which sampler, how many seeds. Versioned, as results name them."""
+"""Protocols: how many replicates, trials and seeds, which sampler. Versioned, as in results."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from suite.errors import unknown_name
+
+#: who proposes the configurations: a scrambled Sobol sequence, or Optuna's TPE
+Sampler = Literal["sobol", "tpe"]
 
 
 @dataclass(frozen=True)
 class StudyRules:
     """The rules of one study.
 
-    `trials` counts configurations per method, however many hyperparameters it has: few
-    hyperparameters are an advantage for a method. Trial 0 is the declared defaults.
+    A study is repeated: each of its `replicates` tunes anew, with its own seed, sampler and data,
+    and evaluates what it chose. `trials` and `seeds` are those of one replicate. `trials` counts
+    configurations per method, however many hyperparameters it has: few hyperparameters are an
+    advantage for a method. Trial 0 is the declared defaults.
     The sampler gives `generation` configurations at a time; the size is part of the
     protocol, not of the parallelism, so that any number of jobs gives the same result.
     """
 
     name: str
     version: int
+    replicates: int
     trials: int
     seeds: int
     generation: int
+    sampler: Sampler = "sobol"
     budget_fraction: float = 1.0
     ranked: bool = True
     summary: str = ""
+
+    @property
+    def runs(self) -> int:
+        """Trials of the whole study: tuning and evaluation of all replicates."""
+        return self.replicates * (self.trials + self.seeds)
 
 
 PROTOCOLS = {
@@ -32,7 +45,8 @@ PROTOCOLS = {
     for protocol in (
         StudyRules(
             name="smoke",
-            version=1,
+            version=2,
+            replicates=1,
             trials=1,
             seeds=1,
             generation=1,
@@ -42,19 +56,21 @@ PROTOCOLS = {
         ),
         StudyRules(
             name="quick",
-            version=1,
+            version=2,
+            replicates=3,
             trials=6,
-            seeds=3,
+            seeds=1,
             generation=6,
-            summary="6 trials, 3 seeds: about a minute for a mini task on two cores",
+            summary="3 replicates of 6 trials and 1 seed: a minute or two for a mini task",
         ),
         StudyRules(
             name="standard",
-            version=1,
-            trials=20,
-            seeds=5,
-            generation=4,
-            summary="20 trials in generations of 4, 5 seeds: for claims",
+            version=2,
+            replicates=5,
+            trials=8,
+            seeds=2,
+            generation=8,
+            summary="5 replicates of 8 trials and 2 seeds: for claims",
         ),
     )
 }

@@ -66,10 +66,11 @@ def protocol_record(rules: StudyRules) -> ProtocolRecord:
     return ProtocolRecord(
         name=rules.name,
         version=rules.version,
+        replicates=rules.replicates,
         trials=rules.trials,
         seeds=rules.seeds,
         generation=rules.generation,
         budget_fraction=rules.budget_fraction,
         ranked=rules.ranked,
-        sampler=sampler_record(),
+        sampler=sampler_record(rules.sampler),
     )

@@ -23,6 +23,7 @@ from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
 from suite.studies.storage import StudyStorage
 from suite.studies.study import Study
+from suite.training.trial import Key
 
 
 class View(Protocol):
@@ -93,7 +94,7 @@ def attempt_studies(
             plan.restart()
     finished: dict[int, Result | StudyStopped] = {}
     #: when each running trial was handed to a process
-    started: dict[tuple[str, str, int], float] = {}
+    started: dict[Key, float] = {}
     waiting = deque(enumerate(plans))
     #: by identity: two studies of one method and task may differ in seed or protocol
     active: dict[str, tuple[int, Study]] = {}

@@ -7,6 +7,7 @@ the journal. Only one process at a time may work on a study.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,10 @@ from suite.errors import UsageError
 from suite.home import make_folder
 from suite.problems.score import Direction
 from suite.results import environment
-from suite.results.model import PURPOSES, DataRecord, Purpose, Run
+from suite.results.model import DataRecord, Run
 from suite.studies.dashboard import DashboardCopy
 from suite.studies.journal import Entry, Journal
-from suite.training.trial import Outcome
+from suite.training.trial import Outcome, Series
 
 Flat = dict[str, Any]
 
@@ -36,8 +37,8 @@ class StudyStorage:
         self.path = path
         self._direction = direction
         self._space = space
-        self._planned: dict[Purpose, dict[int, Flat]] = {purpose: {} for purpose in PURPOSES}
-        self._ended: dict[Purpose, dict[int, Entry]] = {purpose: {} for purpose in PURPOSES}
+        self._planned: defaultdict[Series, dict[int, Flat]] = defaultdict(dict)
+        self._ended: defaultdict[Series, dict[int, Entry]] = defaultdict(dict)
         self._kept: dict[str, Any] = {}
 
     def __enter__(self) -> StudyStorage:
@@ -67,24 +68,24 @@ class StudyStorage:
             "again"
         )
 
-    def planned(self, purpose: Purpose) -> dict[int, Flat]:
+    def planned(self, series: Series) -> dict[int, Flat]:
         """The flat hyperparameters of every trial planned so far, by its number."""
-        return dict(self._planned[purpose])
+        return dict(self._planned[series])
 
-    def plan(self, purpose: Purpose, number: int, flat: Flat) -> None:
+    def plan(self, series: Series, number: int, flat: Flat) -> None:
         """Record a planned trial; an earlier one of its number with other values is removed."""
-        entry = {"planned": [purpose, number], "hyperparameters": flat}
+        entry = {"planned": [*series, number], "hyperparameters": flat}
         self._journal.append(entry)
         self._take(entry)
         if self._copy is not None:
             self._show(entry)
 
-    def finished(self, purpose: Purpose) -> dict[int, Outcome]:
+    def finished(self, series: Series) -> dict[int, Outcome]:
         """The outcome of every finished trial by its number."""
-        return {number: _outcome(entry) for number, entry in sorted(self._ended[purpose].items())}
+        return {number: _outcome(entry) for number, entry in sorted(self._ended[series].items())}
 
     def finish(
-        self, purpose: Purpose, outcome: Outcome, score: float, seconds: float | None = None
+        self, series: Series, outcome: Outcome, score: float, seconds: float | None = None
     ) -> None:
         """Keep a finished trial of any status; `score` is what the dashboard shows.
 
@@ -92,8 +93,8 @@ class StudyStorage:
         """
         run, data = outcome.run, outcome.data
         entry = {
-            "finished": [purpose, run.number],
-            "hyperparameters": self._planned[purpose][run.number],
+            "finished": [*series, run.number],
+            "hyperparameters": self._planned[series][run.number],
             "run": run.model_dump(mode="json"),
             "data": None if data is None else data.model_dump(mode="json"),
             "score": score,
@@ -124,13 +125,13 @@ class StudyStorage:
         if "kept" in entry:
             self._kept.setdefault(entry["kept"], entry["value"])
             return
-        purpose, number = entry.get("planned") or entry["finished"]
+        series, number = _place(entry)
         flat = entry["hyperparameters"]
-        if self._planned[purpose].get(number) != flat:
-            self._ended[purpose].pop(number, None)
-        self._planned[purpose][number] = flat
+        if self._planned[series].get(number) != flat:
+            self._ended[series].pop(number, None)
+        self._planned[series][number] = flat
         if "finished" in entry:
-            self._ended[purpose][number] = entry
+            self._ended[series][number] = entry
 
     def _make_copy(self) -> DashboardCopy | None:
         copy_path = self.path.with_suffix(".optuna")
@@ -138,10 +139,10 @@ class StudyStorage:
             self._copy = DashboardCopy(copy_path, self._direction, self._space)
         except Exception:  # the trials do not depend on it
             return None
-        for purpose in PURPOSES:
-            for number, flat in sorted(self._planned[purpose].items()):
-                self._show({"planned": [purpose, number], "hyperparameters": flat})
-            for entry in self._ended[purpose].values():
+        for series, planned in sorted(self._planned.items()):
+            for number, flat in sorted(planned.items()):
+                self._show({"planned": [*series, number], "hyperparameters": flat})
+            for entry in self._ended[series].values():
                 self._show(entry)
         return self._copy
 
@@ -150,13 +151,19 @@ class StudyStorage:
         if copy is None:
             return
         try:
-            purpose, number = entry.get("planned") or entry["finished"]
+            series, number = _place(entry)
             if "planned" in entry:
-                copy.plan(purpose, number, entry["hyperparameters"])
+                copy.plan(series, number, entry["hyperparameters"])
             else:
-                copy.finish(purpose, number, entry["score"])
+                copy.finish(series, number, entry["score"])
         except Exception:  # the trials do not depend on it; the next run writes it again
             self._copy = None
+
+
+def _place(entry: Entry) -> tuple[Series, int]:
+    """Which trial an entry is about: its series, and its number there."""
+    replicate, purpose, number = entry.get("planned") or entry["finished"]
+    return (replicate, purpose), number
 
 
 def _outcome(entry: Entry) -> Outcome:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections import deque
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from suite.disk import naming_full
 from suite.errors import NotApplicable, StudyStopped, SuiteError
 from suite.execution.executor import NOT_COUNTED, Job
 from suite.results import environment
 from suite.results import files as results
-from suite.results.model import PURPOSES, DataRecord, EnvironmentRecord, Purpose, Result, Run
+from suite.results.model import DataRecord, EnvironmentRecord, Replicate, Result, Run
 from suite.studies.plan import Plan
+from suite.studies.replicate import RunningReplicate
 from suite.studies.storage import StudyStorage
-from suite.studies.tuning import best, propose
+from suite.studies.tuning import best
 from suite.training.reasons import Frame, frames_of
 from suite.training.trial import Outcome
 
@@ -48,70 +45,54 @@ class Study:
         self._environment = EnvironmentRecord.model_validate(storage.keep("environment", began))
         # For later estimates: a trial elsewhere says nothing about one here.
         storage.keep("settings", {"device": plan.device, "threads": plan.threads})
-        self._finished = {purpose: storage.finished(purpose) for purpose in PURPOSES}
-        self._batches = self._plan_batches()
-        self._ready: deque[Job] = deque()
-        self._open = 0
+        self._replicates = [
+            RunningReplicate(number, plan, storage) for number in range(plan.rules.replicates)
+        ]
         self.resumed = self.done
         #: which lines were damaged and moved away, in words
         self.damage = storage.damage
-        first = self._finished["tuning"].get(0)
+        first = self._replicates[0].first
         if first is not None:  # kept by a run with --keep-going
-            self._stop_for(first.run)
-        self._advance()
+            self._stop_for(first)
+        if self.stopped is None:
+            for replicate in self._replicates:
+                replicate.advance()
+            self._conclude_if_whole()
 
     @property
     def trials(self) -> int:
-        """Trials of the whole study, tuning and evaluation."""
+        """Trials of the whole study: tuning and evaluation of all replicates."""
         return self.plan.trials
 
     @property
     def done(self) -> int:
         """Trials that have ended, with any status."""
-        return sum(len(outcomes) for outcomes in self._finished.values())
+        return sum(replicate.done for replicate in self._replicates)
 
     @property
     def best_score(self) -> float | None:
         """The best validation score among the tuning trials so far."""
-        # The live view asks from another thread: a copy, because trials may end meanwhile.
-        tuned = list(self._finished["tuning"].values())
-        scores = [outcome.run.validation_score for outcome in tuned]
+        scores = [score for replicate in self._replicates for score in replicate.scores]
         if not scores:
             return None
         return scores[best(scores, self.plan.task.score.higher_is_better)]
 
     def next_job(self) -> Job | None:
         """A trial that can run now, or None while others must finish first."""
-        return self._ready.popleft() if self._ready else None
+        if self.stopped is not None:
+            return None
+        return next(filter(None, (replicate.next_job() for replicate in self._replicates)), None)
 
     def take(self, job: Job, outcome: Outcome, seconds: float | None = None) -> None:
         """Keep a finished trial and prepare the trials that can follow; or stop.
 
         `seconds` is what it took here, with all that surrounds a trial.
         """
-        purpose, run = job.trial.purpose, outcome.run
-        if purpose == "tuning" and run.number == 0:
-            self._stop_for(run)
-        if self.stopped is not None:
-            self._ready.clear()
-            return
-        score = run.validation_score if purpose == "tuning" else run.test_score
-        assert score is not None
-        self._storage.finish(purpose, outcome, score, seconds)
-        self._finished[purpose][run.number] = outcome
-        self._open -= 1
-        self._advance()
-
-    def _advance(self) -> None:
-        """Open the next batch of trials once all before it have ended; conclude after the last."""
-        while not self._open and self.result is None and self.stopped is None:
-            batch = next(self._batches, None)
-            if batch is None:
-                self.result = self._conclude()
-                self._write(self.result)
-            else:
-                self._ready.extend(batch)
-                self._open = len(batch)
+        if job.trial.series == (0, "tuning") and outcome.run.number == 0:
+            self._stop_for(outcome.run)
+        if self.stopped is None:
+            self._replicates[job.trial.replicate].take(job, outcome, seconds)
+            self._conclude_if_whole()
 
     def _stop_for(self, first: Run) -> None:
         """Stop if the first trial ended in an error, unless the others are wanted all the same."""
@@ -135,57 +116,15 @@ class Study:
                     raise
         self.plan.end()
 
-    def _plan_batches(self) -> Iterator[list[Job]]:
-        """The study in batches: generations of tuning trials, then the evaluation."""
-        plan, rules, method = self.plan, self.plan.rules, self.plan.method
-        space = method.distributions()
-        for first in range(0, rules.trials, rules.generation):
-            history = [
-                (method.flat(run.hyperparameters), run.validation_score)
-                for run in self._tuned()[:first]
-            ]
-            proposed = propose(space, rules, plan.seed, plan.direction, history)
-            yield self._plan_trials("tuning", first, proposed)
-        chosen = method.flat(self._tuned()[self._choose()].hyperparameters)
-        yield self._plan_trials("evaluation", 0, [chosen] * rules.seeds)
+    def _conclude_if_whole(self) -> None:
+        """Write the result once every replicate has ended."""
+        ended = [replicate.record for replicate in self._replicates if replicate.record]
+        if len(ended) == len(self._replicates):
+            self.result = self._conclude(ended)
+            self._write(self.result)
 
-    def _plan_trials(
-        self, purpose: Purpose, first: int, wanted: Sequence[dict[str, Any]]
-    ) -> list[Job]:
-        """Record the trials from number `first` on; return those that have not finished.
-
-        An earlier plan is used again if it equals the present one. It differs if an outcome that it
-        depended on was lost with a damaged line, and came out differently.
-        """
-        planned = self._storage.planned(purpose)
-        limit = self.plan.time_limit or self.plan.task.time_limit
-        jobs = []
-        for number, flat in enumerate(wanted, first):
-            if number in planned and _equal(planned[number], flat):
-                flat = planned[number]
-            else:
-                self._storage.plan(purpose, number, flat)
-                self._finished[purpose].pop(number, None)
-            if number not in self._finished[purpose]:
-                trial = self.plan.trial(purpose, number, self.plan.method.nested(flat))
-                jobs.append(Job(self.plan.identity, trial, self.plan.task, limit))
-        return jobs
-
-    def _tuned(self) -> list[Run]:
-        """Finished tuning runs, in trial order."""
-        return [outcome.run for _, outcome in sorted(self._finished["tuning"].items())]
-
-    def _choose(self) -> int:
-        scores = [run.validation_score for run in self._tuned()]
-        return best(scores, self.plan.task.score.higher_is_better)
-
-    def _conclude(self) -> Result:
+    def _conclude(self, replicates: list[Replicate]) -> Result:
         plan = self.plan
-        outcomes = [
-            outcome
-            for purpose in PURPOSES
-            for _, outcome in sorted(self._finished[purpose].items())
-        ]
         return results.seal(
             {
                 "task": plan.task_record(),
@@ -193,15 +132,8 @@ class Study:
                 "protocol": plan.protocol_record(),
                 "device": plan.device,
                 "threads": plan.threads,
-                "data": _one_data([outcome.data for outcome in outcomes if outcome.data]),
-                "replicates": [
-                    {
-                        "seed": plan.seed,
-                        "tuning": [outcome.run for outcome in outcomes[: plan.rules.trials]],
-                        "chosen": self._choose(),
-                        "evaluation": [outcome.run for outcome in outcomes[plan.rules.trials :]],
-                    }
-                ],
+                "data": _one_data([d for replicate in self._replicates for d in replicate.data]),
+                "replicates": replicates,
                 "environment": self._environment.model_copy(
                     update={"finished": self._storage.last_end()}
                 ),
@@ -255,13 +187,3 @@ def _one_data(used: list[DataRecord]) -> DataRecord | None:
         sources = ", ".join(sorted({f"{data.source} ({data.fingerprint})" for data in used}))
         raise SuiteError(f"the data changed while the study ran: {sources}. Run it with --force.")
     return used[0] if used else None
-
-
-def _equal(planned: dict[str, Any], wanted: dict[str, Any]) -> bool:
-    """Whether two trials are equal except for the last digits, as on another processor."""
-    return planned.keys() == wanted.keys() and all(
-        isinstance(value, float) and math.isclose(value, planned[name], rel_tol=1e-9)
-        if isinstance(planned[name], float)
-        else value == planned[name]
-        for name, value in wanted.items()
-    )

@@ -1,41 +1,53 @@
-"""Tuning: which configurations a study tries, deterministic for any parallelism.
+"""Tuning: which configurations a replicate tries, deterministic for any parallelism.
 
-One generation of configurations at a time is requested from a new sampler. It is seeded by the
-study's seed and the generation's number, and gets all earlier trials in trial order. So
-configurations depend on earlier scores only, and not on which worker finished first or how often a
-run was interrupted.
+Trial 0 is the declared defaults. The others are points of a scrambled Sobol sequence in the unit
+cube, one dimension for each hyperparameter, mapped through the hyperparameter's quantile function:
+numbers, whole numbers and choices are all spread evenly. (Optuna's `QMCSampler` draws choices at
+random, and its sequence depends on which trials finished first.) A point depends on the seed and
+the trial's number alone, so that the trials of `quick` are the first of those of `standard`.
+
+Optuna's TPE is here to compare with: `scripts/compare_samplers.py`. One generation of
+configurations at a time is requested from a new sampler, which gets all earlier trials in order.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from importlib import metadata
 from typing import Any
-
-import optuna
-from optuna.samplers import TPESampler
-from optuna.trial import create_trial
 
 from suite.components.search import Distribution
 from suite.problems.score import Direction
 from suite.results.model import SamplerRecord
-from suite.studies.protocol import StudyRules
+from suite.studies.protocol import Sampler, StudyRules
 from suite.training.seeds import derive
 
+Flat = dict[str, Any]
+
+#: a scrambled sequence differs from seed to seed, and is as even
+SOBOL_ARGUMENTS: dict[str, Any] = {"scramble": True}
 #: TPE in its multivariate form; running trials of the same generation repel each other
-SAMPLER_ARGUMENTS: dict[str, Any] = {
+TPE_ARGUMENTS: dict[str, Any] = {
     "n_startup_trials": 8,
     "n_ei_candidates": 24,
     "multivariate": True,
     "group": False,
     "constant_liar": True,
 }
+#: digits of a proposed number: another processor's last digits are no other proposal
+_DIGITS = 6
 
 
-def sampler_record() -> SamplerRecord:
-    """What a result says about the sampler."""
-    return SamplerRecord(
-        name="TPESampler", arguments=SAMPLER_ARGUMENTS, optuna_version=optuna.__version__
-    )
+def sampler_record(sampler: Sampler) -> SamplerRecord:
+    """What a result says about a sampler."""
+    if sampler == "sobol":
+        name, arguments, package = "SobolEngine", SOBOL_ARGUMENTS, "torch"
+    else:
+        name, arguments, package = "TPESampler", TPE_ARGUMENTS, "optuna"
+    # Not the part after the plus sign, as in 2.13.0+cpu: how it was built proposes nothing else.
+    version = metadata.version(package).partition("+")[0]
+    return SamplerRecord(name=name, arguments=arguments, package=package, version=version)
 
 
 def propose(
@@ -43,26 +55,77 @@ def propose(
     protocol: StudyRules,
     seed: int,
     direction: Direction,
-    history: Sequence[tuple[dict[str, Any], float]],
-) -> list[dict[str, Any]]:
+    history: Sequence[tuple[Flat, float]],
+) -> list[Flat]:
     """The next generation's configurations, as flat hyperparameters.
 
-    `history` is (hyperparameters, score) of all earlier trials, in trial order; the generation
-    number is their number over the protocol's generation size. Trial 0 is the defaults.
+    `seed` is the replicate's. `history` is (hyperparameters, score) of all its earlier trials, in
+    trial order; the generation number is their number over the protocol's generation size.
     """
-    generation, partial = divmod(len(history), protocol.generation)
-    if partial:
+    if len(history) % protocol.generation:
         raise ValueError(f"a generation of {protocol.generation} trials is not finished yet")
+    count = min(protocol.generation, protocol.trials - len(history))
+    if protocol.sampler == "tpe":
+        return _tpe(space, protocol, seed, direction, history, count)
+    return [_sobol(space, seed, number) for number in range(len(history), len(history) + count)]
+
+
+def _sobol(space: Mapping[str, Distribution], seed: int, number: int) -> Flat:
+    """The defaults, or point `number - 1` of the seed's sequence."""
+    import torch  # not above: the leaderboard reads sampler records without it
+
+    if number == 0 or not space:
+        return {name: distribution.default for name, distribution in space.items()}
+    engine = torch.quasirandom.SobolEngine(
+        len(space), seed=derive(seed, "sampler"), **SOBOL_ARGUMENTS
+    )
+    point = engine.fast_forward(number - 1).draw(dtype=torch.float64)[0].tolist()
+    return {
+        name: _quantile(distribution, share)
+        for (name, distribution), share in zip(space.items(), point, strict=True)
+    }
+
+
+def _quantile(distribution: Distribution, share: float) -> Any:
+    """The value that a `share` in [0, 1) of the distribution lies below; floats are rounded."""
+    if distribution.choices is not None:
+        return distribution.choices[int(share * len(distribution.choices))]
+    low, high = distribution.low, distribution.high
+    assert low is not None and high is not None
+    if distribution.kind == "integer":
+        low, high = int(low), int(high)
+        return min(high, low + int(share * (high - low + 1)))
+    if distribution.kind == "log_uniform":
+        value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+    else:
+        value = low + share * (high - low)
+    return min(max(float(f"{value:.{_DIGITS}g}"), low), high)
+
+
+def _tpe(
+    space: Mapping[str, Distribution],
+    protocol: StudyRules,
+    seed: int,
+    direction: Direction,
+    history: Sequence[tuple[Flat, float]],
+    count: int,
+) -> list[Flat]:
+    """The next `count` proposals of Optuna's sampler after these trials."""
+    import optuna  # takes long to import, and no protocol needs it
+    from optuna.trial import create_trial
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     distributions = {name: distribution.to_optuna() for name, distribution in space.items()}
+    generation = len(history) // protocol.generation
     # Optuna takes 32 bits of seed.
-    sampler = TPESampler(seed=derive(seed, "sampler", generation) % 2**32, **SAMPLER_ARGUMENTS)
+    sampler = optuna.samplers.TPESampler(
+        seed=derive(seed, "sampler", generation) % 2**32, **TPE_ARGUMENTS
+    )
     study = optuna.create_study(sampler=sampler, direction=direction)
     for params, score in history:
         study.add_trial(create_trial(params=params, distributions=distributions, value=score))
     if not history:
         study.enqueue_trial({name: d.default for name, d in space.items()})
-    count = min(protocol.generation, protocol.trials - len(history))
     return [study.ask(distributions).params for _ in range(count)]
 
 

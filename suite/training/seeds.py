@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import hashlib
 
+#: how many replicates a result seed has room for
+REPLICATES = 100
+
+
+def replicate_seed(result_seed: int, replicate: int) -> int:
+    """The seed of a result's replicate, which all other seeds of the replicate derive from.
+
+    It does not depend on how many replicates a protocol has: methods are compared by it.
+    """
+    return REPLICATES * result_seed + replicate
+
 
 def derive(seed: int, *purpose: str | int) -> int:
     """A seed in [0, 2**63) for one purpose: the same on every machine and Python version."""

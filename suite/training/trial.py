@@ -14,6 +14,11 @@ from suite.errors import SuiteError
 from suite.problems.task import Task
 from suite.results.model import DataRecord, HeldOut, Purpose, Run
 
+#: the tuning or the evaluation trials of a replicate; within a series, trials are numbered
+Series = tuple[int, Purpose]
+#: study identity, replicate, purpose, number: identifies a trial among all that run
+Key = tuple[str, int, str, int]
+
 
 @dataclass(frozen=True)
 class Trial:
@@ -27,6 +32,8 @@ class Trial:
     seed: int
     #: "tuning" runs never touch test data, "evaluation" runs report on it
     purpose: Purpose
+    #: which replicate of its study it belongs to
+    replicate: int = 0
     budget_fraction: float = 1.0
     device: str = "cpu"
     threads: int = 1
@@ -37,6 +44,11 @@ class Trial:
     sources: Sources = ()
     #: the hyperparameters that the method is audited with; None: not audited
     audited: Hyperparameters | None = None
+
+    @property
+    def series(self) -> Series:
+        """The trials that it is one of."""
+        return self.replicate, self.purpose
 
     @property
     def splits(self) -> tuple[HeldOut, ...]:
