@@ -147,9 +147,8 @@ class Drawing:
     @property
     def svg_file(self) -> str:
         """The figure as a file by itself: white paper, dark ink, and its title above it."""
-        style = (
-            f' font-family="Helvetica, Arial, sans-serif" style="background:#fff" width="{WIDTH:g}"'
-        )
+        font = 'font-family="Helvetica, Arial, sans-serif"'
+        style = f' {font} style="background:#fff" width="{WIDTH:g}"'
         return str(_svg(self, COLORS, "", style))
 
 
@@ -171,9 +170,15 @@ class Sketch:
         return np.column_stack([left + across * (right - left), bottom - up * (bottom - top)])
 
     def line(
-        self, name: str, series: int | None, x: Floats, y: Floats, band: tuple[Floats, Floats] | None = None,
-        step: bool = False, dotted: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        series: int | None,
+        x: Floats,
+        y: Floats,
+        band: tuple[Floats, Floats] | None = None,
+        step: bool = False,
+        dotted: bool = False,
+    ) -> None:
         """A method's line; the first `HIGHLIGHTED` have colours and dashes, others are grey."""
         points = self.place(x, y)
         if step and len(points) > 1:
@@ -205,7 +210,15 @@ class Sketch:
         """Shapes that are already placed."""
         self.groups.append(group)
 
-    def finish(self, name: str, title: str, description: str, caption: str, table: list[tuple[object, ...]], readable: bool = True) -> Drawing:  # fmt: skip
+    def finish(
+        self,
+        name: str,
+        title: str,
+        description: str,
+        caption: str,
+        table: list[tuple[object, ...]],
+        readable: bool = True,
+    ) -> Drawing:
         """The drawing with its words and numbers."""
         return Drawing(
             name, title, description, caption, self.height, self.left, self.x, self.y,
@@ -350,7 +363,8 @@ def _shape(shape: Shape, color: dict[str, str], clip: str) -> str:
     if shape.kind == "dots":
         dots = path.replace("M", "").split(" ")
         drawn = "".join(f"M{dot}h0" for dot in dots if dot)
-        return f'<path class="dots" d="{drawn}" stroke="{shown}" stroke-width="{shape.width:g}" stroke-linecap="round"{end}'
+        pen = f'stroke="{shown}" stroke-width="{shape.width:g}" stroke-linecap="round"'
+        return f'<path class="dots" d="{drawn}" {pen}{end}'
     dash = f' stroke-dasharray="{" ".join(f"{d:g}" for d in shape.dash)}"' if shape.dash else ""
     return (
         f'<path class="line" d="{path}" fill="none" stroke="{shown}" '

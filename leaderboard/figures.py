@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,9 @@ from leaderboard.drawing import (
 )
 from leaderboard.filters import share_of_runs
 from leaderboard.standings import Entry, TaskStanding
-from leaderboard.statistics import expected_best, performance_profile
+from leaderboard.statistics import CLIP, expected_best, performance_profile
 from leaderboard.tracks import TrackStanding
-from leaderboard.tuning import CLIP, Effect
+from leaderboard.tuning import Effect
 from suite.results.model import Run
 
 #: points of a line with a colour, and of a grey one
@@ -244,7 +245,8 @@ def sensitivity(name: str, effects: Sequence[tuple[str, Effect]]) -> Drawing:
     return sketch.finish(file, title, words, caption, table, readable=False)
 
 
-def _values_axis(effect: Effect, label: str):  # type: ignore[no-untyped-def]
+def _values_axis(effect: Effect, label: str) -> tuple[Axis, Callable[[Any], float]]:
+    """The axis of a hyperparameter's values, and where a value is on it."""
     space = effect.space
     if space.kind == "choice":
         kinds = [repr(choice) for choice in space.choices or ()]
@@ -296,7 +298,7 @@ def _best_of(entry: Entry, higher_is_better: bool) -> Floats:
         for each in entry.result.replicates
     ]
     shortest = min(len(curve) for curve in curves)
-    return np.mean([curve[:shortest] for curve in curves], axis=0)
+    return np.asarray(np.mean([curve[:shortest] for curve in curves], axis=0))
 
 
 def _exact(value: object) -> object:

@@ -181,7 +181,7 @@ def two(value: float) -> str:
 
 
 def ends(interval: Interval, fixed: bool) -> tuple[str, str, str]:
-    """An estimate and both ends of its interval, with two digits after the point or three digits."""
+    """An estimate and its interval's ends: two digits after the point, or three digits."""
     value, low, high = (two(each) if fixed else figure(each, 3) for each in interval)
     return value, low, high
 
@@ -311,10 +311,10 @@ def capitalize_first(text: str) -> str:
 FILTERS = {
     function.__name__: function
     for function in (
-        count, breakable, minute, slug, figure, value, shorten, web_address, words,
-        space_words, score_words, tally, task_scale, track_scale, on_scale, leaders, tied,
-        share_of_runs, failed_runs, before_colon, capitalize_first, tint, two, ends, exact, families,
-        study_words, file_id, in_family, family_scale, detectable, detectable_share, tuning_scores,
-        chosen_values, choices, middle, code_words,
+        before_colon, breakable, capitalize_first, choices, chosen_values, code_words, count,
+        detectable, detectable_share, ends, exact, failed_runs, families, family_scale, figure,
+        file_id, in_family, leaders, middle, minute, on_scale, score_words, share_of_runs, shorten,
+        slug, space_words, study_words, tally, task_scale, tied, tint, track_scale, tuning_scores,
+        two, value, web_address, words,
     )
 } | {"finite": math.isfinite}  # fmt: skip

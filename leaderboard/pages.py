@@ -244,7 +244,7 @@ class ClaimRow:
 def claim_rows(board: Board, catalogue: Catalogue) -> list[ClaimRow]:
     """The claims that were decided; if none was, those that the components' files state."""
     if board.claims:
-        rows = [_decided(board, verdict) for verdict in board.claims]
+        rows = [_decided(board, verdict) for verdict in board.claims]  # type: ignore[arg-type]
     else:
         rows = [
             _claim_row(
@@ -321,9 +321,8 @@ def _lost(track: TrackStanding) -> Iterator[Lost]:
         if pair.verdict == "better":
             continue
         apart = {
-            task: on.scaled.value - baseline.entries[task].scaled.value
+            task: _scaled(on) - _scaled(baseline.entries[task])
             for task, on in entry.entries.items()
-            if on.scaled is not None and baseline.entries[task].scaled is not None
         }
         best = max(apart, key=lambda task: (apart[task], task))
         verdicts = {t: on.standing.verdict for t, on in entry.entries.items() if on.standing}
@@ -339,6 +338,11 @@ def _lost(track: TrackStanding) -> Iterator[Lost]:
             tried=_tried(some, entry.entries.values()),
             papers=[c for c in some.method.components if c.name != BASELINE],
         )
+
+
+def _scaled(entry: Entry) -> float:
+    assert entry.scaled is not None, "a task that counts has a scale"
+    return entry.scaled.value
 
 
 def _tried(result: Result, entries: Iterable[Entry]) -> str:

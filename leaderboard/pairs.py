@@ -84,8 +84,10 @@ def _files(
             values, adjusted = table.values.tolist(), table.adjusted_p.tolist()
             for i, method in enumerate(table.methods):
                 pairs = [
-                    f"[{order[other]},{_short(values[i][j])},{_short(halves[i][j])},{_short(adjusted[i][j], 3)}]"
-                    for j, other in enumerate(table.methods)
+                    f"[{order[other]},{_short(value)},{_short(half)},{_short(p, 3)}]"
+                    for other, value, half, p in zip(
+                        table.methods, values[i], halves[i], adjusted[i], strict=True
+                    )
                     if order[other] > order[method]
                 ]
                 mean = ",".join(map(_short, table.means[method]))

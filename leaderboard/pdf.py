@@ -92,8 +92,11 @@ def _shape(shape: Shape, clip: str) -> str:
     else:
         dash = " ".join(f"{part:g}" for part in shape.dash)
         body = [
-            _color(shape.role, "RG"), f"{shape.width:g} w [{dash}] 0 d", *_corners(shape.points), "S",
-        ]  # fmt: skip
+            _color(shape.role, "RG"),
+            f"{shape.width:g} w [{dash}] 0 d",
+            *_corners(shape.points),
+            "S",
+        ]
     return "\n".join(["q", *([clip] if shape.clipped else []), *body, "Q"])
 
 
