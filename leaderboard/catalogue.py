@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,8 +66,9 @@ def read_catalogue() -> Catalogue:
     for path, keys in places.items():
         tree = ast.parse(path.read_bytes(), filename=str(path))
         where = path.relative_to(ROOT).as_posix()
-        docs = list(_docstrings(tree))
-        for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        nodes = list(ast.walk(tree))
+        docs = list(_docstrings(nodes))
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
             first = _literal(call.args[0]) if call.args else None
             for kind, name in keys:
                 if name == first and _declares(call, kind):
@@ -105,9 +106,9 @@ def _described(kind: str, call: ast.Call, docs: list[tuple[str, str]], where: st
     )
 
 
-def _docstrings(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _docstrings(nodes: Iterable[ast.AST]) -> Iterator[tuple[str, str]]:
     """The names of the file's module (none), classes and functions, with their docstrings."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
             text = ast.get_docstring(node)
             if text:

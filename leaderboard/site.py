@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from leaderboard import figures, pages
 from leaderboard.board import Board, load_board
 from leaderboard.catalogue import Catalogue, Described, read_catalogue
-from leaderboard.downloads import write_curve_table, write_runs
+from leaderboard.downloads import results_table, table_text
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
 from leaderboard.pairs import comparison_data
@@ -99,14 +99,16 @@ def build(
     output = Path(output).absolute()
     place = output.resolve()  # a link to a folder is kept, and its target is replaced
     check_replaceable(place)
-    site = gather(results, references, declared_repository() if repository is None else repository)
+    repository = declared_repository() if repository is None else repository.rstrip("/")
+    draw = _Drawn()
+    board = load_board(results, references, extra=draw)
+    site = Site(board, read_catalogue(), draw.drawings, repository)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         made = Path(temporary) / "site"
-        written = [path.relative_to(made) for path in _write(site, made)]
+        written = [path.relative_to(made) for path in write_site(site, made)]
         check_replaceable(place)  # again: files may have been added meanwhile
         swap(made, place, Path(temporary) / "old")
-    board = site.board
     return BuildReport([output / page for page in written], board.left_out, board.notices)
 
 
@@ -120,20 +122,20 @@ def declared_repository() -> str:
     return next((url.rstrip("/") for name, url in urls.items() if name.lower() == "repository"), "")
 
 
-def gather(results: str | Path, references: References | None, repository: str) -> Site:
-    """The board with the figures of its tasks; a file that cannot be drawn is left out."""
-    drawings: dict[tuple[str, str], list[Drawing]] = {}
+class _Drawn:
+    """Draws the figures of a task when its standing is computed, and keeps them.
 
-    def draw(standing: TaskStanding) -> None:
+    A file with which that fails is left out by the board.
+    """
+
+    def __init__(self) -> None:
+        self.drawings: dict[tuple[str, str], list[Drawing]] = {}
+
+    def __call__(self, standing: TaskStanding) -> None:
         if standing.ranked:
-            drawings[standing.task.name, standing.protocol.name] = _task_drawings(standing)
-
-    board = load_board(results, references, extra=draw)
-    return Site(board, read_catalogue(), drawings, repository.rstrip("/"))
-
-
-def _task_drawings(standing: TaskStanding) -> list[Drawing]:
-    return [figures.learning_curves(standing), figures.tuning_curves(standing)]
+            key = standing.task.name, standing.protocol.name
+            drawn = [figures.learning_curves(standing), figures.tuning_curves(standing)]
+            self.drawings[key] = drawn
 
 
 class _Writer:
@@ -171,10 +173,11 @@ class _Writer:
             stem = f"figures/{slug(drawing.name)}"
             self.text(f"{stem}.svg", drawing.svg_file)
             self.text(f"{stem}.pdf", pdf_file(drawing))
-            self.text(f"{stem}.csv", write_curve_table(drawing.table))
+            self.text(f"{stem}.csv", table_text(drawing.table))
 
 
-def _write(site: Site, folder: Path) -> Iterator[Path]:
+def write_site(site: Site, folder: Path) -> Iterator[Path]:
+    """Write all files of a site into a folder; yields its pages."""
     writer, board = _Writer(site, folder), site.board
     main = pages.main_track(board)
     of_tracks = {id(track): pages.track_drawings(track) for track in board.tracks}
@@ -226,5 +229,5 @@ def _write(site: Site, folder: Path) -> Iterator[Path]:
     for asset in _ASSETS:
         text = files("leaderboard").joinpath("assets", asset).read_text(encoding="utf-8")
         writer.text(f"assets/{asset}", text)
-    write_runs(board.stored, folder / "results.csv")
+    writer.text("results.csv", results_table(board))
     write_marker(folder)
