@@ -31,8 +31,8 @@ class FamilyResult:
     #: every pair of these methods, by the mean over the family's tasks; best first
     comparisons: TrackComparisons
     #: the share of AdamW's budget at which the best method reaches tuned AdamW's result; see
-    #: `budget_ratio`. The median over tasks: infinite if it does not on half of them; None without
-    #: AdamW, or if no task of the family can tell
+    #: `budget_ratio`. The median over tasks: infinite if it does not on half of them; None if
+    #: AdamW is the best or has not run, or if no task of the family can tell
     budget_ratio: float | None
 
     @property
@@ -71,7 +71,7 @@ def _median_ratio(best: Mapping[str, Entry], standings: Iterable[TaskStanding]) 
     ratios = []
     for standing in standings:
         baseline, entry = standing.baseline, best.get(standing.task.name)
-        if baseline is not None and entry is not None:
+        if baseline is not None and entry is not None and entry is not baseline:
             ratios.append(budget_ratio(entry, baseline))
     known = [ratio for ratio in ratios if ratio is not None]
     return statistics.median(known) if known else None

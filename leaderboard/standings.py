@@ -204,10 +204,9 @@ def task_standing(group: Group, references: References) -> TaskStanding:
     if not entries:
         return TaskStanding(task, protocol, reference, note, [], apart)
     found = compare_entries(entries)
-    by_method = {entry.method: entry for entry in entries}
-    ranked = [
-        replace(by_method[method], standing=_standing(method, found)) for method in found.methods
-    ]
+    place = found.methods.index
+    entries.sort(key=lambda entry: (entry.failed, place(entry.method)))
+    ranked = [replace(entry, standing=_standing(entry.method, found)) for entry in entries]
     return TaskStanding(task, protocol, reference, note, ranked, apart, found)
 
 

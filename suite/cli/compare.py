@@ -96,15 +96,15 @@ def _print_task(found: TaskComparison, *, wide: bool) -> None:
     first = found.methods[0]
     count = len(found.entries[0].scores)
     for method, pair in found.differences.items():
-        click.echo(f"{method} - {first}: {_in_words(pair, 4)}, paired over {count} replicates")
+        click.echo(f"{method} - {first}: {_in_words(pair, 4, f', paired over {count} replicates')}")
 
 
-def _in_words(pair: Pair, digits: int) -> str:
-    """`-0.1 (-0.2 to -0.05): worse`."""
+def _in_words(pair: Pair, digits: int, how: str = "") -> str:
+    """`-0.1 (-0.2 to -0.05, paired over 3 replicates): worse`."""
     ends = interval(pair, digits)
     around = "no interval from one replicate" if ends == "-" else ends
     verdict = "no clear difference" if pair.verdict == "tied" else pair.verdict
-    return f"{pair.value:+.{digits}g} ({around}): {verdict}"
+    return f"{pair.value:+.{digits}g} ({around}{how}): {verdict}"
 
 
 def _print_track(found: TrackComparison, *, wide: bool) -> None:

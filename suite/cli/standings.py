@@ -58,10 +58,8 @@ def print_standing(
     """
     task = standing.task
     better = "higher" if task.higher_is_better else "lower"
-    preliminary = " (preliminary)" if standing.preliminary else ""
-    click.echo(
-        f"{task.name}, protocol {standing.protocol.name}{preliminary}; {better} scores are better"
-    )
+    preliminary = ", preliminary" if standing.preliminary else ""
+    click.echo(f"{task.name}, protocol {standing.protocol.name}{preliminary}; {better} is better")
     alone = len(standing.ranked) == 1  # the first of one says nothing
     entries = [e for e in standing.entries if shown is None or e.method in shown]
     columns = [
@@ -113,7 +111,7 @@ def print_track(track: TrackStanding, most: int | None, *, wide: bool = False) -
     """A table of the methods of a track, best first, and a line for each family."""
     from leaderboard.families import family_results
 
-    protocol = track.protocol.name + (" (preliminary)" if track.preliminary else "")
+    protocol = track.protocol.name + (", preliminary" if track.preliminary else "")
     tasks = f"{len(track.counted)} core tasks of {len(track.families)} families"
     click.echo(f"track {track.track}, protocol {protocol}: {tasks}")
     click.echo("Scores: 0 is SGD with torch's defaults, 1 is tuned AdamW, higher is better.")
