@@ -55,8 +55,8 @@ def learning_curves(standing: TaskStanding) -> Drawing:
             sketch.line(entry.method, None, at[few], mean[few])
         worst, best = (low, high) if task.higher_is_better else (high, low)
         running = (~np.isnan(values)).sum(axis=0)
-        columns = zip(at, mean, worst, best, running, strict=True)
-        table += [(entry.method, *map(_exact, row)) for row in columns]
+        columns = zip(*(c.tolist() for c in (at, mean, worst, best, running)), strict=True)
+        table += [(entry.method, *row) for row in columns]
     if sketch.y.low <= task.target <= sketch.y.high:
         sketch.rule(y=task.target, text="target")
     caption = (
@@ -87,7 +87,7 @@ def tuning_curves(standing: TaskStanding) -> Drawing:
         at = np.arange(1.0, len(curve) + 1)
         coloured = i < HIGHLIGHTED
         sketch.line(entry.method, i if coloured else None, at, curve, dotted=coloured)
-        table += [(entry.method, k, _exact(v)) for k, v in enumerate(curve, start=1)]
+        table += [(entry.method, k, v) for k, v in enumerate(curve.tolist(), start=1)]
     better = "higher" if task.higher_is_better else "lower"
     caption = (
         f"Best of k tuning trials, expected over which k of the trials are drawn ({better} is "
@@ -133,8 +133,7 @@ def track_intervals(track: TrackStanding) -> Drawing | None:
         for e in shown
     )
     table: list[tuple[object, ...]] = [("method", "score", "low", "high")]
-    table += [(e.method, *map(_exact, (e.headline.value, e.headline.low, e.headline.high)))
-              for e in shown]  # fmt: skip
+    table += [(e.method, *e.headline) for e in shown]
     name = f"track-{track.track}-{track.protocol.name}"
     title = f"Score over the track {track.track}, protocol {track.protocol.name}"
     return sketch.finish(name, title, f"Scores: {facts}.", caption, table, readable=False)
@@ -163,8 +162,8 @@ def time_profile(track: TrackStanding) -> Drawing | None:
     for series, i in enumerate(order):
         coloured = series < HIGHLIGHTED
         sketch.line(methods[i], series if coloured else None, _RATIOS, shares[i], step=True)
-        columns = zip(_RATIOS, shares[i], strict=True)
-        table += [(methods[i], _exact(ratio), _exact(share)) for ratio, share in columns]
+        columns = zip(_RATIOS.tolist(), shares[i].tolist(), strict=True)
+        table += [(methods[i], *row) for row in columns]
     caption = (
         f"Performance profile of time-to-target over {len(by_task)} tasks: the share of runs that "
         "reach the target within a multiple of the fastest method's gradient evaluations. "
@@ -207,7 +206,7 @@ def defaults_against_tuned(name: str, entries: Sequence[tuple[str, Entry]]) -> D
     )
     facts = "; ".join(f"{task} from {before:.3g} to {after:.3g}" for task, before, after in found)
     table: list[tuple[object, ...]] = [("task", "out_of_the_box", "tuned")]
-    table += [(task, _exact(before), _exact(after)) for task, before, after in found]
+    table += found
     title = f"Out of the box against tuned, {name}"
     file = f"defaults-{name}"
     return sketch.finish(file, title, f"{facts}.", caption, table, readable=False)
@@ -229,7 +228,7 @@ def sensitivity(name: str, effects: Sequence[tuple[str, Effect]]) -> Drawing:
         points = sketch.place(at, np.array(effect.scores, float))
         sketch.add(Group((Shape(points, "accent", 4.0, kind="dots"),)))
         rows = zip(effect.replicates, effect.trials, effect.values, effect.scores, strict=True)
-        table += [(task, *row[:3], _exact(row[3])) for row in rows]
+        table += [(task, *row) for row in rows]
     sketch.rule(x=position(first.space.default), text="default")
     sketch.rule(y=1.0)
     trials = sum(len(effect.values) for _, effect in effects)
@@ -299,11 +298,6 @@ def _best_of(entry: Entry, higher_is_better: bool) -> Floats:
     ]
     shortest = min(len(curve) for curve in curves)
     return np.asarray(np.mean([curve[:shortest] for curve in curves], axis=0))
-
-
-def _exact(value: object) -> object:
-    """A number for a table, to nine digits."""
-    return float(f"{value:.9g}") if isinstance(value, float) else value
 
 
 def _whole_marks(most: int) -> list[int]:
