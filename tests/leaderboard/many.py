@@ -94,5 +94,3 @@ def _moved(run: Run, name: str, factor: float) -> Run:
     )
     chosen = {name: next(iter(run.hyperparameters.values()))}
     return run.model_copy(update={**scores, "curve": curve, "hyperparameters": chosen})
-
-
