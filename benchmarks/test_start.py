@@ -45,8 +45,8 @@ def test_a_study_of_nine_trials(tmp_path, benchmark):
     benchmark.pedantic(run, rounds=RUNS, iterations=1)
     path = tmp_path / "home-0" / "results" / "digits" / "adamw.quick.json"
     result = results.read(path)
-    assert len(result.tuning) + len(result.evaluation) == 9
-    trials = sum(run.cost.seconds for run in (*result.tuning, *result.evaluation))
+    assert len(result.tuning_runs) + len(result.evaluation_runs) == 21
+    trials = sum(run.cost.seconds for run in (*result.tuning_runs, *result.evaluation_runs))
     print(f"\nfrom the command to the answer: {', '.join(f'{s:.2f}' for s in seconds)} s")
     print(f"trials of the first run: {trials:.2f} s, on two cores at a time")
     assert min(seconds) <= 5.0

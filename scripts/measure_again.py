@@ -46,7 +46,7 @@ class Stale:
     @property
     def seconds(self) -> float:
         """What its runs took, evaluations included."""
-        runs = [*self.result.tuning, *self.result.evaluation]
+        runs = [*self.result.tuning_runs, *self.result.evaluation_runs]
         return sum(run.cost.seconds + run.cost.evaluation_seconds for run in runs)
 
     def plan(self, folder: Path) -> Plan:
@@ -111,7 +111,7 @@ def measure_again(
 
 
 def _mean(result: Result) -> float:
-    scores = [run.test_score for run in result.evaluation if run.test_score is not None]
+    scores = [run.test_score for run in result.evaluation_runs if run.test_score is not None]
     return fmean(scores) if scores else float("nan")
 
 

@@ -8,6 +8,7 @@ smoke protocol. A block that does not run has a comment before it: `<!-- illustr
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shlex
@@ -90,6 +91,17 @@ def test_examples_run(page: Path, user: tuple[Path, dict[str, str]]) -> None:
                     run(quickly(shlex.split(line[2:])), folder, variables)
 
 
+def test_the_tutorial_runs(user: tuple[Path, dict[str, str]]) -> None:
+    """Its cells one after the other, and it is committed without what they printed."""
+    folder, variables = user
+    cells = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))["cells"]
+    programs = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert programs
+    assert all(cell["outputs"] == [] for cell in programs)
+    text = "\n".join("".join(cell["source"]) for cell in programs)
+    run([sys.executable, "-c", text], folder, {**variables, "MPLBACKEND": "agg"})
+
+
 def quickly(command: list[str]) -> list[str]:
     """The same command; a study at the smoke protocol."""
     if command[:2] == ["suite", "run"] and not {"--protocol", "--help"} & set(command):
@@ -150,9 +162,11 @@ def test_protocol_table() -> None:
     assert said == {
         p.name: [
             str(p.version),
+            str(p.replicates),
             str(p.trials),
             str(p.seeds),
             str(p.generation),
+            p.sampler,
             f"{p.budget_fraction:g}",
             "yes" if p.ranked else "no",
         ]

@@ -228,8 +228,8 @@ def test_a_method_that_runs_is_judged_by_its_result(checkout, tmp_path, monkeypa
     (checkout / file).write_text(METHOD.format(name="plain"))
     checked, verdict = verdicts(checkout, [file], tmp_path, monkeypatch)
     result = read(tmp_path / "written" / "1" / TASK / "plain.smoke.json")
-    assert [run.status for run in result.evaluation] == ["completed"]
-    assert result.evaluation[0].curve.gradient_evaluations[0] == 0
+    assert [run.status for run in result.evaluation_runs] == ["completed"]
+    assert result.evaluation_runs[0].curve.gradient_evaluations[0] == 0
     assert verdict.problem == ""
     assert "plain" in verdict.transcript
     # A file of the repository says how it differs from its paper, and links to it.

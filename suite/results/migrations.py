@@ -45,6 +45,9 @@ def _to_3(content: Content) -> Content:
         return {**content, "schema_version": 3}  # what is missing is reported by the model
     if "replicates" in protocol:
         raise InvalidResult("schema 2 has no 'protocol.replicates'")
+    for name in ("package", "version"):
+        if name in sampler:
+            raise InvalidResult(f"schema 2 has no {name!r} of a sampler")
     moved = {name: value for name, value in sampler.items() if name != "optuna_version"}
     if "optuna_version" in sampler:
         moved |= {"package": "optuna", "version": sampler["optuna_version"]}

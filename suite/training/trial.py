@@ -32,8 +32,6 @@ class Trial:
     seed: int
     #: "tuning" runs never touch test data, "evaluation" runs report on it
     purpose: Purpose
-    #: which replicate of its study it belongs to
-    replicate: int = 0
     budget_fraction: float = 1.0
     device: str = "cpu"
     threads: int = 1
@@ -44,6 +42,8 @@ class Trial:
     sources: Sources = ()
     #: the hyperparameters that the method is audited with; None: not audited
     audited: Hyperparameters | None = None
+    #: which replicate of its study it belongs to
+    replicate: int = 0
 
     @property
     def series(self) -> Series:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import statistics
 import sys
 from pathlib import Path
 
@@ -262,8 +263,11 @@ def test_show_reads_a_result(capsys, tmp_path: Path) -> None:
     code, out, _ = run(capsys, "show", str(path))
     assert code == 0
     assert "result of adamw on digits" in out
-    assert in_words(result.tuning[result.chosen].hyperparameters) in out
-    assert "evaluation trial 1 failed: " in out
+    assert f"{statistics.fmean(result.scores):.4g}, mean over 3 replicates; higher" in out
+    for number, replicate in enumerate(result.replicates):
+        assert f"replicate {number}" in out
+        assert in_words(replicate.chosen_run.hyperparameters) in out
+    assert "replicate 1 evaluation trial 0 failed: " in out
     assert out.count('File "mine.py", line 3, in step') == 1
     _, out, _ = run(capsys, "show", str(path), "--json")
     assert json.loads(out)["method"]["name"] == "adamw"

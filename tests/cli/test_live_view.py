@@ -10,6 +10,7 @@ import pytest
 from suite.cli.live_view import PlainView, _Watched, sparkline
 from suite.execution.executor import Ended, Reported, Started
 from suite.studies.estimate import Estimate
+from suite.studies.replicate import RunningReplicate
 from suite.studies.study import Study
 from suite.words import duration
 
@@ -40,8 +41,9 @@ ASCII = SimpleNamespace(encoding="ascii")
 class Trials:
     """What the view reads of a study: how many trials it has, and how many are done."""
 
-    def __init__(self, name: str, trials: int, done: int = 0) -> None:
-        self.plan = SimpleNamespace(name=name, identity=name, trials=trials)
+    def __init__(self, name: str, trials: int, done: int = 0, replicates: int = 1) -> None:
+        rules = SimpleNamespace(replicates=replicates)
+        self.plan = SimpleNamespace(name=name, identity=name, trials=trials, rules=rules)
         self.trials, self.done, self.resumed = trials, done, done
         self.path = f"{name}.json"
         self.damage = ""
@@ -60,10 +62,12 @@ class Watch:
         }
         self.view = PlainView([study.plan for study in studies], estimates)
 
-    def event(self, study: Trials, number: int, event: type, **fields: Any) -> None:
-        key = (study.plan.identity, "tuning", number)
+    def event(
+        self, study: Trials, number: int, event: type, replicate: int = 0, **fields: Any
+    ) -> None:
+        key = (study.plan.identity, replicate, "tuning", number)
         job = SimpleNamespace(
-            key=key, study=study.plan.identity, trial=SimpleNamespace(purpose="tuning")
+            key=key, study=study.plan.identity, trial=SimpleNamespace(series=(replicate, "tuning"))
         )
         if event is Ended:
             study.done += 1
@@ -134,6 +138,14 @@ def test_a_trial_is_shown_with_its_hyperparameters(monkeypatch, capsys):
     assert "[1/2] study: tuning 0, score 1 (1.0 s; lr 0.1)" in capsys.readouterr().err
 
 
+def test_a_trial_is_shown_with_its_replicate_where_there_are_several(monkeypatch, capsys):
+    study = Trials("study", 14, replicates=2)
+    watch = Watch(monkeypatch, study, trial=1.0)
+    watch.view.opened(study)
+    watch.event(study, 3, Ended, replicate=1)
+    assert "[1/14] study: replicate 1 tuning 3, score 1 " in capsys.readouterr().err
+
+
 def test_a_study_may_open_and_a_trial_start_while_the_time_left_is_asked(monkeypatch):
     """The live view asks from a thread of its own."""
 
@@ -145,7 +157,7 @@ def test_a_study_may_open_and_a_trial_start_while_the_time_left_is_asked(monkeyp
             if self in (w.study for w in list(view._watched.values())):
                 others.append(Trials(f"other {len(others)}", 1))
                 view._watched[others[-1].plan.name] = _Watched(others[-1], Estimate(1.0, 1))
-                view._watched["restless"].progress["a study", "tuning", len(others)] = 0.5
+                view._watched["restless"].progress["a study", 0, "tuning", len(others)] = 0.5
             return 1
 
         @done.setter
@@ -175,8 +187,10 @@ def test_a_trial_may_end_while_the_best_score_is_asked():
             return SimpleNamespace(validation_score=0.5)
 
     tuned[0] = Ended()
+    replicate = object.__new__(RunningReplicate)
+    replicate._finished = {"tuning": tuned}
     study = object.__new__(Study)
-    study._finished = {"tuning": tuned}
+    study._replicates = [replicate]
     study.plan = SimpleNamespace(task=SimpleNamespace(score=SimpleNamespace(higher_is_better=True)))
     assert study.best_score == 0.5
     assert len(tuned) > 1

@@ -105,8 +105,8 @@ def resealed(result: Result, change: Callable[[dict[str, Any]], object]) -> Resu
     ("change", "reason"),
     [
         (
-            lambda c: study(c)["evaluation"][1].update(test_score=123.0),
-            "evaluation.1.test_score: the file",
+            lambda c: c["replicates"][2]["evaluation"][0].update(test_score=123.0),
+            "replicates.2.evaluation.0.test_score: the file",
         ),
         (
             lambda c: study(c)["tuning"][0].update(validation_score=-5.0),
@@ -118,9 +118,9 @@ def resealed(result: Result, change: Callable[[dict[str, Any]], object]) -> Resu
         ),
         (
             lambda c: c["protocol"].update(generation=1),
-            "protocol.generation: quick version 1",
+            "protocol.generation: quick version 2",
         ),
-        (lambda c: c["protocol"].update(version=2), "protocol.version: this suite knows quick up"),
+        (lambda c: c["protocol"].update(version=3), "protocol.version: this suite knows quick up"),
         (lambda c: c["protocol"].update(name="fast"), "protocol: 'fast' is unknown"),
     ],
 )
@@ -136,12 +136,13 @@ def test_a_failed_run_scores_the_worst(capsys, tmp_path: Path) -> None:
     write_results(tmp_path, [make_result(status=status)])
     assert run(capsys, "validate", str(tmp_path))[0] == 0
     better = resealed(
-        make_result(status=status), lambda c: study(c)["evaluation"][1].update(test_score=1)
+        make_result(status=status),
+        lambda c: c["replicates"][1]["evaluation"][0].update(test_score=1),
     )
     write_results(tmp_path, [better])
     code, out, _ = run(capsys, "validate", str(tmp_path))
     assert code == 1
-    assert "evaluation.1.test_score" in out
+    assert "replicates.1.evaluation.0.test_score" in out
 
 
 @pytest.mark.parametrize("place", ["lm_markov/adamw.quick.json", "digits/other.quick.json"])

@@ -127,7 +127,7 @@ def test_dry_run_shows_plan_cost_and_time_and_runs_nothing(tmp_path):
     twice = ("--task", TINY, "--task", TINY, "--optimizer", "adamw")
     done = run(tmp_path, "--optimizer", "adamw", *twice, "--dry-run")
     assert done.returncode == 0, done.stderr
-    assert "6 tuning trials + 3 seeds, 1,080 gradient evaluations of batch 32" in done.stdout
+    assert "3 x (6 tuning trials + 1 seed), 2,520 gradient evaluations of batch 32" in done.stdout
     assert "1 of 1 studies to run, about" in done.stdout
     assert not (tmp_path / "r").exists()
     assert not list((tmp_path / "home").rglob("*.journal"))
@@ -225,9 +225,12 @@ def test_a_file_that_fails_to_import_does_not_end_the_run_of_the_others(tmp_path
     assert study["method"] == "sgd"
     assert study["status"] == "written"
     result = results.read(tmp_path / "r" / "tiny_blobs" / "sgd.smoke.json")
-    assert study["chosen"]["hyperparameters"] == result.evaluation[0].hyperparameters
-    assert study["test_scores"] == [run.test_score for run in result.evaluation]
-    assert study["failed"] == []
+    assert study["scores"] == result.scores
+    (said,), (replicate,) = study["replicates"], result.replicates
+    assert said["seed"] == 0
+    assert said["chosen"]["hyperparameters"] == replicate.evaluation[0].hyperparameters
+    assert said["test_scores"] == [run.test_score for run in replicate.evaluation]
+    assert said["failed"] == []
     assert len(found["not_run"]) == 1
     planned = run(tmp_path, "-o", "sgd,lion", "-t", TINY, *SMOKE, "-n", "--json")
     assert planned.returncode == 0
@@ -275,7 +278,7 @@ def test_the_live_view_on_a_terminal(tmp_path):
     process.communicate()
     text = shown.decode(errors="replace")
     assert process.returncode == 0
-    assert "trial 1 of 9" in text
+    assert "trial 1 of 21" in text
     assert "best 0." in text
     assert "left" in text
     assert any(bar in text for bar in "▁▂▃▄▅▆▇█")

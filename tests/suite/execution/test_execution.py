@@ -241,8 +241,10 @@ def test_output_is_limited_for_each_trial(executor, log, tmp_path):
     before = log.stat().st_size
     assert run(executor, job(method)).status == "completed"
     said = log.read_bytes()[before:].decode()
-    assert said.startswith("== talks on tiny_blobs, tuning 0\nbegin of the talk\n")
-    assert said.endswith("== talks on tiny_blobs, tuning 0: the rest of its output is left out\n")
+    assert said.startswith("== talks on tiny_blobs, replicate 0 tuning 0\nbegin of the talk\n")
+    assert said.endswith(
+        "== talks on tiny_blobs, replicate 0 tuning 0: the rest of its output is left out\n"
+    )
     assert "the end" not in said
     assert len(said) < 1_000_200
 
@@ -420,4 +422,6 @@ def test_a_run_that_was_stopped_for_longer_than_the_limit_goes_on_as_it_was(tmp_
     assert process.returncode == 0, output
     for path in results.find(tmp_path / "r"):
         result = results.read(path)
-        assert {run.status for run in (*result.tuning, *result.evaluation)} == {"completed"}
+        assert {run.status for run in (*result.tuning_runs, *result.evaluation_runs)} == {
+            "completed"
+        }

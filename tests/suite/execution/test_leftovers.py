@@ -83,7 +83,7 @@ def plan(method: str, folder: Path, protocol: str = "smoke", seed: int = 0) -> P
 
 def trial_of(executor: LocalExecutor, plan: Plan, audited: bool = True) -> Run:
     """The trial of the declared defaults."""
-    trial = plan.trial("tuning", 0, plan.method.defaults)
+    trial = plan.trial(0, "tuning", 0, plan.method.defaults)
     if not audited:
         trial = dataclasses.replace(trial, audited=None)
     executor.submit(Job(plan.identity, trial, plan.task, 60.0))
@@ -172,8 +172,8 @@ def test_state_in_a_module_makes_no_difference_to_any_number_of_jobs(home, tmp_p
             found += run_studies([study], executor, jobs, Silent(), force=True)
         finally:
             executor.close()
-    assert {run.status for run in found[0].tuning} == {"completed"}
-    assert len({run.validation_score for run in found[0].tuning}) == 6
+    assert {run.status for run in found[0].tuning_runs} == {"completed"}
+    assert len({run.validation_score for run in found[0].tuning_runs}) == 18
     assert found[0].comparable() == found[1].comparable() == found[2].comparable()
 
 
@@ -204,7 +204,7 @@ def test_what_the_file_of_one_method_does_when_imported_changes_no_other(tmp_pat
         Result.model_validate_json((tmp_path / f / "tiny_blobs" / "sgd.smoke.json").read_bytes())
         for f in ("alone", "beside")
     )
-    assert alone.evaluation[0].status == "completed"
+    assert alone.evaluation_runs[0].status == "completed"
     assert beside.comparable() == alone.comparable()
 
 

@@ -26,7 +26,7 @@ from suite.studies.plan import find_task
 from suite.training.trial import Outcome, Trial
 from tests.commands import TINY
 
-OF = {"key": ("a study", "tuning", 0), "attempt": 1}
+OF = {"key": ("a study", 0, "tuning", 0), "attempt": 1}
 
 
 @pytest.fixture

@@ -24,16 +24,17 @@ def folder(tmp_path):
 
 def test_a_row_a_run(folder):
     runs, _ = load_results(folder)
-    assert len(runs) == 2 * (6 + 3)
+    assert len(runs) == 2 * 3 * (6 + 1)
     counted = runs.groupby(["task", "purpose"]).size()
-    assert counted["digits", "tuning"] == 6
+    assert counted["digits", "tuning"] == 18
     assert counted["lm_markov", "evaluation"] == 3
     result = make_result("digits", "lion", status=["completed", "diverged", "completed"])
     rows = runs[(runs.task == "digits") & (runs.purpose == "evaluation")]
-    assert list(rows.test_score) == [run.test_score for run in result.evaluation]
+    assert list(rows.test_score) == [run.test_score for run in result.evaluation_runs]
+    assert list(rows.replicate) == [0, 1, 2]
     assert list(rows.status) == ["completed", "diverged", "completed"]
     assert list(rows["hp.lion.lr"]) == [
-        run.hyperparameters["lion"]["lr"] for run in result.evaluation
+        run.hyperparameters["lion"]["lr"] for run in result.evaluation_runs
     ]
     assert rows["hp.sam.lr"].isna().all()
     assert rows.canonical.all()
@@ -43,16 +44,24 @@ def test_a_row_a_run(folder):
 def test_tuning_runs_have_no_test_score(folder):
     runs, curves = load_results(folder)
     assert runs[runs.purpose == "tuning"].test_score.isna().all()
-    assert set(curves[curves.purpose == "tuning"].split) == {"validation"}
+    tuning = curves[curves.purpose == "tuning"]
+    assert set(tuning.split) == {"validation"}
+    assert tuning[["seconds", "train_loss"]].isna().all(axis=None), "tuning runs do not keep them"
+
+
+def test_each_replicate_has_its_chosen_trial(folder):
+    runs, _ = load_results(folder)
+    of_tuning = runs[(runs.purpose == "tuning") & runs.chosen]
+    assert list(of_tuning.groupby(["task", "replicate"]).size()) == [1] * 6
 
 
 def test_a_row_an_evaluation_point(folder):
     _, curves = load_results(folder)
-    run = make_result("lm_markov", "adamw+sam@cosine").evaluation[1]
+    run = make_result("lm_markov", "adamw+sam@cosine").evaluation_runs[1]
     one = curves[
         (curves.task == "lm_markov")
         & (curves.purpose == "evaluation")
-        & (curves.number == 1)
+        & (curves.replicate == 1)
         & (curves.split == "test")
         & (curves.metric == "loss")
     ]

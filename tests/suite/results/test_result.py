@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from suite.errors import InvalidResult, UsageError
 from suite.results import files as results
 from suite.results.migrations import MIGRATIONS
-from suite.results.model import SCHEMA_VERSION, check_lines, printable
+from suite.results.model import SCHEMA_VERSION, Curve, check_lines, printable
+from suite.results.trimming import trimmed
 from tests.samples import make_result
 
 SCHEMA = Path(__file__).resolve().parents[3] / "results" / "schema.json"
@@ -47,7 +50,9 @@ def test_text_reads_back_to_the_same_result(good):
 
 def test_text_is_one_line_a_list_of_numbers(good):
     lines = results.text_of(good).splitlines()
-    assert any(line.strip().startswith('"gradient_evaluations": [') for line in lines)
+    assert any(line.strip().startswith('"accuracy": [') for line in lines)
+    assert any(line.strip().startswith('"cost": {"examples":') for line in lines)
+    assert any(line.strip().startswith('"lr": {"kind":"log_uniform"') for line in lines)
     assert results.text_of(good) == results.text_of(results.parse(results.text_of(good)))
 
 
@@ -91,7 +96,7 @@ def test_a_changed_number_breaks_the_digest(good):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda c: c.update(schema_version=3), "schema_version: .* the file has 3"),
+        (lambda c: c.update(schema_version=4), "schema_version: .* the file has 4"),
         (lambda c: c.update(schema_version=0), "schema_version: .* the file has 0"),
         (lambda c: c.update(schema_version=[1]), "schema_version: .* the file has"),
         (lambda c: c.update(schema_version=True), "schema_version"),
@@ -104,15 +109,25 @@ def test_a_changed_number_breaks_the_digest(good):
         (lambda c: c["method"].update(name="lion+sam@cosine"), "the components make the method"),
         (lambda c: study(c)["evaluation"][0].update(test_score="0.9"), "evaluation.0.test_score"),
         (lambda c: study(c)["evaluation"][0].update(test_score=None), "test_score is missing"),
-        (lambda c: study(c)["evaluation"].pop(), "evaluation: expected 3 runs, there are 2"),
+        (lambda c: study(c).update(evaluation=[]), "evaluation: .* at least 1 item"),
+        (lambda c: c["replicates"].pop(), "replicates: expected 3, there are 2"),
+        (lambda c: study(c).update(seed=5), r"the seeds are \[5, 1, 2\], and must be \[0, 1, 2\]"),
         (lambda c: study(c)["tuning"].reverse(), "tuning: expected runs 0 to 5, in order"),
         (lambda c: study(c)["tuning"][1].update(test_score=0.5), "tuning: test data was used"),
         (lambda c: study(c)["tuning"][0].update(status="great"), "tuning.0.status"),
         (lambda c: study(c).update(chosen=77), "there is no tuning run 77"),
-        (lambda c: study(c)["tuning"][0]["curve"]["seconds"].pop(), "every column of a curve"),
+        (lambda c: study(c)["evaluation"][0]["curve"]["seconds"].pop(), "every column of a curve"),
         (
-            lambda c: study(c)["tuning"][0]["curve"]["gradient_evaluations"].reverse(),
+            lambda c: study(c)["tuning"][0]["curve"]["gradient_evaluations"].update(last=-1.0),
             "must increase",
+        ),
+        (
+            lambda c: study(c)["tuning"][0]["curve"]["gradient_evaluations"].update(points=3),
+            "every column of a curve",
+        ),
+        (
+            lambda c: study(c)["tuning"][0]["curve"]["gradient_evaluations"].update(points=10**9),
+            r"gradient_evaluations: .*points: .* less than or equal to 20000",
         ),
         (lambda c: c["protocol"].update(trials=6.0), "protocol.trials"),
         (lambda c: study(c).update(tuning={"a": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}), "tuning"),
@@ -301,7 +316,7 @@ def test_a_metric_that_is_not_scored_may_be_large(good):
     for split in ("validation", "test"):
         curve = study(content)["evaluation"][0]["curve"]
         curve[split]["perplexity"] = [7e299] * len(curve["seconds"])
-    assert results.parse(json.dumps(sealed(content))).evaluation[0].curve.test["perplexity"]
+    assert results.parse(json.dumps(sealed(content))).evaluation_runs[0].curve.test["perplexity"]
 
 
 def test_lists_and_texts_have_bounds(good):
@@ -337,7 +352,7 @@ def test_lines_of_text_hold_no_control_characters(good, place, character):
 @pytest.mark.parametrize("field", ["reason", "traceback"])
 def test_messages_may_have_line_breaks_and_tabs_only(good, field):
     kept = results.parse(tampered(good, put(*RUN, field, "line\n\tline")))
-    assert getattr(kept.evaluation[0], field) == "line\n\tline"
+    assert getattr(kept.evaluation_runs[0], field) == "line\n\tline"
     for character in ("\r", "\0", "\x1b", "\udcff"):
         with pytest.raises(InvalidResult, match=r"control character|unicode string"):
             results.parse(tampered(good, put(*RUN, field, f"a{character}b")))
@@ -369,12 +384,120 @@ def test_only_regular_files_are_read(good, tmp_path, kind):
         results.read(path)
 
 
+# -- files stay small -----------------------------------------------------------------------------
+
+
+def test_an_evenly_spaced_column_is_short_and_exact(good):
+    content = json.loads(results.text_of(good))
+    column = study(content)["evaluation"][0]["curve"]["gradient_evaluations"]
+    assert column == {"first": 0.0, "last": 400.0, "points": 21}
+    values = results.parse(results.text_of(good)).evaluation_runs[0].curve.gradient_evaluations
+    assert values == np.linspace(0.0, 400.0, 21).tolist()
+
+
+@pytest.mark.parametrize("column", [[], [0.0], [0.0, 1.0], [0.0, 1.0, 2.5], [0.0, 0.1, 0.2, 0.4]])
+def test_another_column_is_a_list(column):
+    curve = Curve(gradient_evaluations=column, seconds=[], train_loss=[], validation={}, test={})
+    dumped = curve.model_dump(mode="json")
+    assert dumped["gradient_evaluations"] == column
+    assert Curve.model_validate(dumped) == curve
+
+
+def test_a_tenth_is_spaced_as_exactly_as_it_was_written():
+    """0.1 times 3 is not 0.3: a short column must be the column that was measured."""
+    for column in ([n * 0.1 for n in range(11)], [n / 10 for n in range(11)]):
+        curve = Curve(
+            gradient_evaluations=column, seconds=[], train_loss=[], validation={}, test={}
+        )
+        assert Curve.model_validate(curve.model_dump(mode="json")) == curve
+
+
+#: what a `quick` file may take, of the task with the most evaluations and a method of three parts
+QUICK_BYTES = 60_000
+
+
+def test_a_quick_file_is_small():
+    """Every run misses the target, so that no curve is short; 100 evaluations, four metrics."""
+    missed = make_result("modular_addition", "lion+sam@cosine", points=100, scores=[500.0] * 3)
+    content = missed.model_dump(exclude={"digest", "schema_version"})
+    for replicate in content["replicates"]:
+        for run in replicate["evaluation"]:
+            run["curve"]["test"] |= {f"metric_{n}": run["curve"]["test"]["loss"] for n in range(2)}
+    assert len(missed.tuning_runs) == 18
+    assert len(results.text_of(results.seal(content)).encode()) <= QUICK_BYTES
+
+
+def test_a_study_keeps_of_a_run_what_scores_follow_from():
+    run = make_result("modular_addition", points=100, scores=[300.0] * 3).evaluation_runs[0]
+    columns = {"wide": [1 / 3] * len(run.curve.seconds)}
+    curve = run.curve.model_copy(
+        update={"diagnostics": columns, "validation": run.curve.validation | columns}
+    )
+    run = run.model_copy(update={"curve": curve})
+    kept = trimmed(run, "accuracy")
+    assert kept.curve.validation == {"accuracy": run.curve.validation["accuracy"]}
+    assert kept.curve.test["accuracy"] == run.curve.test["accuracy"]
+    assert kept.curve.test["loss"] == pytest.approx(run.curve.test["loss"], rel=5e-5)
+    assert kept.curve.diagnostics["wide"][0] == 0.33333
+    assert kept.curve.train_loss[0] is None
+    assert kept.curve.seconds == pytest.approx(run.curve.seconds, rel=5e-4)
+    at = kept.curve.gradient_evaluations.index(kept.time_to_target)
+    assert kept.seconds_to_target == kept.curve.seconds[at]
+    tuning = trimmed(run.model_copy(update={"test_score": None}), "accuracy")
+    assert tuning.curve.seconds == tuning.curve.train_loss == []
+    assert tuning.curve.diagnostics == {}
+    assert tuning.validation_score == run.validation_score
+
+
+# -- what statistics are made of ------------------------------------------------------------------
+
+
+def test_a_replicate_has_the_mean_over_its_evaluations():
+    scores = [float(n) / 20 for n in range(10)]
+    result = make_result(protocol="standard", scores=scores)
+    assert result.scores == pytest.approx([0.025, 0.125, 0.225, 0.325, 0.425])
+    assert [run.test_score for run in result.evaluation_runs] == scores
+    assert len(result.tuning_runs) == 40
+    for replicate in result.replicates:
+        assert replicate.chosen_run.hyperparameters == replicate.evaluation[0].hyperparameters
+
+
+def test_a_replicate_that_misses_the_target_has_no_time():
+    times = [100.0, 200.0, 100.0, 500.0, 500.0, 600.0]
+    result = make_result("modular_addition", protocol="standard", scores=[*times, *[50.0] * 4])
+    assert [r.time_to_target for r in result.replicates] == [150.0, math.inf, math.inf, 50.0, 50.0]
+
+
+def test_a_failed_run_pays():
+    status = ["completed", "diverged", "completed"]
+    result = make_result("digits", scores=[0.5, 0.6, 0.7], status=status)
+    assert result.scores == [0.5, 0.0, 0.7]
+
+
 # -- older schemas --------------------------------------------------------------------------------
+
+
+def as_schema_2(result: results.Result) -> dict:
+    """The content of a file as schema 2 had it: of protocol version 1, with one replicate."""
+    content = json.loads(results.text_of(result))
+    (replicate,) = content["replicates"]
+    replicate["seed"] = 7
+    for run in [*replicate["tuning"], *replicate["evaluation"]]:
+        column = run["curve"]["gradient_evaluations"]
+        if isinstance(column, dict):
+            values = np.linspace(column["first"], column["last"], column["points"])
+            run["curve"]["gradient_evaluations"] = values.tolist()
+    del content["protocol"]["replicates"]
+    content["protocol"]["version"] = 1
+    sampler = content["protocol"]["sampler"]
+    del sampler["package"], sampler["version"]
+    sampler |= {"name": "TPESampler", "optuna_version": "5.0.0"}
+    return sealed({**content, "schema_version": 2})
 
 
 def as_schema_1(result: results.Result) -> dict:
     """The content of a file as schema 1 had it."""
-    content = json.loads(results.text_of(result))
+    content = as_schema_2(result)
     (replicate,) = content.pop("replicates")
     for name in ("family", "stream", "core"):
         del content["task"][name]
@@ -389,29 +512,61 @@ def as_schema_1(result: results.Result) -> dict:
     return sealed({**content, **replicate, "schema_version": 1})
 
 
-def test_a_file_of_schema_1_is_migrated(good):
-    content = as_schema_1(good)
+@pytest.fixture(scope="module")
+def single() -> results.Result:
+    """Of one replicate, as all results were."""
+    return make_result("digits", "adamw+sam@cosine", "smoke")
+
+
+def test_a_file_of_schema_2_is_migrated(single):
+    content = as_schema_2(single)
+    result = results.parse(json.dumps(content))
+    assert (result.migrated_from, result.schema_version) == (2, 3)
+    assert result.digest == content["digest"]
+    assert result.seed == result.replicates[0].seed == 7, "it had no replicates to number"
+    assert result.protocol.replicates == 1
+    sampler = result.protocol.sampler
+    assert (sampler.name, sampler.package, sampler.version) == ("TPESampler", "optuna", "5.0.0")
+    assert result.evaluation_runs == single.evaluation_runs
+
+
+def test_a_file_of_schema_2_has_no_fields_of_schema_3(single):
+    content = as_schema_2(single)
+    content["protocol"]["replicates"] = 1
+    with pytest.raises(InvalidResult, match=r"schema 2 has no 'protocol\.replicates'"):
+        results.parse(json.dumps(sealed(content)))
+    content = as_schema_2(single)
+    content["protocol"]["sampler"]["package"] = "mine"
+    with pytest.raises(InvalidResult, match="schema 2 has no 'package' of a sampler"):
+        results.parse(json.dumps(sealed(content)))
+    del content["protocol"]
+    with pytest.raises(InvalidResult, match="protocol: Field required"):
+        results.parse(json.dumps(sealed(content)))
+
+
+def test_a_file_of_schema_1_is_migrated(single):
+    content = as_schema_1(single)
     result = results.parse(json.dumps(content))
     assert result.migrated_from == 1
-    assert result.schema_version == 2
+    assert result.schema_version == 3
     assert result.digest == content["digest"]
-    assert [run.test_score for run in result.evaluation] == [
-        run.test_score for run in good.evaluation
+    assert [run.test_score for run in result.evaluation_runs] == [
+        run.test_score for run in single.evaluation_runs
     ]
     assert (result.task.family, result.task.stream, result.task.core) == (None, None, None)
     assert result.environment.cpu_capability is None
-    assert good.migrated_from is None
+    assert single.migrated_from is None
 
 
-def test_the_digest_of_an_older_file_is_that_of_what_lies_there(good):
-    content = as_schema_1(good)
+def test_the_digest_of_an_older_file_is_that_of_what_lies_there(single):
+    content = as_schema_1(single)
     content["threads"] = 2
     with pytest.raises(InvalidResult, match="digest"):
         results.parse(json.dumps(content))
 
 
-def test_a_file_of_schema_1_has_no_fields_of_schema_2(good):
-    content = as_schema_1(good)
+def test_a_file_of_schema_1_has_no_fields_of_schema_2(single):
+    content = as_schema_1(single)
     with pytest.raises(InvalidResult, match="schema 1 has no 'replicates'"):
         results.parse(json.dumps(sealed({**content, "replicates": []})))
     del content["seed"]
@@ -419,8 +574,9 @@ def test_a_file_of_schema_1_has_no_fields_of_schema_2(good):
         results.parse(json.dumps(sealed(content)))
 
 
-def test_a_migrated_result_is_not_written_again(good, tmp_path):
-    result = results.parse(json.dumps(as_schema_1(good)))
+@pytest.mark.parametrize("older", [as_schema_1, as_schema_2])
+def test_a_migrated_result_is_not_written_again(single, tmp_path, older):
+    result = results.parse(json.dumps(older(single)))
     with pytest.raises(ValueError, match="migrated"):
         results.write(result, tmp_path / "x.json")
     assert list(tmp_path.iterdir()) == []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 import suite
 from suite.components import registry
@@ -68,7 +69,7 @@ def honest(task) -> Result:
 
 
 def content_of(result: Result) -> dict[str, Any]:
-    return copy.deepcopy(result.model_dump(mode="json", exclude={"digest", "schema_version"}))
+    return copy.deepcopy(result.model_dump(exclude={"digest", "schema_version"}))
 
 
 def forged(result: Result, change: Change) -> Result:
@@ -78,8 +79,12 @@ def forged(result: Result, change: Change) -> Result:
 
 
 def runs_of(content: dict[str, Any], *purposes: str) -> list[dict[str, Any]]:
-    replicate = content["replicates"][0]
-    return [run for purpose in purposes or ("tuning", "evaluation") for run in replicate[purpose]]
+    return [
+        run
+        for replicate in content["replicates"]
+        for purpose in purposes or ("tuning", "evaluation")
+        for run in replicate[purpose]
+    ]
 
 
 def test_an_honest_result_is_believed_without_a_note(honest) -> None:
@@ -89,12 +94,21 @@ def test_an_honest_result_is_believed_without_a_note(honest) -> None:
 # -- the forgeries of the review, in its order ----------------------------------------------------
 
 
-def worst_chosen(content):
-    replicate = content["replicates"][0]
-    scores = [run["validation_score"] for run in replicate["tuning"]]
-    replicate["chosen"] = scores.index(max(scores))
+def choose(replicate, choice):
+    """Let the replicate have chosen that trial."""
+    replicate["chosen"] = choice
     for run in replicate["evaluation"]:
-        run["hyperparameters"] = replicate["tuning"][replicate["chosen"]]["hyperparameters"]
+        run["hyperparameters"] = replicate["tuning"][choice]["hyperparameters"]
+
+
+def highest(replicate):
+    scores = [run["validation_score"] for run in replicate["tuning"]]
+    return scores.index(max(scores))
+
+
+def worst_chosen(content):
+    last = content["replicates"][-1]
+    choose(last, highest(last))
 
 
 def budget_times_ten(content):
@@ -131,7 +145,7 @@ def from_zero_but_cut(content):
     last_tenth(content)
     for run in runs_of(content):
         run["curve"]["gradient_evaluations"][0] = 0.0
-        run["curve"]["train_loss"][0] = None
+        run["curve"]["train_loss"][:1] = [None] * bool(run["curve"]["train_loss"])
 
 
 def outside_space(content):
@@ -140,12 +154,9 @@ def outside_space(content):
 
 
 def other_defaults(content):
-    first = runs_of(content, "tuning")[0]["hyperparameters"]
-    before = copy.deepcopy(first)
-    first["sgd"]["lr"] *= 1.01
-    for run in runs_of(content, "evaluation"):
-        if run["hyperparameters"] == before:
-            run["hyperparameters"] = first
+    replicate = content["replicates"][1]
+    replicate["tuning"][0]["hyperparameters"]["sgd"]["lr"] *= 1.01
+    choose(replicate, replicate["chosen"])
 
 
 def invented_seeds(content):
@@ -154,20 +165,17 @@ def invented_seeds(content):
 
 
 def one_run_three_times(content):
-    first = runs_of(content, "evaluation")[0]
-    content["replicates"][0]["evaluation"] = [
-        {**copy.deepcopy(first), "number": number} for number in range(3)
-    ]
+    """The runs of one replicate under the seeds of all."""
+    first, *others = content["replicates"]
+    for other in others:
+        other.update({**copy.deepcopy(first), "seed": other["seed"]})
 
 
 def direction(content):
     content["task"].update(higher_is_better=True, worst=-10.0, target=100.0)
     in_runs(time_to_target=None, seconds_to_target=None)(content)
-    scores = [run["validation_score"] for run in runs_of(content, "tuning")]
-    content["replicates"][0]["chosen"] = scores.index(max(scores))
-    for run in runs_of(content, "evaluation"):
-        chosen = runs_of(content, "tuning")[content["replicates"][0]["chosen"]]
-        run["hyperparameters"] = chosen["hyperparameters"]
+    for replicate in content["replicates"]:
+        choose(replicate, highest(replicate))
 
 
 def target_moved(content):
@@ -229,11 +237,10 @@ def hyperparameter_left_out(content):
 
 def picked(content):
     """Values inside the space that no sampler proposed."""
-    for run in runs_of(content, "tuning")[1:]:
+    last = content["replicates"][-1]
+    for run in last["tuning"][1:]:
         run["hyperparameters"]["sgd"]["lr"] = 0.05
-    chosen = content["replicates"][0]["chosen"]
-    for run in runs_of(content, "evaluation"):
-        run["hyperparameters"] = runs_of(content, "tuning")[chosen]["hyperparameters"]
+    choose(last, last["chosen"])
 
 
 def in_curves(**columns):
@@ -245,16 +252,23 @@ def in_curves(**columns):
     return change
 
 
+def no_times(content):
+    for run in runs_of(content, "evaluation"):
+        run["curve"]["seconds"] = run["curve"]["train_loss"] = []
+
+
 FORGERIES = {
-    "the worst tuning trial is called chosen": (worst_chosen, "chosen: the file says"),
+    "the worst tuning trial is called chosen": (worst_chosen, r"replicates\.2\.chosen: the"),
     "ten budgets, curves and cost likewise": (budget_times_ten, r"task\.budget"),
     "curves reach three budgets": (three_budgets, "the budget is 120"),
     "curves hold only the end of the run": (last_tenth, "not at 0 before training"),
     "curves without their middle": (from_zero_but_cut, r"curve.*(before the budget|points)"),
     "hyperparameters outside the space": (outside_space, "is outside|the defaults are"),
-    "trial 0 is not the defaults": (other_defaults, r"tuning\.0\.hyperparameters: the file"),
-    "seeds of nobody": (invented_seeds, r"evaluation\.0\.seed: does not derive"),
-    "one run under three numbers": (one_run_three_times, r"evaluation\.1\.seed: does not"),
+    "trial 0 is not the defaults": (
+        other_defaults, r"replicates\.1\.tuning\.0\.hyperparameters: the file"
+    ),
+    "seeds of nobody": (invented_seeds, r"replicates\.0\.evaluation\.0\.seed: does not derive"),
+    "one replicate three times": (one_run_three_times, r"replicates\.1\.tuning\.0\.seed: does not"),
     "the direction turned": (direction, r"task\.higher_is_better: the file says True"),
     "the target moved": (target_moved, r"task\.target: the file says -1\.0"),
     "the source of no file": (in_component(source_hash="0" * 16), r"method\.sgd\.source_hash"),
@@ -285,17 +299,65 @@ FORGERIES = {
     "another paper": (in_component(paper="Mine, 2026"), r"method\.sgd\.paper"),
     "empty curves of completed runs": (empty_curves, "a completed run has no values"),
     "a hyperparameter is missing": (hyperparameter_left_out, "hyperparameters"),
-    "configurations nobody proposed": (picked, r"tuning\.\d\.hyperparameters: the sampler"),
+    "configurations nobody proposed": (
+        picked, r"replicates\.2\.tuning\.1\.hyperparameters: the sampler"
+    ),
     "a score of one's own": (in_runs("evaluation", test_score=0.1), r"evaluation\.0\.test_score"),
     "a time to target": (in_runs(time_to_target=1.0), r"tuning\.0\.time_to_target"),
     "a loss before the first batch": (
-        in_curves(train_loss=lambda values: [1.0, *values[1:]]), "none before the first batch"
+        in_curves(train_loss=lambda values: [1.0, *values[1:]] if values else []),
+        "none before the first batch",
     ),
+    "evaluation runs without times": (no_times, "an evaluation run keeps them"),
     "time that runs back": (in_curves(seconds=lambda v: v[::-1]), "must not fall"),
     "work beyond the charge": (
         cost(audit={"slope": 1.5, "rest": 0.0, "example": 600.0}), "undercharged, not completed"
     ),
 }  # fmt: skip
+
+
+def renumbered(*seeds):
+    """Replicates of other seeds, and all that derives from them: lucky ones, say."""
+
+    def change(content):
+        for replicate, seed in zip(content["replicates"], seeds, strict=True):
+            replicate["seed"] = seed
+            for purpose in ("tuning", "evaluation"):
+                for run in replicate[purpose]:
+                    number = 0 if purpose == "tuning" else run["number"]
+                    run["seed"] = derive(seed, purpose, number)
+
+    return change
+
+
+def fewer(content):
+    content["replicates"].pop()
+
+
+def fewer_and_said(content):
+    fewer(content)
+    content["protocol"]["replicates"] = 2
+
+
+@pytest.mark.parametrize("seeds", [(0, 1, 7), (4, 5, 6), (1, 0, 2), (0, 0, 0), (0, 100, 200)])
+def test_nobody_picks_replicates(honest, seeds) -> None:
+    with pytest.raises(ValidationError, match=r"the seeds are .*, and must be"):
+        forged(honest, renumbered(*seeds))
+
+
+def test_the_replicates_are_those_of_the_result_seed(honest) -> None:
+    """What follows for another result seed is another result: the proposals differ, too."""
+    other = forged(honest, renumbered(300, 301, 302))
+    assert other.seed == 3
+    with pytest.raises(InvalidResult, match="the sampler proposes"):
+        check_consistency(other)
+
+
+def test_replicates_are_as_many_as_the_protocol_says(honest) -> None:
+    with pytest.raises(ValidationError, match="replicates: expected 3, there are 2"):
+        forged(honest, fewer)
+    with pytest.raises(InvalidResult, match=r"protocol\.replicates: quick version 2 has 3"):
+        check_consistency(forged(honest, fewer_and_said))
 
 
 @pytest.mark.parametrize("name", FORGERIES)
@@ -315,7 +377,7 @@ def test_declared_extra_work_may_complete(honest) -> None:
 
     assert list(checks.extra_work_is_declared(forged(honest, declared(1.5)))) == []
     problems = list(checks.extra_work_is_declared(forged(honest, declared(1.2))))
-    assert problems[0] == "evaluation.0.cost.cost_factor: 1.2, for 1.5 times the work"
+    assert problems[0] == "replicates.0.evaluation.0.cost.cost_factor: 1.2, for 1.5 times the work"
 
 
 def test_points_after_the_last_step_repeat_what_was_measured(honest) -> None:
@@ -342,7 +404,8 @@ def test_points_after_the_last_step_repeat_what_was_measured(honest) -> None:
         assert list(check(forged(honest, filled(0.0)))) == []
     problem, *_ = checks.costs_agree(forged(honest, filled(-0.1)))
     assert problem == (
-        "tuning.0.cost.gradient_evaluations: 60 were charged, and the curve goes beyond them"
+        "replicates.0.tuning.0.cost.gradient_evaluations: 60 were charged, and the curve goes "
+        "beyond them"
     )
 
 
@@ -394,9 +457,9 @@ def test_an_older_version_is_checked_against_itself(honest, monkeypatch) -> None
         check_consistency(forged(honest, invented_seeds), ours=True)
 
 
-def test_another_optuna_is_noted(honest) -> None:
-    (note,) = check_consistency(forged(honest, of_protocol(optuna_version="4.0.0")))
-    assert note.startswith("the sampler's proposals were not checked: of Optuna 4.0.0, here is ")
+def test_another_version_of_the_sampler_is_noted(honest) -> None:
+    (note,) = check_consistency(forged(honest, of_protocol(version="1.0.0")))
+    assert note.startswith("the sampler's proposals were not checked: of torch 1.0.0, here is ")
 
 
 # -- failed runs, times to target, what was published ---------------------------------------------
@@ -423,8 +486,8 @@ def test_a_run_that_met_the_target_may_end_early_and_no_other() -> None:
                 run["curve"][split] = {n: v[:10] for n, v in run["curve"][split].items()}
 
     short = forged(final, cut)
-    assert len(list(checks.curves_are_whole(short))) == 9
-    assert len(list(checks.points_are_those_of_the_task(short, 20))) == 9
+    assert len(list(checks.curves_are_whole(short))) == 21
+    assert len(list(checks.points_are_those_of_the_task(short, 20))) == 21
 
 
 def published() -> list[tuple[Path, Result]]:
@@ -466,7 +529,7 @@ def test_a_file_of_schema_1_cannot_be_of_todays_tasks(monkeypatch) -> None:
 
 def test_a_mean_of_schema_1_is_over_points(honest) -> None:
     result = next(r for _, r in of_schema_1() if r.task.score == "mean")
-    run = result.evaluation[0]
+    run = result.evaluation_runs[0]
     values = run.curve.test[result.task.metric]
     assert run.test_score == pytest.approx(sum(values) / len(values), rel=1e-5)
     assert list(checks.scores_follow_from_curves(result)) == []
@@ -474,8 +537,9 @@ def test_a_mean_of_schema_1_is_over_points(honest) -> None:
 
 def test_a_real_study_is_believed(tmp_path) -> None:
     result = suite.run("sgd", TINY, jobs=1, results=tmp_path, protocol="quick")
-    assert result.evaluation[0].curve.gradient_evaluations[0] == 0
+    assert result.evaluation_runs[0].curve.gradient_evaluations[0] == 0
     assert check_consistency(result) == []
-    assert result.evaluation[1].seed == derive(0, "evaluation", 1)
+    assert [replicate.seed for replicate in result.replicates] == [0, 1, 2]
+    assert result.evaluation_runs[1].seed == derive(1, "evaluation", 0)
     assert result.environment.cpu_capability
     assert result.environment.code

@@ -43,7 +43,7 @@ def edited_meanwhile(path: Path, text: str, task: str, folder: Path) -> tuple[li
     output = ""
     for line in process.stdout:
         output += line
-        if "[1/9]" in line:
+        if "[1/21]" in line:
             path.write_text(text)
             break
     output += process.communicate(timeout=300)[0]

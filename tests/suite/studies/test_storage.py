@@ -19,7 +19,8 @@ from suite.training.trial import Outcome
 from tests.samples import make_result
 
 SPACE = {"adamw.lr": log_uniform(1e-5, 1.0, default=1e-3).to_optuna()}
-RUNS: list[Run] = make_result("digits", "adamw").tuning
+TUNING = (0, "tuning")
+RUNS: list[Run] = make_result("digits", "adamw").replicates[0].tuning
 
 
 def outcome(number: int) -> Outcome:
@@ -41,9 +42,9 @@ def path(tmp_path):
     path = tmp_path / "digits" / "adamw.journal"
     with opened(path) as storage:
         for number in range(4):
-            storage.plan("tuning", number, flat(number))
-        storage.finish("tuning", outcome(0), 0.5)
-        storage.finish("tuning", outcome(2), 0.7)
+            storage.plan(TUNING, number, flat(number))
+        storage.finish(TUNING, outcome(0), 0.5)
+        storage.finish(TUNING, outcome(2), 0.7)
     return path
 
 
@@ -53,20 +54,37 @@ def lines(path) -> list[bytes]:
 
 def test_what_was_finished_is_there_again(path):
     with opened(path) as storage:
-        assert storage.planned("tuning") == {number: flat(number) for number in range(4)}
-        assert storage.finished("tuning") == {0: outcome(0), 2: outcome(2)}
-        assert storage.planned("evaluation") == {}
+        assert storage.planned(TUNING) == {number: flat(number) for number in range(4)}
+        assert storage.finished(TUNING) == {0: outcome(0), 2: outcome(2)}
+        assert storage.planned((0, "evaluation")) == {}
         assert storage.damage is None
+
+
+def test_replicates_are_kept_apart(path):
+    with opened(path) as storage:
+        storage.plan((1, "tuning"), 0, flat(7))
+        storage.finish((1, "tuning"), outcome(0), 0.9)
+    with opened(path) as storage:
+        assert storage.planned((1, "tuning")) == {0: flat(7)}
+        assert storage.finished((1, "tuning")) == {0: outcome(0)}
+        assert storage.finished(TUNING) == {0: outcome(0), 2: outcome(2)}
+    backend = optuna.storages.journal.JournalFileBackend(str(path.with_suffix(".optuna")))
+    storage = optuna.storages.JournalStorage(backend)
+    shown = {
+        name: [trial.value for trial in optuna.load_study(study_name=name, storage=storage).trials]
+        for name in optuna.get_all_study_names(storage)
+    }
+    assert shown == {"tuning 0": [0.5, None, 0.7, None], "tuning 1": [0.9]}
 
 
 def test_half_a_line_at_the_end_is_dropped(path):
     path.write_bytes(path.read_bytes() + line_of({"kept": "x", "value": 1})[:-5])
     with opened(path) as storage:
-        assert storage.finished("tuning") == {0: outcome(0), 2: outcome(2)}
+        assert storage.finished(TUNING) == {0: outcome(0), 2: outcome(2)}
         assert storage.damage is None, "this is what a kill leaves"
-        storage.finish("tuning", outcome(1), 0.7)
+        storage.finish(TUNING, outcome(1), 0.7)
     with opened(path) as storage:
-        assert set(storage.finished("tuning")) == {0, 1, 2}
+        assert set(storage.finished(TUNING)) == {0, 1, 2}
 
 
 @pytest.mark.parametrize("keep", range(0, 41, 2))
@@ -74,14 +92,14 @@ def test_any_prefix_of_the_journal_can_go_on(path, keep):
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * keep // 40])
     with opened(path) as storage:
-        planned = storage.planned("tuning")
+        planned = storage.planned(TUNING)
         assert planned == {number: flat(number) for number in range(len(planned))}
         assert storage.damage is None
         for number in range(len(planned), 2):
-            storage.plan("tuning", number, flat(number))
-        storage.finish("tuning", outcome(1), 0.5)
+            storage.plan(TUNING, number, flat(number))
+        storage.finish(TUNING, outcome(1), 0.5)
     with opened(path) as storage:
-        assert storage.finished("tuning")[1] == outcome(1)
+        assert storage.finished(TUNING)[1] == outcome(1)
 
 
 def flipped(line: bytes, place: int) -> bytes:
@@ -109,14 +127,14 @@ def test_damage_costs_the_damaged_lines_only(path, damage):
     with opened(path) as storage:
         assert "moved to adamw.journal.damaged" in storage.damage
         assert str(path) in storage.damage
-        assert storage.finished("tuning")[0] == outcome(0)
-        assert storage.planned("tuning") == {number: flat(number) for number in range(4)}
-        storage.finish("tuning", outcome(3), 0.7)
+        assert storage.finished(TUNING)[0] == outcome(0)
+        assert storage.planned(TUNING) == {number: flat(number) for number in range(4)}
+        storage.finish(TUNING, outcome(3), 0.7)
     kept = path.with_name("adamw.journal.damaged").read_bytes()
     assert all(line.rstrip(b"\n") in b"".join(whole) + kept for line in lines(path)[:-1])
     with opened(path) as storage:
         assert storage.damage is None, "it is reported once"
-        assert storage.finished("tuning")[3] == outcome(3)
+        assert storage.finished(TUNING)[3] == outcome(3)
 
 
 @pytest.mark.parametrize("lost", range(6))
@@ -127,10 +145,10 @@ def test_a_lost_line_costs_its_own_trial_only(path, lost):
         expected = {0: outcome(0), 2: outcome(2)}
         if lost >= 4:
             del expected[2 * (lost - 4)]
-        assert storage.finished("tuning") == expected
+        assert storage.finished(TUNING) == expected
         # A finished trial says itself what was planned.
         lost_plan = {lost} & {1, 3}
-        assert set(storage.planned("tuning")) == {0, 1, 2, 3} - lost_plan
+        assert set(storage.planned(TUNING)) == {0, 1, 2, 3} - lost_plan
 
 
 def test_every_single_flipped_bit_is_found(path):
@@ -147,18 +165,18 @@ def test_every_single_flipped_bit_is_found(path):
 
 def test_a_trial_that_is_planned_with_other_values_runs_again(path):
     with opened(path) as storage:
-        storage.plan("tuning", 2, flat(9))
-        assert set(storage.finished("tuning")) == {0}
+        storage.plan(TUNING, 2, flat(9))
+        assert set(storage.finished(TUNING)) == {0}
     with opened(path) as storage:
-        assert storage.planned("tuning")[2] == flat(9)
-        assert set(storage.finished("tuning")) == {0}
+        assert storage.planned(TUNING)[2] == flat(9)
+        assert set(storage.finished(TUNING)) == {0}
 
 
 def test_optuna_reads_the_copy(path):
     def trials() -> list[tuple[str, float | None]]:
         backend = optuna.storages.journal.JournalFileBackend(str(path.with_suffix(".optuna")))
         storage = optuna.storages.JournalStorage(backend)
-        study = optuna.load_study(study_name="tuning", storage=storage)
+        study = optuna.load_study(study_name="tuning 0", storage=storage)
         assert [t.params for t in study.trials] == [flat(number) for number in range(4)]
         return [(trial.state.name, trial.value) for trial in study.trials]
 
@@ -169,7 +187,7 @@ def test_optuna_reads_the_copy(path):
     path.with_suffix(".optuna").write_bytes(b"garbage\n")
     with opened(path) as storage:
         assert trials() == expected
-        storage.finish("tuning", outcome(1), 0.6)
+        storage.finish(TUNING, outcome(1), 0.6)
         assert trials()[1] == ("COMPLETE", 0.6)
 
 
@@ -180,17 +198,17 @@ def test_trials_do_not_depend_on_the_copy(path, monkeypatch):
 
     monkeypatch.setattr(storage_module, "DashboardCopy", Broken)
     with opened(path) as storage:
-        storage.finish("tuning", outcome(1), 0.6)
-        storage.finish("tuning", outcome(3), 0.6)
+        storage.finish(TUNING, outcome(1), 0.6)
+        storage.finish(TUNING, outcome(3), 0.6)
     with opened(path) as storage:
-        assert set(storage.finished("tuning")) == {0, 1, 2, 3}
+        assert set(storage.finished(TUNING)) == {0, 1, 2, 3}
 
 
 def test_a_lock_of_optuna_left_by_a_kill_does_not_delay(path):
     lock = path.with_name("adamw.optuna.lock")
     lock.symlink_to(path)
     with opened(path) as storage:
-        storage.finish("tuning", outcome(1), 0.7)
+        storage.finish(TUNING, outcome(1), 0.7)
     assert not lock.is_symlink()
 
 
@@ -203,13 +221,13 @@ def test_a_full_disk_is_called_a_full_disk(path, monkeypatch, number):
     with opened(path) as storage:
         monkeypatch.setattr(os, "fsync", full)
         with pytest.raises(SuiteError, match=r"no space left in .*digits.*nothing is lost") as e:
-            storage.finish("tuning", outcome(1), 0.7)
+            storage.finish(TUNING, outcome(1), 0.7)
         assert str(path.parent) in str(e.value)
         monkeypatch.undo()
         assert path.read_bytes() == before, "half a line would spoil the next one"
-        storage.finish("tuning", outcome(1), 0.7)
+        storage.finish(TUNING, outcome(1), 0.7)
     with opened(path) as storage:
-        assert set(storage.finished("tuning")) == {0, 1, 2}
+        assert set(storage.finished(TUNING)) == {0, 1, 2}
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux")
@@ -261,4 +279,4 @@ def test_damage_is_set_aside_before_the_journal_is_written_again(path, monkeypat
     assert path.read_bytes() == kept.read_bytes()
     monkeypatch.undo()
     with opened(path) as storage:
-        assert set(storage.finished("tuning")) == {0, 2}
+        assert set(storage.finished(TUNING)) == {0, 2}

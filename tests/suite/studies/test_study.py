@@ -38,14 +38,14 @@ def make(folder: Path, method: str = "sgd", protocol: str = "quick", seed: int =
     return make_plan(make_method(method), find_task(TINY), get_protocol(protocol), **settings)
 
 
-def run(plan: Plan) -> tuple[Result, list[tuple[str, int]], Study]:
+def run(plan: Plan) -> tuple[Result, list[tuple[int, str, int]], Study]:
     """The result, the trials that were run for it, and the study."""
     ran = []
     with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
         study = Study(plan, storage, plan.result_path()[0])
         while (job := study.next_job()) is not None:
             study.take(job, run_trial(job.trial))
-            ran.append((job.trial.purpose, job.trial.number))
+            ran.append((*job.trial.series, job.trial.number))
     assert study.result is not None
     return study.result, ran, study
 
@@ -59,23 +59,23 @@ def rewrite(plan: Plan, change) -> None:
 
 def test_a_lost_outcome_is_run_again_and_the_rest_is_kept(plan):
     first, ran, _ = run(plan)
-    assert len(ran) == 9
-    rewrite(plan, lambda es: [e for e in es if e.get("finished") != ["tuning", 2]])
+    assert len(ran) == len(set(ran)) == 21
+    rewrite(plan, lambda es: [e for e in es if e.get("finished") != [1, "tuning", 2]])
     second, ran, study = run(plan)
-    assert ran == [("tuning", 2)]
-    assert study.resumed == 8
+    assert ran == [(1, "tuning", 2)]
+    assert study.resumed == 20
     assert second.comparable() == first.comparable()
 
 
 def test_a_damaged_line_is_said_once_and_the_study_goes_on(plan):
     first, _, _ = run(plan)
     lines = plan.journal.read_bytes().splitlines(keepends=True)
-    spoilt = next(i for i, line in enumerate(lines) if b'"finished":["evaluation",1]' in line)
+    spoilt = next(i for i, line in enumerate(lines) if b'"finished":[1,"evaluation",0]' in line)
     lines[spoilt] = lines[spoilt].replace(b'"status":"completed"', b'"status":"completes"')
     plan.journal.write_bytes(b"".join(lines))
     plan.result_path()[0].unlink()
     second, ran, study = run(plan)
-    assert ran == [("evaluation", 1)]
+    assert ran == [(1, "evaluation", 0)]
     assert study.damage.startswith(f"{plan.journal} was damaged: 1 line moved")
     assert second.comparable() == first.comparable()
     plan.result_path()[0].unlink()
@@ -84,20 +84,22 @@ def test_a_damaged_line_is_said_once_and_the_study_goes_on(plan):
 
 def test_what_followed_from_an_outcome_that_came_out_differently_runs_again(plan):
     first, _, _ = run(plan)
-    assert 0 <= first.chosen < 6
+    chosen = first.replicates[1].chosen
+    assert 0 <= chosen < 6
 
     def other_outcome(entries):
         for entry in entries:
-            if entry.get("finished") == ["tuning", first.chosen]:
+            if entry.get("finished") == [1, "tuning", chosen]:
                 entry["run"]["validation_score"] = 1.09
         return entries
 
     rewrite(plan, other_outcome)
     second, ran, _ = run(plan)
-    assert second.chosen != first.chosen
-    assert ran == [("evaluation", number) for number in range(3)]
-    chosen = second.tuning[second.chosen].hyperparameters
-    assert all(run.hyperparameters == chosen for run in second.evaluation)
+    again = second.replicates[1]
+    assert again.chosen != chosen
+    assert ran == [(1, "evaluation", 0)]
+    assert again.evaluation[0].hyperparameters == again.chosen_run.hyperparameters
+    assert [second.replicates[n] for n in (0, 2)] == [first.replicates[n] for n in (0, 2)]
 
 
 def test_hyperparameters_that_differ_in_the_last_digits_are_the_same_trial(plan):
@@ -106,16 +108,16 @@ def test_hyperparameters_that_differ_in_the_last_digits_are_the_same_trial(plan)
 
     def rounded(entries):
         for entry in entries:
-            if "hyperparameters" in entry and (entry.get("planned") or [""])[0] == "tuning":
+            if "hyperparameters" in entry and "tuning" in entry.get("planned", ()):
                 flat = entry["hyperparameters"]
                 entry["hyperparameters"] = {k: v * (1 + 1e-14) for k, v in flat.items()}
-        return [e for e in entries if e.get("finished") != ["tuning", 3]]
+        return [e for e in entries if e.get("finished") != [0, "tuning", 3]]
 
     kept = [e["hyperparameters"] for e in Journal(plan.journal).entries if "finished" in e]
     rewrite(plan, rounded)
     _, ran, _ = run(plan)
-    assert ran == [("tuning", 3)]
-    assert len(kept) == 9
+    assert ran == [(0, "tuning", 3)]
+    assert len(kept) == 21
 
 
 @pytest.mark.parametrize("obstacle", ["dangling link", "folder", "pipe"])
@@ -224,15 +226,15 @@ def test_a_method_of_a_notebook_says_what_to_do(plan):
 def test_trials_are_audited_with_the_defaults_and_with_what_was_chosen(plan):
     """Behind the field that the audit needs."""
     chosen = {"sgd": {"lr": 0.5}}
-    if "audited" in type(plan.trial("tuning", 0, chosen)).__dataclass_fields__:
-        assert plan.trial("tuning", 1, chosen).audited == plan.method.defaults
-        assert plan.trial("evaluation", 1, chosen).audited == chosen
-    assert plan.trial("evaluation", 1, chosen).hyperparameters == chosen
+    if "audited" in type(plan.trial(0, "tuning", 0, chosen)).__dataclass_fields__:
+        assert plan.trial(0, "tuning", 1, chosen).audited == plan.method.defaults
+        assert plan.trial(0, "evaluation", 1, chosen).audited == chosen
+    assert plan.trial(0, "evaluation", 1, chosen).hyperparameters == chosen
 
 
-@pytest.mark.parametrize("seed", [-3, 2**63, 1.5, True, "0"])
+@pytest.mark.parametrize("seed", [-3, 2**63 // 100, 1.5, True, "0"])
 def test_a_seed_that_no_result_could_hold_is_refused_at_once(tmp_path, seed):
-    with pytest.raises(UsageError, match="seed is a whole number from 0 to 9223372036854775807"):
+    with pytest.raises(UsageError, match="seed is a whole number from 0 to 92233720368547757, not"):
         make(tmp_path, seed=seed)
 
 
@@ -241,6 +243,58 @@ def test_numbers_that_no_study_could_run_with_are_refused_at_once(tmp_path):
         suite.run("sgd", TINY, threads=0, results=tmp_path)
     with pytest.raises(UsageError, match="jobs=0: at least 1 trial at a time"):
         suite.run("sgd", TINY, jobs=0, results=tmp_path)
+
+
+def test_the_largest_seed_has_room_for_its_replicates(tmp_path):
+    seed = 2**63 // 100 - 1
+    plan = make(tmp_path, seed=seed)
+    assert [plan.replicate_seed(number) for number in (0, 99)] == [100 * seed, 100 * seed + 99]
+    assert plan.replicate_seed(99) < 2**63
+
+
+def test_replicates_of_a_longer_protocol_begin_with_those_of_a_shorter_one(tmp_path):
+    """So that the trials of `quick` are among those of `standard`."""
+    quick, standard = (make(tmp_path, protocol=name, seed=2) for name in ("quick", "standard"))
+    for number, expected in enumerate((200, 201, 202)):
+        assert quick.replicate_seed(number) == standard.replicate_seed(number) == expected
+    flat = {"sgd": {"lr": 0.5}}
+    of_both = [
+        {plan.trial(r, purpose, n, flat).seed for r in range(3) for purpose, n in TRIALS}
+        for plan in (quick, standard)
+    ]
+    assert of_both[0] == of_both[1]
+    assert len(of_both[0]) == 6, "one for tuning and one for the evaluation of each replicate"
+
+
+TRIALS = (("tuning", 0), ("tuning", 5), ("evaluation", 0))
+
+
+def test_no_replicate_waits_for_another(plan):
+    """While one trial of a replicate runs, the others end: their evaluations are ready."""
+    with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
+        study = Study(plan, storage, plan.result_path()[0])
+        slow = study.next_job()
+        assert slow.trial.series == (0, "tuning")
+        ended = []
+        while (job := study.next_job()) is not None:
+            study.take(job, run_trial(job.trial))
+            ended.append((*job.trial.series, job.trial.number))
+        assert study.result is None
+        assert {(1, "evaluation", 0), (2, "evaluation", 0)} <= set(ended)
+        assert (0, "evaluation", 0) not in ended
+        study.take(slow, run_trial(slow.trial))
+        last = study.next_job()
+        assert (*last.trial.series, last.trial.number) == (0, "evaluation", 0)
+        study.take(last, run_trial(last.trial))
+    assert study.result is not None
+    assert study.result.comparable() == run(make_anew(plan))[0].comparable()
+
+
+def make_anew(plan: Plan) -> Plan:
+    """The same study without the trials that are kept."""
+    plan.journal.unlink()
+    plan.result_path()[0].unlink()
+    return plan
 
 
 def fails(job: Job, *, trace: str | None = "Traceback", reason: str = "ValueError: no") -> Outcome:

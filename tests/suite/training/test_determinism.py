@@ -78,23 +78,25 @@ def test_nothing_is_repeated_after_a_kill(tmp_path):
         text=True,
     )
     for line in process.stdout:
-        if "[3/25]" in line:
+        if "[3/50]" in line:
             break
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     done = suite(*ARGUMENTS, "--results", str(tmp_path / "r"), home=home)
     assert done.returncode == 0, done.stderr
-    assert "3 of 25 trials are kept" in done.stderr
-    assert "[3/25]" not in done.stderr
-    assert "[4/25]" in done.stderr
+    assert "3 of 50 trials are kept" in done.stderr
+    assert "[3/50]" not in done.stderr
+    assert "[4/50]" in done.stderr
 
 
 def test_seeds_decide_and_trials_differ(undisturbed):
-    tuning_seeds = {run.seed for run in undisturbed.tuning}
-    evaluation_seeds = {run.seed for run in undisturbed.evaluation}
-    assert len(tuning_seeds) == 1
-    assert len(evaluation_seeds) == len(undisturbed.evaluation)
+    replicates = undisturbed.replicates
+    tuning_seeds = {run.seed for replicate in replicates for run in replicate.tuning}
+    evaluation_seeds = {run.seed for run in undisturbed.evaluation_runs}
+    assert len(tuning_seeds) == len(replicates) == 5
+    assert len(evaluation_seeds) == len(undisturbed.evaluation_runs) == 10
     assert not tuning_seeds & evaluation_seeds
-    rates = [run.hyperparameters["adamw"]["lr"] for run in undisturbed.tuning]
-    assert rates[0] == 1e-3
-    assert len(set(rates)) == len(rates)
+    rates = [[r.hyperparameters["adamw"]["lr"] for r in each.tuning] for each in replicates]
+    assert {first for first, *_ in rates} == {1e-3}
+    others = [rate for _, *rest in rates for rate in rest]
+    assert len(set(others)) == len(others) == 5 * 7

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import os
 import signal
@@ -47,11 +48,11 @@ def run(
     *,
     keep_going: bool = True,
 ) -> Result:
-    """A quick study of a method, in this process unless there is an executor."""
+    """One replicate of a quick study, in this process unless there is an executor."""
     plan = make_plan(
         make_method(method),
         find_task(TINY),
-        get_protocol("quick"),
+        dataclasses.replace(get_protocol("quick"), replicates=1),
         seed=0,
         device="cpu",
         threads=1,
@@ -127,8 +128,8 @@ def test_a_later_trial_that_raises_does_not_stop_the_study(tmp_path):
         "    raise KeyError('x')",
     )
     result = run(method, tmp_path, keep_going=False)
-    assert [r.status for r in result.tuning] == ["completed"] + ["failed"] * 5
-    assert result.tuning[1].reason == "KeyError: 'x' (in raises_later.py, line 12, step)"
+    assert [r.status for r in result.tuning_runs] == ["completed"] + ["failed"] * 5
+    assert result.tuning_runs[1].reason == "KeyError: 'x' (in raises_later.py, line 12, step)"
 
 
 def test_all_trials_raise(tmp_path):
@@ -137,11 +138,11 @@ def test_all_trials_raise(tmp_path):
     done = suite("run", "--optimizer", method, *folder, home=tmp_path / "home")
     result = results.read(tmp_path / "r" / "tiny_blobs" / "raises.quick.json")
     assert done.returncode == 1
-    assert {r.status for r in (*result.tuning, *result.evaluation)} == {"failed"}
-    assert "one by nought" in result.evaluation[0].reason
-    assert "raises.py" in result.evaluation[0].traceback
-    assert 'File "suite/training/loop.py"' in result.evaluation[0].traceback
-    assert result.evaluation[0].test_score == result.task.worst
+    assert {r.status for r in (*result.tuning_runs, *result.evaluation_runs)} == {"failed"}
+    assert "one by nought" in result.evaluation_runs[0].reason
+    assert "raises.py" in result.evaluation_runs[0].traceback
+    assert 'File "suite/training/loop.py"' in result.evaluation_runs[0].traceback
+    assert result.evaluation_runs[0].test_score == result.task.worst
     assert "ZeroDivisionError: one by nought (in raises.py, line 11, step)" in done.stdout
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -154,14 +155,14 @@ def test_divergence_is_recorded_and_does_not_stop_the_study(tmp_path):
         "    self.param_groups[0]['params'][0].data.fill_(float('nan'))",
     )
     result = run(method, tmp_path)
-    statuses = [r.status for r in result.tuning]
+    statuses = [r.status for r in result.tuning_runs]
     assert statuses[0] == "completed"
     assert "diverged" in statuses
-    diverged = result.tuning[statuses.index("diverged")]
+    diverged = result.tuning_runs[statuses.index("diverged")]
     assert "not finite" in diverged.reason
     assert diverged.validation_score == result.task.worst
     assert diverged.cost.examples > 0
-    assert result.chosen != diverged.number
+    assert result.replicates[0].chosen != diverged.number
 
 
 def test_hanging_trials_are_stopped(tmp_path, processes):
@@ -169,9 +170,9 @@ def test_hanging_trials_are_stopped(tmp_path, processes):
         tmp_path, "hangs", "if self.param_groups[0]['lr'] != 1e-2:", "    time.sleep(600)"
     )
     result = run(method, tmp_path, processes, limit=2.0)
-    assert [r.status for r in result.tuning] == ["completed"] + ["timeout"] * 5
-    assert result.tuning[1].reason == "stopped after 2 s"
-    assert result.tuning[1].cost.seconds >= 2.0
+    assert [r.status for r in result.tuning_runs] == ["completed"] + ["timeout"] * 5
+    assert result.tuning_runs[1].reason == "stopped after 2 s"
+    assert result.tuning_runs[1].cost.seconds >= 2.0
 
 
 def test_a_process_that_dies_costs_one_retry(tmp_path, processes):
@@ -186,7 +187,7 @@ def test_a_process_that_dies_costs_one_retry(tmp_path, processes):
     )
     result = run(method, tmp_path, processes)
     assert flag.exists()
-    assert {r.status for r in (*result.tuning, *result.evaluation)} == {"completed"}
+    assert {r.status for r in (*result.tuning_runs, *result.evaluation_runs)} == {"completed"}
 
 
 def test_a_process_that_always_dies_fails_its_trial_only(tmp_path, processes):
@@ -197,8 +198,8 @@ def test_a_process_that_always_dies_fails_its_trial_only(tmp_path, processes):
         "    os.kill(os.getpid(), signal.SIGKILL)",
     )
     result = run(method, tmp_path, processes)
-    assert [r.status for r in result.tuning] == ["completed"] + ["failed"] * 5
-    assert "died 2 times, last by SIGKILL" in result.tuning[1].reason
+    assert [r.status for r in result.tuning_runs] == ["completed"] + ["failed"] * 5
+    assert "died 2 times, last by SIGKILL" in result.tuning_runs[1].reason
 
 
 def test_what_a_method_prints_does_not_disturb(tmp_path):
@@ -212,13 +213,13 @@ def test_what_a_method_prints_does_not_disturb(tmp_path):
     assert "hello from the method" not in output
     log = next(line for line in output.splitlines() if "What the trials printed" in line)
     said = Path(log.split(": ", 1)[1]).read_text()
-    assert said.startswith("== prints on tiny_blobs, tuning 0\nhello from the method\n")
+    assert said.startswith("== prints on tiny_blobs, replicate 0 tuning 0\nhello from the method\n")
     assert "raw bytes" in said
 
 
 def test_a_step_that_evaluates_nothing_is_a_failure(tmp_path):
     result = run(write_method(tmp_path, "idles", "return None"), tmp_path)
-    ended = result.evaluation[0]
+    ended = result.evaluation_runs[0]
     assert ended.status == "failed"
     assert "asked neither for the loss nor for its gradient" in ended.reason
     assert ended.cost.steps == 1
@@ -227,7 +228,7 @@ def test_a_step_that_evaluates_nothing_is_a_failure(tmp_path):
 def test_a_step_that_overspends_is_a_failure(tmp_path):
     method = write_method(tmp_path, "overspends", "for _ in range(10_000):", "    closure()")
     result = run(method, tmp_path)
-    ended = result.evaluation[0]
+    ended = result.evaluation_runs[0]
     assert ended.status == "failed"
     assert "whole budget of 120 gradient evaluations" in ended.reason
     assert ended.cost.examples <= result.task.budget
@@ -253,7 +254,7 @@ def test_an_interrupt_keeps_finished_trials_and_says_how_to_go_on(tmp_path, numb
     output = ""
     for line in process.stdout:
         output += line
-        if "[2/9]" in line:
+        if "[2/21]" in line:
             break
     os.kill(process.pid, number)
     output += process.communicate(timeout=30)[0]
@@ -276,7 +277,7 @@ def test_sigterm_stops_a_run_that_a_script_started_in_the_background(tmp_path):
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert any("[1/9]" in line for line in process.stdout)
+    assert any("[1/21]" in line for line in process.stdout)
     process.terminate()
     output = process.communicate(timeout=30)[0]
     assert process.returncode == 130, output
