@@ -100,7 +100,7 @@ def build(
     place = output.resolve()  # a link to a folder is kept, and its target is replaced
     check_replaceable(place)
     repository = declared_repository() if repository is None else repository.rstrip("/")
-    draw = _Drawn()
+    draw = Drawn()
     board = load_board(results, references, extra=draw)
     site = Site(board, read_catalogue(), draw.drawings, repository)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def declared_repository() -> str:
     return next((url.rstrip("/") for name, url in urls.items() if name.lower() == "repository"), "")
 
 
-class _Drawn:
+class Drawn:
     """Draws the figures of a task when its standing is computed, and keeps them.
 
     A file with which that fails is left out by the board.

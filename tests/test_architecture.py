@@ -29,6 +29,7 @@ PUBLIC_MODULES = {
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
     "suite.atomic",
+    "suite.components.discovery",
     "suite.errors",
     "suite.home",
     "suite.results.files",
