@@ -30,6 +30,7 @@ PUBLIC_MODULES = {
 RESULT_MODEL = {
     "suite.components.claims",
     "suite.atomic",
+    "suite.components.discovery",
     "suite.errors",
     "suite.home",
     "suite.results.fields",
