@@ -32,6 +32,7 @@ RESULT_MODEL = {
     "suite.atomic",
     "suite.errors",
     "suite.home",
+    "suite.results.fields",
     "suite.results.files",
     "suite.results.frames",
     "suite.results.migrations",

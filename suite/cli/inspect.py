@@ -176,8 +176,8 @@ def show(name: str, wide: bool, as_json: bool) -> None:
 
 
 def _show_result(path: Path, *, as_json: bool) -> None:
+    from suite.results.fields import printable
     from suite.results.files import read
-    from suite.results.model import printable
 
     if not path.is_file():
         raise UsageError(f"no such file: {path}")
