@@ -10,7 +10,7 @@ from .parity import PointerValueRetrieval
 from .tables import grokking
 
 # Squares and a squared error, and not the embeddings and cross-entropy of modular_addition: that
-# one groks in a sixth of AdamW's search space, so that six trials find it by luck.
+# one groks only where AdamW's rate and decay are both large, which six trials find by luck.
 addition = GroupFeatures("cyclic_37", Quadratic(64), train=0.4)
 task(
     "modular_addition_short",

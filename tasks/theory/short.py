@@ -7,8 +7,8 @@ from suite import score, task
 from .clusters import XorClusters
 from .polynomials import HierarchicalPolynomial
 
-# The loss and not the accuracy of xor_cluster: that of an untrained network is far from one half in
-# many runs, so that the scale's 0 would depend on the seed.
+# The loss and not the accuracy of xor_cluster: what SGD's defaults reach of that in so few steps
+# differs much from seed to seed, and with it the scale's 0.
 task(
     "xor_cluster_short",
     XorClusters(
