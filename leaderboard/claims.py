@@ -30,7 +30,7 @@ import numpy as np
 
 from leaderboard.measures import MEASURES, Measured, NotMeasured, Setting, score
 from leaderboard.references import Reference, References
-from leaderboard.selection import NO_SCHEDULE, Group, method_of, select
+from leaderboard.selection import Group, method_of, select
 from leaderboard.statistics import Difference, Interval, Prior, difference, pool, pool_pairs
 from suite.components.claims import Claim, Stated
 from suite.results.frames import Stored
@@ -171,11 +171,12 @@ class Evidence:
 
         Of several protocols that all methods have, the one with most runs.
         """
-        wanted = [shown_name(name) for name in one.needed]
-        missing = wanted
+        wanted = missing = list(one.needed)
         groups = [g for g in self._groups.get(one.claim.task, []) if _may_decide(g, one.claim)]
         for group in sorted(groups, key=_runs, reverse=True):
-            there = {method_of(item.result): item for item in group.comparable}
+            # A method with the constant schedule has two names.
+            there = {item.result.method.name: item for item in group.comparable}
+            there |= {method_of(item.result): item for item in group.comparable}
             lacking = [name for name in wanted if name not in there]
             if not lacking:
                 return group, {name: there[name] for name in wanted}
@@ -186,10 +187,10 @@ class Evidence:
     def _verdict(self, one: Stated, group: Group, used: Mapping[str, Stored]) -> Verdict:
         """The verdict of a claim whose results are there; raises NotMeasured."""
         claim, (own, others) = one.claim, _settings(one.claim)
-        items = [used[shown_name(name)] for name in one.methods]
+        items = [used[name] for name in one.methods]
         method = _best_of([self._values(item, claim, own) for item in items], items, own)
         if claim.rival:
-            rival = self._values(used[shown_name(claim.rival)], claim, others)
+            rival = self._values(used[claim.rival], claim, others)
         else:
             assert claim.value is not None  # checked when it was declared
             rival = {seed: Measured(claim.value) for seed in method}
@@ -232,11 +233,6 @@ class Evidence:
         count = max(map(len, rows))
         table = np.array([row for row in rows if len(row) == count])
         return pool_pairs(table) if claim.rival else pool(table.var(axis=1, ddof=1), count - 1)
-
-
-def shown_name(method: str) -> str:
-    """The name that results of a method are found by: `adamw@constant` is `adamw`."""
-    return method.removesuffix(NO_SCHEDULE)
 
 
 def _may_decide(group: Group, claim: Claim) -> bool:

@@ -13,7 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from suite.results.model import Replicate, Result, Run, TaskRecord, Value
+from suite.results.fields import Value
+from suite.results.model import Replicate, Result, Run, TaskRecord
 
 #: the share of a study's trials that count as good ones
 GOOD = 0.25

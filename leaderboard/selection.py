@@ -24,7 +24,7 @@ from suite.results.model import ProtocolRecord, Result, TaskRecord
 #: what others are compared with, and what 1 means on every scale
 BASELINE = "adamw"
 #: the schedule that changes nothing
-NO_SCHEDULE = "@constant"
+_NO_SCHEDULE = "@constant"
 #: the result seed whose studies are ranked: the luckiest of many seeds would be no evidence
 RANKED_SEED = 0
 #: clocks of two machines may differ
@@ -33,7 +33,7 @@ _CLOCKS = timedelta(hours=1)
 
 def method_of(result: Result) -> str:
     """The name that a result's method is shown by: `adamw@constant` is `adamw`."""
-    return result.method.name.removesuffix(NO_SCHEDULE)
+    return result.method.name.removesuffix(_NO_SCHEDULE)
 
 
 @dataclass(frozen=True)

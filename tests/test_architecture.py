@@ -28,9 +28,9 @@ PUBLIC_MODULES = {
 }
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
-    "suite.components.claims",
     "suite.atomic",
     "suite.components.discovery",
+    "suite.components.claims",
     "suite.errors",
     "suite.home",
     "suite.results.fields",

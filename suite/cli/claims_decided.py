@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -142,6 +143,8 @@ def run(
             studies = _counted(len(plans), "study", "studies")
             say(f"about {duration(cost)}: {_named(item.stated)} ({studies})")
         return 0
+    # Raises KeyboardInterrupt itself: a script starts this in the background with SIGINT ignored.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = 0
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with _executor(count) as executor:
