@@ -87,8 +87,12 @@ class Board:
         return next((s for s in self.tasks.get(task, ()) if _fits(s, protocol)), None)
 
     def families(self, track: TrackStanding) -> list[FamilyResult]:
-        """What a track says about each family: the parts of one sentence each."""
-        return family_results(track)
+        """What a track of this board says about each family: the parts of one sentence each."""
+        return self._families[track.track, track.protocol.name]
+
+    @functools.cached_property
+    def _families(self) -> dict[tuple[str, str], list[FamilyResult]]:
+        return {(t.track, t.protocol.name): family_results(t) for t in self.tracks}
 
 
 def _fits(standing: TaskStanding | TrackStanding, protocol: str | None) -> bool:

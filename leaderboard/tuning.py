@@ -177,10 +177,12 @@ def _effects(result: Result, scale: Reference) -> list[Effect]:
 def _explained(
     space: DistributionRecord, values: Sequence[Value], scores: Sequence[float]
 ) -> float | None:
+    if len(scores) < _FEWEST:
+        return None
     design = _design(space, values)
     spare = len(scores) - design.shape[1]
     total = float(np.var(scores)) * len(scores) if scores else 0.0
-    if len(scores) < _FEWEST or spare < 1:
+    if spare < 1:
         return None
     if total == 0.0:
         return 0.0  # no hyperparameter changes a score that never changes

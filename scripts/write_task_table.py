@@ -21,19 +21,23 @@ _HEAD = """# The tasks
 <!-- Written by scripts/write_task_table.py: change or calibrate the tasks, then run it again. -->
 
 `suite show NAME` describes a task. *Untuned* and *tuned* are the ends of its scale: the mean test
-score of SGD with torch's own defaults, and of tuned AdamW. *Deviation* is the standard deviation of
-tuned AdamW's score over seeds; *reached* says how many of these runs reached the task's target
-(streams reach it in their first part, so it is not shown for them); *seconds* is one trial with its
-evaluations on the machine that measured it, two slow cores that other work shared at times; an idle
-one takes less. The *contrast* is a pair of tuned methods that the task distinguishes, and by how
-many standard errors at five seeds. Tasks in bold are core: they count for their track's ranking. A
-task without figures has not been calibrated since its present version; [a few steps of every full
-task](full-tasks.md) show which of them have run on real data. A dagger marks figures that were
-measured on other than the task's canonical data.
+score of SGD with torch's own defaults over 20 seeds, and that of tuned AdamW over 10 tuning
+replicates. *Spread* is the standard deviation of tuned AdamW's score between replicates, so of what
+people get who tune anew; *apart* is the distance of the ends in units of the larger of their two
+spreads; *reached* says how many of AdamW's evaluation runs reached the task's target (streams reach
+it in their first part, so it is not shown for them); *seconds* is the processor's work for one run
+of tuned AdamW with its evaluations. The *contrast* is a pair of tuned methods that the task
+distinguishes, and by how many standard errors. Tasks in bold are core: they count for their track's
+ranking, and their ends are at least 6 spreads apart. Figures marked ¹ were measured under protocol 1:
+both ends over 8 seeds and the contrast over 5, all with the hyperparameters of one tuning, so that
+their spread leaves out the luck of tuning, and seconds by the clock, on two slow cores that other
+work shared at times. A task without figures has not been calibrated since its present version; [a
+few steps of every full task](full-tasks.md) show which of them have run on real data. A dagger
+marks figures that were measured on other than the task's canonical data.
 """
 _COLUMNS = [
     *("family", "task", "what", "score", "untuned", "tuned"),
-    *("deviation", "reached", "seconds", "contrast"),
+    *("spread", "apart", "reached", "seconds", "contrast"),
 ]
 _TRACKS = {
     "mini": "seconds on one core of a laptop, nothing to download",
@@ -66,22 +70,23 @@ def _row(task: Task, reference: Reference | None) -> str:
     cells = [task.family, name, task.summary, score]
     declared = " over ".join(task.contrast or ())
     if reference is None:
-        return _line([*cells, *[""] * 5, declared])
-    dagger = "" if reference.canonical else " †"
-    cells += [f"{end.mean:.4g}{dagger}" for end in (reference.untuned, reference.tuned)]
+        return _line([*cells, *[""] * 6, declared])
+    marks = "¹" * (reference.protocol_version == 1) + " †" * (not reference.canonical)
+    cells += [f"{end.mean:.4g}{marks}" for end in (reference.untuned, reference.tuned)]
     measured = reference.calibration
     if measured is None:
-        return _line([*cells, *[""] * 3, declared])
+        return _line([*cells, *[""] * 4, declared])
     contrast = measured.contrast
-    apart = f"{abs(contrast.errors_apart):.0f}"
+    errors = f"{abs(contrast.errors_apart):.0f}"
     reached = f"{measured.reached} of {len(measured.scores)}"
     return _line(
         [
             *cells,
-            f"{measured.deviation:.2g}",
+            f"{reference.tuned.spread:.2g}",
+            f"{reference.spreads_apart:.0f}",
             "\N{EN DASH}" if task.stream else reached,
             f"{measured.trial_seconds:.2g}",
-            f"{contrast.better} over {contrast.worse}, {apart}",
+            f"{contrast.better} over {contrast.worse}, {errors}",
         ]
     )
 

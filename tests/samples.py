@@ -162,11 +162,13 @@ def write_results(folder: Path, results: Iterable[Result], variant: str = "") ->
 
 def make_reference(task: str, untuned: float, tuned: float, **fields: Any) -> dict[str, Any]:
     """The fields of a frozen reference that fits `make_result`."""
-    lr = {"adamw": {"lr": 0.001}}
+    ends = [
+        {"method": method, "hyperparameters": [{method: {"lr": lr}}], "runs": [[score]]}
+        for method, lr, score in (("sgd", 0.1, untuned), ("adamw", 0.001, tuned))
+    ]
     return {
         "task_version": 1, "data_fingerprint": _hash("data", task), "canonical": True,
-        "untuned": {"method": "sgd", "hyperparameters": {"sgd": {"lr": 0.1}}, "scores": [untuned]},
-        "tuned": {"method": "adamw", "hyperparameters": lr, "scores": [tuned]},
+        "untuned": ends[0], "tuned": ends[1],
         "protocol": "quick", "command": "freeze", "suite_version": "0.1.0", "commit": None,
         "frozen": "2026-11-22", "packages": {}, **fields,
     }  # fmt: skip

@@ -29,8 +29,11 @@ PUBLIC_MODULES = {
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
     "suite.atomic",
+    "suite.components.discovery",
+    "suite.components.claims",
     "suite.errors",
     "suite.home",
+    "suite.results.fields",
     "suite.results.files",
     "suite.results.frames",
     "suite.results.migrations",

@@ -32,7 +32,8 @@ from suite.training.trial import Trial
 from tests.checked import from_file
 from tests.commands import ROOT, environment
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+_FIRST = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md")]
+PAGES = [*_FIRST, *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(
     r"(?P<mark><!-- illustration: (?P<why>[^>]+) -->\n)?```(?P<info>[^\n]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,

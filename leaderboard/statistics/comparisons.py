@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ class Comparisons:
         pairs = max(len(self.methods) * (len(self.methods) - 1) // 2, 1)
         return detectable_difference(self.prior, self.replicates, comparisons=pairs)
 
-    @property
+    @functools.cached_property
     def ranks(self) -> dict[str, Rank]:
         """1 + the number of better methods, to the number of methods that are not worse."""
         signs = self._signs()

@@ -37,8 +37,14 @@ def leaderboard() -> None:
     show_default=True,
     help="Folder to write the site to.",
 )
+@click.option(
+    "--repository",
+    metavar="URL",
+    help="Where results and code are on the web: files and commits link to it. Default: what the "
+    "package declares as its repository.",
+)
 @click.option("--open", "show", is_flag=True, help="Show the site in the browser.")
-def build(results: Path, output: Path, show: bool) -> int:
+def build(results: Path, output: Path, repository: str | None, show: bool) -> int:
     """Build the site from every valid result file; it opens from disk, without a network.
 
     Files that are refused are listed here and on the site (exit code 1).
@@ -50,7 +56,7 @@ def build(results: Path, output: Path, show: bool) -> int:
         )
     from leaderboard.site import build as build_site
 
-    report = build_site(results, output)
+    report = build_site(results, output, repository=repository)
     index = output.absolute() / "index.html"
     for warning in report.warnings:
         click.echo(f"suite: {warning}", err=True)

@@ -33,8 +33,8 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> int:
     elsewhere may be about others.
     """
     from suite.home import ROOT
+    from suite.results.fields import printable
     from suite.results.files import check_place, read
-    from suite.results.model import printable
     from suite.results.verification import check_consistency
 
     files = [file for path in paths for file in _files(path)]

@@ -273,7 +273,7 @@ def _tell(node: ast.AST, say: Callable[[str], None]) -> None:
                 value = value[1:]
             for item in value:
                 if isinstance(item, ast.AST):
-                    if not _is_claim(item):
+                    if not _is_claim(item) and not _is_fact(item, node):
                         say(name)
                         _tell(item, say)
                 elif item is not None or isinstance(node, ast.Constant):
@@ -296,6 +296,22 @@ def _is_claim(node: object) -> bool:
     calls = [part for part in inside if isinstance(part, ast.Call)]
     return all(isinstance(part, _PLAIN) for part in inside) and all(
         isinstance(call.func, ast.Name) and call.func.id == "Claim" for call in calls
+    )
+
+
+def _is_fact(node: object, call: ast.AST) -> bool:
+    """Whether a keyword states what no number of a run depends on: a task is core, its contrast.
+
+    So a task keeps its fingerprint when the set of core tasks changes. Only values written out are
+    left out: an expression that computes something is code.
+    """
+    if not (isinstance(node, ast.keyword) and isinstance(call, ast.Call)):
+        return False
+    inside = [*ast.walk(node.value)]
+    return (
+        node.arg in ("core", "contrast")
+        and _called(call) == "task"
+        and all(isinstance(part, (ast.Tuple, ast.Constant, ast.Load)) for part in inside)
     )
 
 

@@ -2,9 +2,10 @@
 
 Trial 0 is the declared defaults. The others are points of a scrambled Sobol sequence in the unit
 cube, one dimension for each hyperparameter, mapped through the hyperparameter's quantile function:
-numbers, whole numbers and choices are all spread evenly. (Optuna's `QMCSampler` draws choices at
-random, and its sequence depends on which trials finished first.) A point depends on the seed and
-the trial's number alone, so that the trials of `quick` are the first of those of `standard`.
+numbers, whole numbers and choices are all spread evenly. The points are those of Optuna's
+`QMCSampler`, which by itself would draw choices at random, and in an order that depends on which
+trials finished first. A point depends on the seed and the trial's number alone, so that the trials
+of `quick` are the first of those of `standard`.
 
 Optuna's TPE is here to compare with: `scripts/compare_samplers.py`. One generation of
 configurations at a time is requested from a new sampler, which gets all earlier trials in order.
@@ -13,20 +14,25 @@ configurations at a time is requested from a new sampler, which gets all earlier
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from suite.components.search import Distribution
 from suite.problems.score import Direction
 from suite.results.model import SamplerRecord
 from suite.studies.protocol import Sampler, StudyRules
+from suite.studies.sweep import grid
 from suite.training.seeds import derive
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 Flat = dict[str, Any]
 
 #: a scrambled sequence differs from seed to seed, and is as even
-SOBOL_ARGUMENTS: dict[str, Any] = {"scramble": True}
+SOBOL_ARGUMENTS: dict[str, Any] = {"qmc_type": "sobol", "scramble": True}
 #: TPE in its multivariate form; running trials of the same generation repel each other
 TPE_ARGUMENTS: dict[str, Any] = {
     "n_startup_trials": 8,
@@ -42,12 +48,11 @@ _DIGITS = 6
 def sampler_record(sampler: Sampler) -> SamplerRecord:
     """What a result says about a sampler."""
     if sampler == "sobol":
-        name, arguments, package = "SobolEngine", SOBOL_ARGUMENTS, "torch"
+        name, arguments = "QMCSampler", SOBOL_ARGUMENTS
     else:
-        name, arguments, package = "TPESampler", TPE_ARGUMENTS, "optuna"
-    # Not the part after the plus sign, as in 2.13.0+cpu: how it was built proposes nothing else.
-    version = metadata.version(package).partition("+")[0]
-    return SamplerRecord(name=name, arguments=arguments, package=package, version=version)
+        name, arguments = "TPESampler", TPE_ARGUMENTS
+    version = metadata.version("optuna")
+    return SamplerRecord(name=name, arguments=arguments, package="optuna", version=version)
 
 
 def propose(
@@ -65,31 +70,46 @@ def propose(
     if len(history) % protocol.generation:
         raise ValueError(f"a generation of {protocol.generation} trials is not finished yet")
     count = min(protocol.generation, protocol.trials - len(history))
+    if protocol.swept:
+        return grid(space, protocol.swept)[len(history) : len(history) + count]
     if protocol.sampler == "tpe":
         return _tpe(space, protocol, seed, direction, history, count)
-    return [_sobol(space, seed, number) for number in range(len(history), len(history) + count)]
+    return _sobol(space, seed, protocol.trials)[len(history) : len(history) + count]
 
 
-def _sobol(space: Mapping[str, Distribution], seed: int, number: int) -> Flat:
-    """The defaults, or point `number - 1` of the seed's sequence."""
-    import torch  # not above: the leaderboard reads sampler records without it
+def _sobol(space: Mapping[str, Distribution], seed: int, trials: int) -> list[Flat]:
+    """The defaults, then the first points of the seed's sequence."""
+    defaults = {name: distribution.default for name, distribution in space.items()}
+    if not space:
+        return [defaults] * trials
+    import optuna  # takes long to import
+    from optuna.distributions import FloatDistribution
+    from optuna.trial import create_trial
 
-    if number == 0 or not space:
-        return {name: distribution.default for name, distribution in space.items()}
-    engine = torch.quasirandom.SobolEngine(
-        len(space), seed=derive(seed, "sampler"), **SOBOL_ARGUMENTS
-    )
-    point = engine.fast_forward(number - 1).draw(dtype=torch.float64)[0].tolist()
-    return {
-        name: _quantile(distribution, share)
-        for (name, distribution), share in zip(space.items(), point, strict=True)
-    }
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    with warnings.catch_warnings():
+        # "The interface can change": a test holds the points, and results name the version.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        # Optuna takes 32 bits of seed.
+        bits = derive(seed, "sampler") % 2**32
+        sampler = optuna.samplers.QMCSampler(seed=bits, **SOBOL_ARGUMENTS)
+    study = optuna.create_study(sampler=sampler)
+    unit: dict[str, BaseDistribution] = {name: FloatDistribution(0.0, 1.0) for name in space}
+    # The sampler takes the names of the dimensions from a finished trial.
+    middle = dict.fromkeys(space, 0.5)
+    study.add_trial(create_trial(params=middle, distributions=unit, value=0.0))
+    points = [study.ask(unit).params for _ in range(trials - 1)]
+    return [
+        defaults,
+        *({name: _quantile(space[name], point[name]) for name in space} for point in points),
+    ]
 
 
 def _quantile(distribution: Distribution, share: float) -> Any:
-    """The value that a `share` in [0, 1) of the distribution lies below; floats are rounded."""
+    """The value that a `share` in [0, 1] of the distribution lies below; floats are rounded."""
     if distribution.choices is not None:
-        return distribution.choices[int(share * len(distribution.choices))]
+        last = len(distribution.choices) - 1
+        return distribution.choices[min(last, int(share * len(distribution.choices)))]
     low, high = distribution.low, distribution.high
     assert low is not None and high is not None
     if distribution.kind == "integer":

@@ -7,8 +7,9 @@ the `slope`: the work per example charged, where 1 is a plain gradient evaluatio
 The part that does not grow with the batch is the `rest`: the optimizer's own arithmetic, which is
 not charged, or work that is hidden while the method is built.
 
-A first layer needs no gradient of its inputs, so that forward passes count for a little more than a
-third: a zeroth-order method has a slope of about 1.1 on a small network.
+A first layer needs no gradient of its inputs, so that on a small network a forward pass is more
+than a third of a gradient evaluation, and a Jacobian-vector product more than one. Each is compared
+with the operations of its own kind.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from suite.components import registry
@@ -96,9 +99,13 @@ def measure(trial: Trial) -> AuditRecord:
     few, many = (_Rehearsal(trial, task, data, size) for size in (small, large))
     few.run()
     many.run()
-    # A forward pass is charged a third: on small networks it is more than that of a gradient.
-    unit = forward / COSTS["forward"]
-    due, more_due = (r.forward * unit + (r.charged - r.forward) * gradient for r in (few, many))
+    jvp = (plain[1].jvp() - plain[0].jvp()) / (large - small) if many.jvp else 0.0
+    due, more_due = (
+        r.forward * forward / COSTS["forward"]
+        + r.jvp * jvp / COSTS["jvp"]
+        + (r.charged - r.forward - r.jvp) * gradient
+        for r in (few, many)
+    )
     if more_due <= due:
         raise RuntimeError("the method used nothing that grows with a batch")
     slope = (many.operations - few.operations) / (more_due - due)
@@ -120,17 +127,34 @@ def _sizes(task: Task) -> tuple[int, int]:
 
 
 class _Plain:
-    """Operations of a forward pass and of a gradient evaluation of a batch, without a method."""
+    """Operations of each kind of use of a batch, without a method."""
 
     def __init__(self, trial: Trial, task: Task, data: setup.Data, size: int) -> None:
         model = setup.make_model(trial, task, data.train)
-        inputs, targets = next(resized(model.batches, size))
+        self._module, self._problem = model.module, task.problem
+        self._inputs, self._targets = next(resized(model.batches, size))
         with counter() as operations:
-            outputs = model.module(inputs)
+            outputs = self._module(self._inputs)
+            #: of a forward pass
             self.forward = int(operations.get_total_flops())
-            problem = task.problem
-            problem.criterion(*problem.restrict(outputs, targets)).backward()
+            self._loss(outputs).backward()
+        #: of a gradient evaluation
         self.gradient = int(operations.get_total_flops())
+
+    def jvp(self) -> int:
+        """Operations of a product of the loss's Jacobian with a tangent of all weights."""
+        weights = {name: p.detach() for name, p in self._module.named_parameters()}
+
+        def loss(point: dict[str, Tensor]) -> Tensor:
+            return self._loss(functional_call(self._module, point, (self._inputs,)))
+
+        # Of torch's attention kernels only the plain one has forward-mode derivatives.
+        with sdpa_kernel(SDPBackend.MATH), counter() as operations:
+            torch.func.jvp(loss, (weights,), (weights,))
+        return int(operations.get_total_flops())
+
+    def _loss(self, outputs: Tensor) -> Tensor:
+        return self._problem.criterion(*self._problem.restrict(outputs, self._targets))
 
 
 def resized(batches: Iterator[Batch], size: int) -> Iterator[Batch]:
@@ -158,7 +182,7 @@ class _Rehearsal:
         self._data = data
         self._size = size
         self.operations = 0
-        self.charged = self.forward = 0.0
+        self.charged = self.forward = self.jvp = 0.0
 
     def run(self) -> None:
         """Count operations and charges of building the method and of its steps."""
@@ -180,7 +204,8 @@ class _Rehearsal:
             unmeter(model.module)
         counted = building.get_total_flops() + operations.get_total_flops()
         self.operations = int(counted) - uncounted.operations
-        self.charged, self.forward = ledger.spent, ledger.spent_forward
+        self.charged = ledger.spent
+        self.forward, self.jvp = ledger.spent_forward, ledger.spent_jvp
 
     def _make_steps(
         self,

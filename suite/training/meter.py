@@ -40,6 +40,8 @@ class Ledger:
         self.spent = 0.0
         #: the part of it that was charged for forward passes with gradients off
         self.spent_forward = 0.0
+        #: and for Jacobian-vector products
+        self.spent_jvp = 0.0
         #: every charge is multiplied by it
         self.factor = factor
         #: cost of every forward pass, if it does not follow from gradients being on or off

@@ -260,6 +260,7 @@ class Objective:
             self._loss.refuse_kept_weights()
         whole = Whole(self.model, lambda: self._loss.of(self.batch))
         names = list(whole.trained())
+        before = self._ledger.spent
         with self._higher_order("jvp"), torch.no_grad(), forward_ad.dual_level():
             duals = [
                 forward_ad.make_dual(p.detach(), t.detach())
@@ -268,6 +269,7 @@ class Objective:
             # Penalties are part of the loss: they read the same weights inside the call.
             value = functional_call(whole, dict(zip(names, duals, strict=True)))
             loss, slope = forward_ad.unpack_dual(value)
+        self._ledger.spent_jvp += self._ledger.spent - before
         self.last_loss = loss
         return loss, torch.zeros_like(loss) if slope is None else slope
 

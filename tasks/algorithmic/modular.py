@@ -76,7 +76,6 @@ task(
     ModularAddition(modulus=59, width=64),
     version=2,
     track="mini",
-    core=True,
     contrast=("adamw", "sgd"),
     summary="Grokking: learn (a + b) mod 59 from half of the table, full batch.",
     source="Power et al. 2022; scaled down to grok within seconds on one core",

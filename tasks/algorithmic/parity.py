@@ -175,6 +175,7 @@ task(
     SparseParity(bits=30, relevant=3, width=100, train=64 * 2000, held_out=1000),
     version=2,
     track="mini",
+    core=True,
     contrast=("adamw", "lion"),
     summary="The parity of 3 hidden bits of 30, from fresh samples: gradient evaluations to 99 %.",
     source="Barak et al. 2022; sizes of this suite",

@@ -60,7 +60,6 @@ task(
     PermutedDigits(tasks=80, width=64, depth=4),
     version=3,
     track="mini",
-    core=True,
     stream=True,
     contrast=("sgd", "adamw"),
     summary="Plasticity: digits under 80 permutations of the pixels in a row; online accuracy.",

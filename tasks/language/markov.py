@@ -203,7 +203,6 @@ task(
     language,
     version=2,
     track="mini",
-    core=True,
     contrast=("schedule_free", "adamw"),
     summary="A small transformer learns a generated language; nats a symbol above its entropy.",
     source="second-order Markov chain with Dirichlet rows, made for this suite",

@@ -173,6 +173,7 @@ task(
     MatrixSensing(size=20, rank=3, measurements=130, held_out=500, start=1e-3),
     version=2,
     track="mini",
+    core=True,
     contrast=("sgd", "lion"),
     summary="Low-rank matrix from few measurements; gradient descent learns rank by rank.",
     source="Jin et al. 2023, Understanding Incremental Learning of Gradient Descent: A "

@@ -5,17 +5,27 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from leaderboard import references
-from leaderboard.references import errors_apart
-from scripts.calibrate import APART, contrast_of, without_folders
+from leaderboard.references import CORE_RUNS, CORE_SPREADS, errors_apart
+from scripts.calibrate import (
+    APART,
+    REPLICATES,
+    check_same,
+    contrast_of,
+    new_reference,
+    without_folders,
+)
 from scripts.write_task_table import PAGE, page
 from suite.components import registry
 from suite.errors import SuiteError
 from tests.commands import ROOT, TINY, environment
+from tests.samples import make_result
 
 SCRIPT = ROOT / "scripts" / "calibrate.py"
 MINI = [task for task in registry.load_all("task")[0] if task.track == "mini"]
@@ -47,15 +57,37 @@ def test_a_calibration_is_of_the_task_as_it_is(task):
     assert (contrast.better, contrast.worse) == contrast_of(task)
     sign = 1 if task.score.higher_is_better else -1
     assert sign * contrast.errors_apart >= APART
-    # Spread and target are those of the AdamW that is the scale's 1.
-    assert measured.scores == reference.tuned.scores
-    ends = errors_apart(reference.tuned.scores, reference.untuned.scores)
+    # Deviation and target are those of the AdamW that is the scale's 1.
+    assert measured.scores == reference.tuned.every_run
+    ends = errors_apart(reference.tuned.units, reference.untuned.units)
     assert sign * ends >= APART
 
 
+@pytest.mark.parametrize("task", [t for t in MINI if t.core], ids=lambda task: task.name)
+def test_the_ends_of_a_core_tasks_scale_are_far_apart(task):
+    """A scale that is noise would rank methods by luck."""
+    reference = REFERENCES[task.name]
+    assert (reference.protocol, reference.protocol_version) == ("reference", 2)
+    assert reference.spreads_apart >= CORE_SPREADS
+    for end in (reference.untuned, reference.tuned):
+        assert len(end.every_run) >= CORE_RUNS
+    assert len(reference.tuned.runs) == REPLICATES
+    assert len(reference.calibration.contrast.better_scores) == REPLICATES
+
+
+def test_the_core_is_cheap_and_of_all_families():
+    """Each of some two hundred methods takes 21 trials of each of its tasks under quick."""
+    core = [task for task in MINI if task.core]
+    assert 14 <= len(core) <= 18
+    families = Counter(task.family for task in core)
+    assert len(families) == 5
+    assert set(families.values()) <= {3, 4}
+    assert sum(REFERENCES[task.name].calibration.trial_seconds for task in core) <= 12.0
+
+
 def test_a_recorded_command_names_no_folder_of_a_machine():
-    said = ["--results", "/a/b", "digits", "--data-dir=/c", "--protocol", "quick", "--replace"]
-    assert without_folders(said) == ["digits", "--protocol", "quick", "--replace"]
+    said = ["--references", "/a/b", "digits", "--data-dir=/c", "--replicates", "5", "--replace"]
+    assert without_folders(said) == ["digits", "--replicates", "5", "--replace"]
 
 
 def test_a_task_without_a_contrast_is_refused():
@@ -79,19 +111,22 @@ def test_the_script_measures_a_task(tmp_path):
     file.write_text(text.replace('track="mini",', facts), encoding="utf-8")
     path = tmp_path / "references.json"
     command = [sys.executable, str(SCRIPT), str(file), "--references", str(path)]
-    command += ["--results", str(tmp_path / "results")]
+    command += ["--replicates", "5"]
     done = run(command, tmp_path / "home")
     assert done.returncode == 0, done.stderr
     assert "adamw over mezo by" in done.stdout
     reference = references.load(path)["wide_blobs"]
-    assert reference.protocol == "quick"
+    assert (reference.protocol, reference.protocol_version) == ("reference", 2)
+    assert [len(scores) for scores in reference.tuned.runs] == [2] * 5
+    assert [len(scores) for scores in reference.untuned.runs] == [20]
     measured = reference.calibration
-    assert len(measured.scores) == len(reference.untuned.scores) == 8
-    assert len(measured.contrast.better_scores) == len(measured.contrast.worse_scores) == 5
-    assert measured.scores == reference.tuned.scores
-    assert measured.scores[:5] == measured.contrast.better_scores
-    files = {file.name for file in (tmp_path / "results" / "wide_blobs").iterdir()}
-    assert files == {"adamw.quick.json", "mezo.quick.json"}
+    assert measured.scores == reference.tuned.every_run
+    assert measured.contrast.better_scores == reference.tuned.scores
+    assert len(measured.contrast.worse_scores) == 5
+    # Each replicate has its own hyperparameters, except the first trial's, which are the defaults.
+    chosen = [str(each) for each in reference.tuned.hyperparameters]
+    assert len(chosen) == 5
+    assert len(set(chosen)) > 1
 
     again = run(command, tmp_path / "home")
     assert again.returncode == 0, again.stderr
@@ -102,18 +137,37 @@ def test_the_script_measures_a_task(tmp_path):
         reference.frozen,
     )
 
-    # Spread and target of one AdamW beside the ends of another would be a muddle.
-    other = reference.tuned.model_copy(update={"hyperparameters": {"adamw": {"lr": 1.0}}})
-    references.save({"wide_blobs": reference.model_copy(update={"tuned": other})}, path)
-    refused = run(command, tmp_path / "home")
-    assert refused.returncode == 1
-    assert "deviation and target would be another AdamW's" in refused.stderr
-    elsewhere = reference.model_copy(update={"data_fingerprint": "ab" * 8})
-    references.save({"wide_blobs": elsewhere}, path)
-    assert "frozen on other data" in run(command, tmp_path / "home").stderr
-    replaced = run([*command, "--replace"], tmp_path / "home")
-    assert replaced.returncode == 0, replaced.stderr
-    assert references.load(path)["wide_blobs"].tuned == reference.tuned
+
+#: digits' loss, lower being better: 0.2 apart, and both ends spread by 0.05
+TUNED = make_result(protocol="standard", scores=[0.04, 0.06, 0.10, 0.14, 0.16])
+UNTUNED = make_result(protocol="standard", scores=[0.24, 0.26, 0.30, 0.34, 0.36])
+
+
+def test_a_core_task_whose_ends_are_few_spreads_apart_is_refused():
+    task = registry.get("task", "digits")
+    with pytest.raises(SuiteError, match=r"4\.0 spreads apart .* a core task takes 6"):
+        new_reference(task, TUNED, UNTUNED)
+    assert new_reference(replace(task, core=False), TUNED, UNTUNED).tuned.mean == pytest.approx(0.1)
+
+
+def test_ends_that_are_few_errors_apart_are_no_scale():
+    task = registry.get("task", "digits")
+    with pytest.raises(SuiteError, match=r"-6\.3 standard errors .* too close"):
+        new_reference(task, UNTUNED, TUNED)
+
+
+def test_ends_that_are_frozen_are_those_of_the_same_runs():
+    """Spread and target of one AdamW beside the ends of another would be a muddle."""
+    frozen = new_reference(replace(registry.get("task", "digits"), core=False), TUNED, UNTUNED)
+    check_same(frozen, TUNED)
+    others = [{"adamw": {"lr": 1.0}}] * 5
+    for changes, complaint in (
+        ({"tuned": frozen.tuned.model_copy(update={"hyperparameters": others})}, "other hyper"),
+        ({"data_fingerprint": "ab" * 8}, "frozen on other data"),
+        ({"protocol_version": 1}, "version 1 of the protocol, and this is version 2"),
+    ):
+        with pytest.raises(SuiteError, match=complaint):
+            check_same(frozen.model_copy(update=changes), TUNED)
 
 
 def test_the_page_of_tasks_is_current():

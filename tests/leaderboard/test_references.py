@@ -27,7 +27,7 @@ def test_lower_raw_scores_scale_higher_if_lower_is_better():
 
 def test_each_end_is_the_mean_over_its_seeds():
     fields = make_reference("digits", 0.0, 1.0)
-    fields["untuned"]["scores"] = [0.1, 0.3]
+    fields["untuned"]["runs"] = [[0.1, 0.3]]
     assert scaled(Reference(**fields), 0.2) == pytest.approx(0)
 
 
@@ -69,3 +69,27 @@ def test_the_committed_file_is_valid():
         assert reference.task_version <= task.version
         # Data that must be fetched may be frozen on a copy that is marked as one.
         assert reference.canonical or task.problem.needs
+
+
+def test_the_spread_is_that_of_what_a_person_gets_who_tunes_anew():
+    """By hand: replicates of means 1, 2 and 3; runs within them differ by 0.2, 0.4 and 0."""
+    fields = make_reference("digits", 0.0, 1.0)
+    fields["tuned"] |= {
+        "hyperparameters": fields["tuned"]["hyperparameters"] * 3,
+        "runs": [[0.9, 1.1], [1.8, 2.2], [3.0, 3.0]],
+    }
+    # One replicate, as of what is not tuned: its runs are independent.
+    fields["untuned"]["runs"] = [[8.0, 10.0, 12.0]]
+    reference = Reference(**fields)
+    assert reference.tuned.scores == pytest.approx([1.0, 2.0, 3.0])
+    assert reference.tuned.spread == pytest.approx(1.0)
+    assert reference.tuned.spread_within == pytest.approx(((0.02 + 0.08 + 0.0) / 3) ** 0.5)
+    assert reference.untuned.spread == pytest.approx(2.0)
+    assert reference.spreads_apart == pytest.approx((10.0 - 2.0) / 2.0)
+
+
+def test_every_replicate_says_what_it_chose():
+    fields = make_reference("digits", 0.0, 1.0)
+    fields["tuned"]["runs"] = [[0.9], [1.1]]
+    with pytest.raises(ValidationError, match="different numbers of replicates"):
+        Reference(**fields)

@@ -45,6 +45,9 @@ FINITE_SETS = (
     *("dihedral_composition", "modular_addition_quadratic", "product_group_quadratic"),
     # generated from so small a space that a row may be drawn twice
     *("sparse_parity", "lm_markov", "lm_data_constrained_mini", "lm_induction"),
+    # the short ones
+    *("noisy_labels_short", "modular_addition_short", "pvr_boolean_short"),
+    *("lm_markov_short", "lm_data_constrained_short", "lm_induction_short"),
 )
 FINITE = [task for task in TASKS if task.name in FINITE_SETS]
 #: without replacement
@@ -187,7 +190,13 @@ def test_core_tasks_are_those_that_the_standings_count():
     """A change of the core changes every standing of the track."""
     core = {track: {t.name for t in TASKS if t.core and t.track == track} for track in TRACKS}
     assert core == {
-        "mini": {"digits", "lm_markov", "modular_addition", "permuted_digits"},
+        "mini": {
+            *("digits", "mnist1d_short", "noisy_labels_short"),
+            *("modular_addition_short", "pvr_boolean_short", "sparse_parity"),
+            *("lm_data_constrained_short", "lm_induction_short", "lm_markov_short"),
+            *("class_incremental_growth", "permuted_digits_short", "rotated_digits"),
+            *("hierarchical_polynomial_short", "matrix_sensing", "xor_cluster_short"),
+        },
         "full": {"cifar10", "cifar10_mini"},
     }
 

@@ -253,3 +253,23 @@ def test_what_changed_is_said_in_words():
         "package 'torch' (2.0, now 3.0)"
     )
     assert changed_part(planned, planned[:1]) == "package 'torch' (2.0, now missing)"
+
+
+TASK = 'task("x", p, track="mini"{})\n'
+
+
+@pytest.mark.parametrize(
+    "facts", [", core=True", ", core=False", ', contrast=("adamw", "sgd")', ", contrast=None"]
+)
+def test_the_facts_of_a_task_do_not_change_the_hash_of_its_file(facts):
+    """The set of core tasks changes more often than what results of them mean."""
+    bare, stated = TASK.format("").encode(), TASK.format(facts).encode()
+    assert imports.source_of(stated).digest == imports.source_of(bare).digest
+
+
+@pytest.mark.parametrize(
+    "code", ['task("x", p, track="mini", core=f())\n', 'other("x", p, track="mini", core=True)\n']
+)
+def test_code_in_the_place_of_facts_does(code):
+    plain = code.replace(", core=f()", "").replace(", core=True", "")
+    assert imports.source_of(code.encode()).digest != imports.source_of(plain.encode()).digest

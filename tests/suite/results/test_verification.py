@@ -459,7 +459,7 @@ def test_an_older_version_is_checked_against_itself(honest, monkeypatch) -> None
 
 def test_another_version_of_the_sampler_is_noted(honest) -> None:
     (note,) = check_consistency(forged(honest, of_protocol(version="1.0.0")))
-    assert note.startswith("the sampler's proposals were not checked: of torch 1.0.0, here is ")
+    assert note.startswith("the sampler's proposals were not checked: of optuna 1.0.0, here is ")
 
 
 # -- failed runs, times to target, what was published ---------------------------------------------

@@ -305,7 +305,9 @@ def test_a_larger_model_multiplies_costs(trial):
 
 
 @pytest.mark.parametrize("task", ["digits", "lm_markov", "xor_cluster", "split_digits"])
-@pytest.mark.parametrize("method", ["adamw", "sgd+sam", "mezo", "sophia_g", "adamw+iterate_ema"])
+@pytest.mark.parametrize(
+    "method", ["adamw", "sgd+sam", "mezo", "sophia_g", "adamw+iterate_ema", "forward_gradient"]
+)
 def test_methods_of_the_repo_are_charged_for_what_they_do(task, method):
     parts = parse_method(method)
     components = tuple((c.kind, c.name) for c in parts.components)
