@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -100,6 +101,10 @@ def test_commands_work_outside_the_checkout(python: Path, anywhere, tmp_path: Pa
     ran = anywhere(program, "run", *study)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     assert (tmp_path / "results" / "digits" / "mine.smoke.json").is_file()
+
+    ranked = anywhere(program, "leaderboard", "show", "--task", "digits", "--json")
+    assert ranked.returncode == 0, ranked.stdout + ranked.stderr
+    assert {"adamw", "sgd"} <= {each["method"] for each in json.loads(ranked.stdout)["methods"]}
 
     write_results(tmp_path / "results", [make_result(), make_result(method="lion")])
     site = anywhere(program, "leaderboard", "build", "--results", "results", "--output", "site")
