@@ -1,148 +1,205 @@
-"""Comparing a few methods on one task: differences seed by seed, and their learning curves."""
+"""Comparing a few methods: on one task, or over a track; differences replicate by replicate.
+
+The methods that are compared share their variance with all methods of the board; Holm's correction
+is over the pairs that are compared. A difference is that of the later minus the first method.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
-
-from leaderboard.standings import Entry, TaskStanding, task_standings
-from leaderboard.statistics import Interval
-from leaderboard.statistics.retired import (
-    bootstrap,
-    generator,
-    mean_interval,
-    percentile_interval,
-)
+from leaderboard.board import Board, make_board
+from leaderboard.selection import method_of
+from leaderboard.standings import Entry, TaskStanding, compare_entries
+from leaderboard.statistics import Comparisons, Pair, TrackComparisons
+from leaderboard.tracks import TrackStanding, compare_methods
 from suite.errors import UsageError, unknown_name
-from suite.results.frames import curves_frame, read_folder
-
-#: what matplotlib writes without other programs
-FIGURE_ENDINGS = (".png", ".svg", ".pdf")
+from suite.results.frames import Stored
 
 
 @dataclass(frozen=True)
-class Difference:
-    """The difference between a method's mean test score and the baseline's."""
+class TaskComparison:
+    """Some methods compared on one task."""
 
-    method: str
-    baseline: str
-    interval: Interval
-    #: "paired over n seeds", or why it could not be paired
-    how: str
+    #: the first is what the others are compared with
+    methods: tuple[str, ...]
+    standing: TaskStanding
+    #: their entries, in the order of `methods`
+    entries: list[Entry]
+    #: of raw scores, among these methods
+    comparisons: Comparisons
+
+    @property
+    def differences(self) -> dict[str, Pair]:
+        """Raw score of each other method minus that of the first."""
+        first, *others = self.methods
+        return {other: self.comparisons.pair(other, first) for other in others}
 
 
-def choose_standing(
-    results: Path, task: str, methods: Sequence[str], protocol: str | None
-) -> tuple[TaskStanding, int]:
-    """The ranking of these methods alone, in the protocol with most trials that all have.
+@dataclass(frozen=True)
+class TrackComparison:
+    """Some methods compared over the core tasks that all of them ran."""
 
-    Also returns the number of refused files. Raises UsageError naming what is missing.
+    methods: tuple[str, ...]
+    track: TrackStanding
+    #: one for each of these tasks
+    tasks: list[TaskComparison]
+    #: core tasks that some of them has not run, which do not count here
+    missing: list[str]
+    #: of headlines, among these methods
+    comparisons: TrackComparisons
+
+    @property
+    def differences(self) -> dict[str, Pair]:
+        """Headline of each other method minus that of the first."""
+        first, *others = self.methods
+        return {other: self.comparisons.pair(other, first) for other in others}
+
+
+def compare_on_task(
+    board: Board, task: str, methods: Sequence[str], protocol: str | None = None
+) -> TaskComparison:
+    """Compare methods on a task, in the protocol with most trials that all have.
+
+    Raises UsageError naming what is missing, or why their results cannot be compared.
     """
-    on_task, invalid = read_folder(results, [task])
-    known = {item.result.method.name for item in on_task}
-    if not known:
-        raise UsageError(f"{results} holds no results on {task}.")
+    methods = _distinct(methods)
+    standings = board.tasks.get(task, [])
+    if not standings:
+        raise UsageError(f"there are no results on {task}.")
+    _check_known(
+        methods,
+        {entry.method for standing in standings for entry in standing.entries},
+        f"method with results on {task}",
+    )
+    standing = _shared(standings, methods, protocol, task)
+    if not _all_ranked(standing, methods):
+        standing = _alone(board, standing, methods)
+    entries = [_entry(standing, method) for method in methods]
+    if _all_ranked(standing, methods):
+        compared = compare_entries(standing.ranked, among=methods)
+    else:
+        _check_alike(entries, task)
+        compared = compare_entries(entries)
+    return TaskComparison(methods, standing, entries, compared)
+
+
+def compare_on_track(
+    board: Board, track: str, methods: Sequence[str], protocol: str | None = None
+) -> TrackComparison:
+    """Compare methods over a track, in the protocol with most trials that all have.
+
+    Raises UsageError naming what is missing.
+    """
+    methods = _distinct(methods)
+    standings = [standing for standing in board.tracks if standing.track == track]
+    if not standings:
+        raise UsageError(f"there are no results on the track {track}.")
+    _check_known(
+        methods,
+        {entry.method for standing in standings for entry in standing.entries},
+        f"method with a rank on a core task of the track {track}",
+    )
+    common = [standing for standing in standings if _common(standing, methods)]
+    chosen = [s for s in common if protocol is None or s.protocol.name == protocol]
+    if not chosen:
+        under = "" if protocol is None else f" under the protocol {protocol}"
+        raise UsageError(
+            f"{' and '.join(methods)} share no core task of the track {track}{under}. Run the "
+            f"missing ones with `suite run`."
+        )
+    standing = max(chosen, key=lambda s: s.protocol.trials * len(_common(s, methods)))
+    names = _common(standing, methods)
+    found = {entry.method: entry.entries for entry in standing.entries}
+    whole = {method for method, entries in found.items() if set(names) <= entries.keys()}
+    families = {name: standing.family_of[name] for name in names}
+    compared = compare_methods(found, whole, families, among=methods)
+    assert compared is not None, "the methods have a task in common"
+    tasks = [compare_on_task(board, name, methods, standing.protocol.name) for name in names]
+    missing = [name for name in standing.counted if name not in names]
+    return TrackComparison(methods, standing, tasks, missing, compared)
+
+
+def _distinct(methods: Sequence[str]) -> tuple[str, ...]:
+    distinct = tuple(dict.fromkeys(methods))
+    if len(distinct) < 2:
+        raise UsageError("a comparison takes two or more different methods.")
+    return distinct
+
+
+def _check_known(methods: Iterable[str], known: Collection[str], what: str) -> None:
     for method in methods:
         if method not in known:
-            raise unknown_name(f"method with results on {task}", method, known)
-    found = task_standings(item for item in on_task if item.result.method.name in methods)
-    if protocol is not None:
-        found = [standing for standing in found if standing.protocol.name == protocol]
-    whole = [s for s in found if {entry.method for entry in s.entries} == set(methods)]
+            raise unknown_name(what, method, known)
+
+
+def _common(standing: TrackStanding, methods: Iterable[str]) -> list[str]:
+    """The names of the core tasks on which all methods are ranked."""
+    found = {entry.method: entry.entries for entry in standing.entries}
+    return [name for name in standing.counted if all(name in found.get(m, {}) for m in methods)]
+
+
+def _shared(
+    standings: Iterable[TaskStanding], methods: Sequence[str], protocol: str | None, task: str
+) -> TaskStanding:
+    found = [s for s in standings if protocol is None or s.protocol.name == protocol]
+    whole = [s for s in found if {entry.method for entry in s.entries} >= set(methods)]
     if not whole:
-        has = "; ".join(
-            f"{s.protocol.name}: {', '.join(entry.method for entry in s.entries)}" for s in found
-        )
+        has = "; ".join(f"{s.protocol.name}: {_listed(s, methods)}" for s in found)
         raise UsageError(
             f"the methods share no protocol on {task} ({has or 'none has this protocol'}). "
             "Run the missing ones with `suite run`."
         )
-    best = max(whole, key=lambda s: (s.protocol.budget_fraction, s.protocol.trials))
-    return best, len(invalid)
+    return max(whole, key=lambda s: (s.protocol.budget_fraction, s.protocol.trials))
 
 
-def differences(standing: TaskStanding, methods: Sequence[str]) -> list[Difference]:
-    """Mean test score of each other method minus that of the first, with bootstrap intervals.
+def _listed(standing: TaskStanding, methods: Collection[str]) -> str:
+    found = [entry.method for entry in standing.entries if entry.method in methods]
+    return ", ".join(dict.fromkeys(found)) or "none of them"
 
-    Runs with the same seed share data split, initial weights and batch order, so their difference
-    is computed per seed; without common seeds the two means are resampled separately.
+
+def _all_ranked(standing: TaskStanding, methods: Iterable[str]) -> bool:
+    return {entry.method for entry in standing.ranked} >= set(methods)
+
+
+def _alone(board: Board, standing: TaskStanding, methods: Collection[str]) -> TaskStanding:
+    """The standing of these methods without others: they may be comparable with one another only.
+
+    The board's other results decide which data and which task version counts.
     """
-    baseline, *others = _entries(standing, methods)
-    return [_difference(entry, baseline) for entry in others]
-
-
-def _entries(standing: TaskStanding, methods: Sequence[str]) -> list[Entry]:
-    """The entry of each method; for one with several result seeds, the ranked one."""
-    found: dict[str, Entry] = {}
-    for entry in standing.entries:
-        found.setdefault(entry.method, entry)
-    return [found[method] for method in dict.fromkeys(methods)]
-
-
-def _difference(entry: Entry, baseline: Entry) -> Difference:
-    mine, theirs = _scores(entry), _scores(baseline)
-    rng = generator("compare", entry.result.task.name, entry.method, baseline.method)
-    common = sorted(mine.keys() & theirs.keys())
-    if common:
-        interval = mean_interval([mine[seed] - theirs[seed] for seed in common], rng)
-        how = f"paired over {len(common)} seeds"
-    else:
-        values, others = list(mine.values()), list(theirs.values())
-        resampled = bootstrap(values, rng).mean(1) - bootstrap(others, rng).mean(1)
-        interval = percentile_interval(float(np.mean(values) - np.mean(others)), resampled)
-        how = "not paired: the results have no seed in common"
-    return Difference(entry.method, baseline.method, interval, how)
-
-
-def _scores(entry: Entry) -> dict[int, float]:
-    runs = entry.result.evaluation
-    return {run.seed: run.test_score for run in runs if run.test_score is not None}
-
-
-def check_figure(path: Path) -> None:
-    """Raise UsageError if no format has the file's ending: before the work, not after it."""
-    if path.suffix.lower() not in FIGURE_ENDINGS:
-        endings = ", ".join(FIGURE_ENDINGS)
-        raise UsageError(f"--figure {path}: the file's name must end in one of {endings}.")
-
-
-def draw_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> None:
-    """Write the learning curves on test data to a file, one line per seed.
-
-    Raises UsageError if no format has the file's ending.
-    """
-    check_figure(path)
-    import seaborn as sns
-    from matplotlib.figure import Figure
-
-    task = standing.task
-    figure = Figure(figsize=(7, 4.3), layout="constrained")
-    curves = curves_frame(entry.stored for entry in _entries(standing, methods))
-    shown = curves[
-        (curves.purpose == "evaluation") & (curves.split == "test") & (curves.metric == task.metric)
+    own = [
+        Stored(entry.stored.path, entry.result)
+        for entry in standing.entries
+        if entry.method in methods
     ]
-    with sns.axes_style("whitegrid"):
-        axes = figure.subplots()
-    sns.lineplot(
-        shown,
-        x="gradient_evaluations",
-        y="value",
-        hue="method",
-        hue_order=list(dict.fromkeys(methods)),
-        units="number",
-        estimator=None,
-        palette="colorblind",
-        ax=axes,
-    )
-    axes.axhline(task.target, color="gray", linestyle=":", label="target")
-    axes.legend()
-    axes.set(
-        title=f"{task.name}, protocol {standing.protocol.name}: one line per seed",
-        xlabel="gradient evaluations",
-        ylabel=f"test {task.metric}",
-    )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, format=path.suffix[1:].lower())
+    alone = make_board(own, references=board.references)
+    return alone.tasks[standing.task.name][0]
+
+
+def _entry(standing: TaskStanding, method: str) -> Entry:
+    """For a method with results of several seeds, the ranked one; otherwise the first."""
+    return next(entry for entry in standing.entries if entry.method == method)
+
+
+def _check_alike(entries: Sequence[Entry], task: str) -> None:
+    """Raise UsageError unless the results are of one task version, data and replicate seeds."""
+    first = entries[0]
+    for entry in entries[1:]:
+        for what, mine, theirs in (
+            ("the task version", first.result.task.version, entry.result.task.version),
+            ("the code of the task", first.result.task.fingerprint, entry.result.task.fingerprint),
+            ("the data", _data(first), _data(entry)),
+            ("the seeds of the replicates", list(first.scores), list(entry.scores)),
+        ):
+            if mine != theirs:
+                raise UsageError(
+                    f"{first.method} and {entry.method} cannot be compared on {task}: {what} "
+                    f"differs ({mine} and {theirs}; {method_of(first.result)}: "
+                    f"{first.note or 'ranked'}, {entry.method}: {entry.note or 'ranked'})."
+                )
+
+
+def _data(entry: Entry) -> str | None:
+    data = entry.result.data
+    return None if data is None else data.fingerprint

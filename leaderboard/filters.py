@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from markupsafe import Markup, escape
 
+from leaderboard.catalogue import code_words
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Interval
-from leaderboard.tracks import TrackEntry
-from suite.results.model import DistributionRecord, TaskRecord
+from leaderboard.tracks import NO_FAMILY, TrackEntry
+from suite.results.fields import Value
+from suite.results.frames import Stored
+from suite.results.model import DistributionRecord, ProtocolRecord, TaskRecord
+
+_MINUS = "\N{MINUS SIGN}"
 
 
 class Scale(NamedTuple):
@@ -60,7 +65,7 @@ def figure(value: float, digits: int = 4) -> str:
     )
     if "." in text and float(value).is_integer():
         text = text.rstrip("0").rstrip(".")
-    return text.replace("-", "\N{MINUS SIGN}")
+    return text.replace("-", _MINUS)
 
 
 def value(item: Any) -> str:
@@ -87,8 +92,8 @@ def web_address(url: str) -> str | None:
 
 
 def breakable(name: str) -> Markup:
-    """A method's name that may be broken between its parts."""
-    return Markup(re.sub(r"(_|(?=[+@]))", r"\1<wbr>", str(escape(name))))
+    """A method's or a file's name that may be broken between its parts."""
+    return Markup(re.sub(r"([_/.]|(?=[+@]))", r"\1<wbr>", str(escape(name))))
 
 
 def minute(time: str) -> str:
@@ -137,7 +142,7 @@ def task_scale(standing: TaskStanding) -> Scale:
 
 def track_scale(entries: Iterable[TrackEntry]) -> Scale:
     """The scale of a track's interval bars."""
-    return _scale([entry.iqm for entry in entries])
+    return _scale([entry.headline for entry in entries])
 
 
 def _scale(intervals: list[Interval], higher_is_better: bool = True) -> Scale:
@@ -166,13 +171,117 @@ def on_scale(interval: Interval, scale: Scale) -> Bar:
     return Bar(low, high, at, cut, not scale.low <= interval.value <= scale.high)
 
 
+def tint(value: float) -> int:
+    """The step of a cell's tint, 0 to 9, of a scaled score from 0 to 1.2."""
+    return max(0, min(9, int(value / 1.2 * 10))) if math.isfinite(value) else 0
+
+
+def two(value: float) -> str:
+    """A number with two digits after its point."""
+    return figure(value, 2) if abs(value) >= 100 else f"{value:.2f}".replace("-", _MINUS)
+
+
+def ends(interval: Interval, fixed: bool) -> tuple[str, str, str]:
+    """An estimate and its interval's ends: two digits after the point, or three digits."""
+    value, low, high = (two(each) if fixed else figure(each, 3) for each in interval)
+    return value, low, high
+
+
+def exact(value: float) -> str:
+    """A number for a script: nine digits, so that a page stays small."""
+    return f"{value:.9g}"
+
+
+def families(number: int) -> str:
+    """A number of families."""
+    return "1 family" if number == 1 else f"{number} families"
+
+
+def study_words(protocol: ProtocolRecord) -> str:
+    """What a study of a protocol consists of."""
+    trials = f"{count(protocol.trials, 'trial')} and {count(protocol.seeds, 'evaluation run')}"
+    replicates = getattr(protocol, "replicates", None)
+    if replicates is None:
+        return trials
+    return f"{count(replicates, 'tuning replicate')} of {trials} each"
+
+
+def file_id(item: Entry | Stored) -> str:
+    """The id of the row of a result file on the page of its method."""
+    stored = item if isinstance(item, Stored) else item.stored
+    return "file-" + slug(str(stored.path))
+
+
+def in_family(standings: Iterable[TaskStanding], family: str) -> list[TaskStanding]:
+    """Those of some tasks that are of a family."""
+    return [standing for standing in standings if (standing.task.family or NO_FAMILY) == family]
+
+
+def family_scale(entries: Iterable[TrackEntry], family: str) -> Scale:
+    """The scale of the interval bars of a family's scores."""
+    return _scale([entry.families[family] for entry in entries])
+
+
+def detectable(standing: TaskStanding) -> float | None:
+    """The true difference between two methods that its replicates find with 80% power."""
+    return standing.comparisons.detectable if standing.comparisons else None
+
+
+def detectable_share(standing: TaskStanding) -> float:
+    """The same as a share of the task's scale; needs a reference."""
+    assert standing.reference is not None and standing.comparisons is not None
+    tuned, untuned = standing.reference.tuned.mean, standing.reference.untuned.mean
+    return standing.comparisons.detectable / abs(tuned - untuned)
+
+
+def tuning_scores(entry: Entry) -> tuple[float | None, float | None]:
+    """Validation scores of the defaults and of the chosen trials, scaled where that is possible."""
+    if entry.scaled is not None:
+        return entry.tuning.out_of_the_box, entry.tuning.tuned
+    replicates = entry.result.replicates
+    return (
+        statistics.fmean(each.tuning[0].validation_score for each in replicates),
+        statistics.fmean(each.tuning[each.chosen].validation_score for each in replicates),
+    )
+
+
+def chosen_values(entry: Entry, component: str, name: str) -> list[Value]:
+    """What each replicate chose for a hyperparameter; empty if an older version had it not."""
+    found = [
+        each.tuning[each.chosen].hyperparameters.get(component, {}).get(name)
+        for each in entry.result.replicates
+    ]
+    return [value for value in found if value is not None]
+
+
+def choices(entry: Entry) -> list[tuple[str, list[str]]]:
+    """Each hyperparameter with what the replicates chose, in words."""
+    parts = entry.result.method.components
+    return [
+        (name if len(parts) == 1 else f"{part.name}.{name}",
+         [value(each) for each in chosen_values(entry, part.name, name)])
+        for part in parts
+        for name in part.search_space
+    ]  # fmt: skip
+
+
+def middle(values: list[Value]) -> Value:
+    """The median of numbers, the most common of other values."""
+    numbers = [
+        each for each in values if isinstance(each, (int, float)) and not isinstance(each, bool)
+    ]
+    if len(numbers) == len(values):
+        return statistics.median_low(numbers)
+    return Counter(map(str, values)).most_common(1)[0][0]
+
+
 def leaders(standing: TaskStanding, most: int = 3) -> list[Entry]:
-    """The first few that share rank 1 and did not fail: if all failed, all have rank 1."""
+    """The first few that may be the best and did not fail: if all failed, all may be."""
     return _unbeaten(standing)[:most]
 
 
 def tied(standing: TaskStanding) -> int:
-    """The number of methods that share rank 1 and did not fail."""
+    """The number of methods that may be the best and did not fail."""
     return len(_unbeaten(standing))
 
 
@@ -200,16 +309,13 @@ def capitalize_first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def first_items(items: Iterable[Any], most: int) -> list[Any]:
-    """At most that many items."""
-    return list(islice(items, most))
-
-
 FILTERS = {
     function.__name__: function
     for function in (
-        count, breakable, minute, slug, figure, value, shorten, web_address, words,
-        space_words, score_words, tally, task_scale, track_scale, on_scale, leaders, tied,
-        share_of_runs, failed_runs, before_colon, capitalize_first, first_items,
+        before_colon, breakable, capitalize_first, choices, chosen_values, code_words, count,
+        detectable, detectable_share, ends, exact, failed_runs, families, family_scale, figure,
+        file_id, in_family, leaders, middle, minute, on_scale, score_words, share_of_runs, shorten,
+        slug, space_words, study_words, tally, task_scale, tied, tint, track_scale, tuning_scores,
+        two, value, web_address, words,
     )
 } | {"finite": math.isfinite}  # fmt: skip

@@ -18,8 +18,8 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from suite.errors import SuiteError
+from suite.results.fields import Digest, MethodName, Name, Number, Record, Text, Value
 from suite.results.files import write_text
-from suite.results.model import Digest, MethodName, Name, Number, Record, Text, Value
 
 PATH = Path(__file__).with_name("references.json")
 #: a core task's ends lie at least so many spreads apart, and each is the mean of so many runs

@@ -1,11 +1,12 @@
 """Which result files are shown, and which of them may be ranked together.
 
 For a task, a protocol, a method and a result seed one file is shown: the newest task version, then
-the newest protocol version, then the last finished. The others are superseded and only listed. Of
-the shown files, those get a rank that are comparable: the declared result seed, the newest task
-version with the same record of the task, the same protocol version, the same data. A frozen
-reference determines the data, unless it was measured on other than the task's canonical data: then
-canonical data counts if there is any.
+the newest protocol version, then the last finished. The others are superseded and only listed. A
+method with the constant schedule is the method without a schedule: if there are files of both, the
+one without stands. Of the shown files, those get a rank that are comparable: the declared result
+seed, the newest task version with the same record of the task, the same protocol version, the same
+data, the same seeds of replicates. A frozen reference determines the data, unless it was measured
+on other than the task's canonical data: then canonical data counts if there is any.
 """
 
 from __future__ import annotations
@@ -20,10 +21,19 @@ from leaderboard.references import References
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, TaskRecord
 
+#: what others are compared with, and what 1 means on every scale
+BASELINE = "adamw"
+#: the schedule that changes nothing
+_NO_SCHEDULE = "@constant"
 #: the result seed whose studies are ranked: the luckiest of many seeds would be no evidence
 RANKED_SEED = 0
 #: clocks of two machines may differ
 _CLOCKS = timedelta(hours=1)
+
+
+def method_of(result: Result) -> str:
+    """The name that a result's method is shown by: `adamw@constant` is `adamw`."""
+    return result.method.name.removesuffix(_NO_SCHEDULE)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,11 @@ class Superseded:
     stored: Stored
     by: Stored
 
+    @property
+    def method(self) -> str:
+        """The name that the method of both is shown by."""
+        return method_of(self.stored.result)
+
 
 def select(
     stored: Iterable[Stored], references: References
@@ -52,7 +67,7 @@ def select(
     candidates: dict[tuple[str, str, str, int], list[Stored]] = {}
     for item in stored:
         result = item.result
-        key = (result.task.name, result.protocol.name, result.method.name, result.seed)
+        key = (result.task.name, result.protocol.name, method_of(result), result.seed)
         candidates.setdefault(key, []).append(item)
     groups: dict[tuple[str, str], list[Stored]] = {}
     superseded: list[Superseded] = []
@@ -63,9 +78,11 @@ def select(
     return [_group(items, references) for items in groups.values()], superseded
 
 
-def _age(item: Stored) -> tuple[int, int, datetime, str]:
+def _age(item: Stored) -> tuple[int, int, bool, datetime, str]:
     result = item.result
-    return result.task.version, result.protocol.version, finished(result), str(item.path)
+    plain = result.method.name == method_of(result)
+    versions = result.task.version, result.protocol.version
+    return *versions, plain, finished(result), str(item.path)
 
 
 def finished(result: Result) -> datetime:
@@ -81,10 +98,11 @@ def finished(result: Result) -> datetime:
 
 def _group(items: list[Stored], references: References) -> Group:
     declared = [item for item in items if item.result.seed == RANKED_SEED]
-    newest = max(declared or items, key=lambda item: _age(item)[:3]).result
+    newest = max(declared or items, key=lambda item: _age(item)[:4]).result
     task, protocol = newest.task, newest.protocol
     same_rules = [item for item in declared if _differs(item.result, task, protocol) is None]
     record = _usual(same_rules, lambda result: _record(result.task))
+    seeds = _usual(same_rules, _replicates)
     reference = references.get(task.name)
     frozen = None
     if reference is not None and reference.task_version == task.version:
@@ -95,7 +113,9 @@ def _group(items: list[Stored], references: References) -> Group:
         data = _usual(same_rules, _data_fingerprint, before_others=frozen)
     comparable, apart = [], []
     for item in items:
-        reason = _differs(item.result, task, protocol) or _is_of_others(item.result, record, data)
+        reason = _differs(item.result, task, protocol) or _is_of_others(
+            item.result, record, data, seeds
+        )
         if reason is None:
             comparable.append(item)
         else:
@@ -115,14 +135,23 @@ def _differs(result: Result, task: TaskRecord, protocol: ProtocolRecord) -> str 
     return None
 
 
-def _is_of_others(result: Result, record: str | None, data: str | None) -> str | None:
+def _is_of_others(
+    result: Result, record: str | None, data: str | None, seeds: str | None
+) -> str | None:
     if _record(result.task) != record:
         fields = _different_fields(_record(result.task), record)
         return f"the task's {fields} differs from that of the others under the same version"
     if result.data is not None and result.data.fingerprint != data:
         kind = "other data" if result.data.canonical else "not the task's canonical data"
         return f"{kind} (fingerprint {result.data.fingerprint})"
+    if _replicates(result) != seeds:
+        return f"replicates of seeds {_replicates(result)}: those of the others are {seeds}"
     return None
+
+
+def _replicates(result: Result) -> str:
+    """The seeds of its replicates, which pair it with others."""
+    return ", ".join(str(replicate.seed) for replicate in result.replicates)
 
 
 def _record(task: TaskRecord) -> str:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import functools
+import re
 import tempfile
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leaderboard import figures
-from leaderboard import references as frozen
+from leaderboard import figures, pages
+from leaderboard.board import Board, load_board
+from leaderboard.catalogue import Catalogue, Described, read_catalogue
+from leaderboard.downloads import results_table, table_text
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
+from leaderboard.pairs import comparison_data
+from leaderboard.pdf import pdf_file
 from leaderboard.placement import check_replaceable, swap, write_marker
 from leaderboard.references import References
-from leaderboard.selection import Superseded, finished, select
-from leaderboard.standings import Entry, TaskStanding, task_standing
-from leaderboard.statistics.retired import COVERAGE, PERCENTILES, REPETITIONS
-from leaderboard.tracks import TrackStanding, track_standings
-from suite.results.frames import Invalid, Stored, read_folder, runs_frame
+from leaderboard.standings import TaskStanding
+from leaderboard.statistics import CLIP, LEVEL, SOLVED
+from suite.results.frames import Invalid
 from suite.studies.protocol import PROTOCOLS
 from suite.training.costs import COSTS
 
-_TRACEBACK = 4000
-_FAILURES = 20
 _COST_WORDS = {
     "gradient": "loss and gradient (forward and backward)",
     "forward": "loss only (forward)",
@@ -37,10 +37,17 @@ _COST_WORDS = {
     "hvp": "Hessian-vector product, with the loss and the gradient that it differentiates",
     "unused batch": "a batch that is drawn and not passed through the model",
 }
-#: characters that a spreadsheet reads as the beginning of a formula
-_FORMULA = ("=", "+", "-", "@")
-#: control characters, line and paragraph separators, halves of a surrogate pair
-_BREAKS = ("Cc", "Zl", "Zp", "Cs")
+_ASSETS = ("leaderboard.css", "leaderboard.js", "charts.js", "compare.js")
+_MENU = (
+    ("index.html", "Ranking"),
+    ("tasks.html", "Tasks"),
+    ("methods.html", "Methods"),
+    ("compare.html", "Compare"),
+    ("claims.html", "Claims"),
+    ("lost.html", "What lost"),
+    ("protocol.html", "Protocol"),
+)
+_DISTRIBUTION = "optimizer-suite"
 
 
 @dataclass(frozen=True)
@@ -57,271 +64,170 @@ class BuildReport:
 class Site:
     """All content of the pages, computed once."""
 
-    stored: list[Stored]
-    #: files that are left out, with the reasons
-    left_out: list[Invalid]
-    by_task: dict[str, list[TaskStanding]]
-    by_method: dict[str, list[tuple[TaskStanding, Entry]]]
+    board: Board
+    catalogue: Catalogue
     #: by task and protocol
     drawings: dict[tuple[str, str], list[Drawing]]
-    tracks: list[TrackStanding]
-    superseded: list[Superseded]
-    references: References
-    notices: list[str]
+    #: the address of the repository, without a slash at its end; empty if it is not known
+    repository: str
+    menu: tuple[tuple[str, str], ...] = _MENU
+
+    def described(self, kind: str, name: str) -> Described | None:
+        """What a component or task says of itself; None if it is not of this repository."""
+        return self.catalogue.get((kind, name))
 
     @functools.cached_property
-    def newest(self) -> str:
-        """The day when the last study ended."""
-        if not self.stored:
-            return ""
-        return max(finished(item.result) for item in self.stored).date().isoformat()
-
-    @functools.cached_property
-    def barely_compared(self) -> int:
-        """How many tasks have results of two methods at most."""
-        methods = [
-            {entry.method for standing in standings for entry in standing.entries}
-            for standings in self.by_task.values()
-        ]
-        return sum(len(names) <= 2 for names in methods)
+    def families(self) -> list[str]:
+        """The families of all tasks with results, by name."""
+        found = {standings[0].task.family for standings in self.board.tasks.values()}
+        return sorted(name for name in found if name)
 
 
 def build(
-    results: str | Path, output: str | Path, references: References | None = None
+    results: str | Path,
+    output: str | Path,
+    references: References | None = None,
+    repository: str | None = None,
 ) -> BuildReport:
     """Render every valid result file below `results` into a site at `output`.
 
-    The site is made in a folder next to it and then moved into place. Raises UsageError if
-    `results` is missing, or if `output` holds files that this function did not make.
+    The site is made in a folder next to it and then moved into place. `repository` is the web
+    address that files and commits link to; by default the one that the package declares, if it
+    does. Raises UsageError if `results` is missing, or if `output` holds files that this function
+    did not make.
     """
     output = Path(output).absolute()
     place = output.resolve()  # a link to a folder is kept, and its target is replaced
     check_replaceable(place)
-    results = Path(results)
-    stored, invalid = read_folder(results)
-    stored = [Stored(item.path.relative_to(results), item.result) for item in stored]
-    invalid = [Invalid(item.path.relative_to(results), item.reason) for item in invalid]
-    site = gather(stored, invalid, frozen.load() if references is None else references)
+    repository = declared_repository() if repository is None else repository.rstrip("/")
+    draw = Drawn()
+    board = load_board(results, references, extra=draw)
+    site = Site(board, read_catalogue(), draw.drawings, repository)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         made = Path(temporary) / "site"
-        pages = [path.relative_to(made) for path in _write(site, made)]
+        written = [path.relative_to(made) for path in write_site(site, made)]
         check_replaceable(place)  # again: files may have been added meanwhile
         swap(made, place, Path(temporary) / "old")
-    return BuildReport([output / page for page in pages], site.left_out, site.notices)
+    return BuildReport([output / page for page in written], board.left_out, board.notices)
 
 
-@dataclass(frozen=True)
-class _TaskPart:
-    """Ranking and figures of one task."""
-
-    standings: list[TaskStanding]
-    superseded: list[Superseded]
-    drawings: dict[tuple[str, str], list[Drawing]]
-
-
-def _task_part(stored: Iterable[Stored], references: References) -> _TaskPart:
-    groups, superseded = select(stored, references)
-    standings = [task_standing(group, references) for group in groups]
-    drawings = {(s.task.name, s.protocol.name): _task_drawings(s) for s in standings if s.ranked}
-    return _TaskPart(standings, superseded, drawings)
-
-
-def _drawable(stored: list[Stored], references: References) -> tuple[_TaskPart, list[Invalid]]:
-    """The pages' content for one task, and the files that had to be left out.
-
-    One unexpected file must not prevent the publication of all others.
-    """
+def declared_repository() -> str:
+    """The address that the installed package names as its repository; empty if it names none."""
     try:
-        return _task_part(stored, references), []
-    except Exception as error:
-        together = f"cannot be drawn with the others on its task: {type(error).__name__}: {error}"
-    kept, left_out = [], []
-    for item in stored:
-        try:
-            _task_part([item], references)
-        except Exception as error:
-            reason = f"cannot be drawn: {type(error).__name__}: {error}"
-            left_out.append(Invalid(item.path, reason))
-        else:
-            kept.append(item)
-    if left_out:
-        part, more = _drawable(kept, references)
-        return part, left_out + more
-    return _TaskPart([], [], {}), [Invalid(item.path, together) for item in stored]
+        lines = metadata.metadata(_DISTRIBUTION).get_all("Project-URL") or []
+    except metadata.PackageNotFoundError:
+        return ""
+    urls = dict(re.split(r",\s*", line, maxsplit=1) for line in lines if "," in line)
+    return next((url.rstrip("/") for name, url in urls.items() if name.lower() == "repository"), "")
 
 
-def gather(stored: list[Stored], invalid: list[Invalid], references: References) -> Site:
-    """Compute the rankings and the notices about files that are left out."""
-    on_task: dict[str, list[Stored]] = {}
-    for item in stored:
-        on_task.setdefault(item.result.task.name, []).append(item)
-    parts = []
-    for _, items in sorted(on_task.items()):
-        part, undrawable = _drawable(items, references)
-        parts.append(part)
-        invalid = [*invalid, *undrawable]
-    left_out = {path for path, _ in invalid}
-    stored = [item for item in stored if item.path not in left_out]
-    standings = [standing for part in parts for standing in part.standings]
-    superseded = [item for part in parts for item in part.superseded]
-    standings.sort(key=_completeness)
-    by_task: dict[str, list[TaskStanding]] = {}
-    by_method: dict[str, list[tuple[TaskStanding, Entry]]] = {}
-    for standing in sorted(standings, key=lambda s: (s.task.track != "mini", s.task.name)):
-        by_task.setdefault(standing.task.name, []).append(standing)
-        for entry in standing.entries:
-            by_method.setdefault(entry.method, []).append((standing, entry))
-    return Site(
-        stored=stored,
-        left_out=invalid,
-        by_task=by_task,
-        drawings={key: drawn for part in parts for key, drawn in part.drawings.items()},
-        by_method=dict(sorted(by_method.items())),
-        tracks=track_standings(standings),
-        superseded=superseded,
-        references=references,
-        notices=list(_notices(standings, superseded, invalid)),
-    )
+class Drawn:
+    """Draws the figures of a task when its standing is computed, and keeps them.
+
+    A file with which that fails is left out by the board.
+    """
+
+    def __init__(self) -> None:
+        self.drawings: dict[tuple[str, str], list[Drawing]] = {}
+
+    def __call__(self, standing: TaskStanding) -> None:
+        if standing.ranked:
+            key = standing.task.name, standing.protocol.name
+            drawn = [figures.learning_curves(standing), figures.tuning_curves(standing)]
+            self.drawings[key] = drawn
 
 
-def _completeness(standing: TaskStanding) -> tuple[bool, int, str]:
-    """The most complete ranked protocol comes first."""
-    return not standing.protocol.ranked, -len(standing.ranked), standing.protocol.name
+class _Writer:
+    """Renders templates and writes the files of a site."""
 
+    def __init__(self, site: Site, folder: Path) -> None:
+        self.site, self.folder = site, folder
+        self.environment = Environment(
+            loader=PackageLoader("leaderboard"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters.update(FILTERS)
+        self.environment.globals.update(site=site, level=LEVEL, solved=SOLVED)
 
-def _notices(
-    standings: list[TaskStanding], superseded: list[Superseded], invalid: list[Invalid]
-) -> Iterator[str]:
-    for path, reason in invalid:
-        yield f"{path}: left out: {reason}"
-    for standing in standings:
-        task, protocol = standing.task.name, standing.protocol
-        if protocol.ranked:
-            for entry in standing.unranked:
-                yield f"{entry.stored.path}: not ranked with the others: {entry.note}"
-            if standing.reference is None:
-                yield f"{task} ({protocol.name}): {standing.reference_note}"
-        for entry in standing.ranked:
-            data = entry.result.data
-            if data is not None and not data.canonical:
-                yield f"{entry.stored.path}: the data is not the task's canonical data"
-    for item in superseded:
-        yield f"{item.stored.path}: superseded by {item.by.path}"
+    def page(self, template: str, path: str, drawings: Any = (), **context: Any) -> Path:
+        """Render a template to a page, and write the files of its figures."""
+        root = "../" * path.count("/")
+        render = self.environment.get_template(template).render
+        text = render(root=root, here=path, drawings=drawings, **context)
+        self.text(path, text)
+        return self.folder / path
 
-
-def _write(site: Site, folder: Path) -> Iterator[Path]:
-    environment = Environment(
-        loader=PackageLoader("leaderboard"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(FILTERS)
-
-    def render(template: str, path: Path, **context: Any) -> Path:
-        root = "../" * len(path.parent.parts)
-        text = environment.get_template(template).render(site=site, root=root, **context)
-        target = folder / path
+    def text(self, path: str, text: str | bytes) -> None:
+        """Write one file."""
+        target = self.folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        return target
+        target.write_bytes(text.encode("utf-8") if isinstance(text, str) else text)
 
-    yield render("index.html.j2", Path("index.html"), drawings=_track_drawings(site))
-    for name, standings in site.by_task.items():
+    def figure_files(self, drawings: Iterable[Drawing]) -> None:
+        """Every figure as SVG and PDF, its numbers as CSV."""
+        for drawing in drawings:
+            stem = f"figures/{slug(drawing.name)}"
+            self.text(f"{stem}.svg", drawing.svg_file)
+            self.text(f"{stem}.pdf", pdf_file(drawing))
+            self.text(f"{stem}.csv", table_text(drawing.table))
+
+
+def write_site(site: Site, folder: Path) -> Iterator[Path]:
+    """Write all files of a site into a folder; yields its pages."""
+    writer, board = _Writer(site, folder), site.board
+    main = pages.main_track(board)
+    of_tracks = {id(track): pages.track_drawings(track) for track in board.tracks}
+    for drawn in [*of_tracks.values(), *site.drawings.values()]:
+        writer.figure_files(drawn)
+    index = pages.index_context(board, main)
+    yield writer.page("index.html.j2", "index.html", of_tracks.get(id(main), []), **index)
+    for track in board.tracks:
+        path = f"boards/{track.track}-{track.protocol.name}.html"
+        families = board.families(track)
+        yield writer.page(
+            "board.html.j2", path, of_tracks[id(track)], track=track, families=families
+        )
+    for family in site.families:
+        context = pages.family_context(board, family)
+        yield writer.page("family.html.j2", f"families/{slug(family)}.html", **context)
+    for name, standings in board.tasks.items():
         drawings = {
             s.protocol.name: site.drawings[name, s.protocol.name] for s in standings if s.ranked
         }
-        path = Path("tasks", f"{slug(name)}.html")
-        yield render("task.html.j2", path, name=name, standings=standings, drawings=drawings)
-    for name, found in site.by_method.items():
-        path = Path("methods", f"{slug(name)}.html")
-        yield render("method.html.j2", path, name=name, **_method_context(site, name, found))
-    yield render(
+        path = f"tasks/{slug(name)}.html"
+        yield writer.page("task.html.j2", path, drawings, name=name, standings=standings)
+    claims = pages.claim_rows(board, site.catalogue)
+    for name, method in board.methods.items():
+        drawings_of_it, protocol = pages.method_drawings(method)
+        writer.figure_files(drawings_of_it)
+        context = pages.method_context(board, method, claims)
+        path = f"methods/{slug(name)}.html"
+        yield writer.page(
+            "method.html.j2", path, drawings_of_it, name=name, shown_protocol=protocol, **context
+        )
+    yield writer.page("tasks.html.j2", "tasks.html")
+    yield writer.page("methods.html.j2", "methods.html")
+    yield writer.page("claims.html.j2", "claims.html", **pages.claims_context(claims))
+    yield writer.page("lost.html.j2", "lost.html", **pages.lost_context(board))
+    compared = comparison_data(board)
+    yield writer.page("compare.html.j2", "compare.html", **compared.context)
+    for path, text in compared.files:
+        writer.text(path, text)
+    yield writer.page(
         "protocol.html.j2",
-        Path("protocol.html"),
+        "protocol.html",
         protocols=list(PROTOCOLS.values()),
         costs=COSTS,
         cost_words=_COST_WORDS,
-        repetitions=REPETITIONS,
-        percentiles=PERCENTILES,
-        coverage=COVERAGE,
-        references=site.references,
+        references=board.references,
+        clip=CLIP,
     )
-    for asset in ("leaderboard.css", "leaderboard.js"):
+    for asset in _ASSETS:
         text = files("leaderboard").joinpath("assets", asset).read_text(encoding="utf-8")
-        target = folder / "assets" / asset
-        target.parent.mkdir(exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-    _plain_cells(runs_frame(site.stored)).to_csv(folder / "results.csv", index=False)
+        writer.text(f"assets/{asset}", text)
+    writer.text("results.csv", results_table(board))
     write_marker(folder)
-
-
-def _track_drawings(site: Site) -> dict[tuple[str, str], list[Drawing]]:
-    found = {}
-    for track in site.tracks:
-        drawn = (figures.track_intervals(track), figures.time_profile(track))
-        found[track.track, track.protocol.name] = [drawing for drawing in drawn if drawing]
-    return found
-
-
-def _task_drawings(standing: TaskStanding) -> list[Drawing]:
-    return [figures.learning_curves(standing), figures.tuning_curves(standing)]
-
-
-def _method_context(
-    site: Site, name: str, found: list[tuple[TaskStanding, Entry]]
-) -> dict[str, Any]:
-    newest = max((entry.result for _, entry in found), key=finished)
-    failures = list(_failures(found))
-    return {
-        "found": found,
-        "newest": newest,
-        "failures": failures[:_FAILURES],
-        "more_failures": len(failures) - len(failures[:_FAILURES]),
-        "superseded": [s for s in site.superseded if s.stored.result.method.name == name],
-    }
-
-
-def _failures(found: list[tuple[TaskStanding, Entry]]) -> Iterator[dict[str, Any]]:
-    """Failed runs of a method; equal failures within one result are shown once."""
-    for standing, entry in found:
-        kinds: dict[tuple[str, str, str], list[str]] = {}
-        for purpose in ("tuning", "evaluation"):
-            for run in getattr(entry.result, purpose):
-                if not run.succeeded:
-                    key = (run.status, run.reason or "", run.traceback or "")
-                    kinds.setdefault(key, []).append(f"{purpose} {run.number}")
-        for (status, reason, traceback), runs in kinds.items():
-            cut = len(traceback) > _TRACEBACK
-            yield {
-                "task": standing.task.name,
-                "protocol": standing.protocol.name,
-                "status": status,
-                "runs": ", ".join(runs),
-                "reason": reason,
-                "traceback": ("…\n" if cut else "") + traceback[-_TRACEBACK:],
-            }
-
-
-def _plain_cells(frame: pd.DataFrame) -> pd.DataFrame:
-    """Text that a spreadsheet would read as a formula gets an apostrophe in front, in any column.
-
-    Choices of hyperparameters are text, too, in columns that may also hold numbers.
-    """
-    texts = frame.columns[[not pd.api.types.is_numeric_dtype(kind) for kind in frame.dtypes]]
-    return frame.assign(**{name: [_plain_cell(cell) for cell in frame[name]] for name in texts})
-
-
-def _plain_cell(cell: Any) -> Any:
-    """A cell of one line that is not a formula, whatever a spreadsheet skips before the sign.
-
-    A lone carriage return would end the row: the csv module of Python 3.12 does not quote it.
-    """
-    if not isinstance(cell, str):
-        return cell
-    line = "".join(" " if unicodedata.category(c) in _BREAKS else c for c in cell)
-    seen = unicodedata.normalize("NFKC", line)  # a full-width sign is a sign
-    skipped = [c for c in seen if not (c.isspace() or unicodedata.category(c) == "Cf" or c == "|")]
-    return f"'{line}" if skipped and skipped[0] in _FORMULA else line

@@ -1,9 +1,9 @@
-"""Rankings on a task: every method's rank, with its uncertainty and its cost.
+"""Standings on a task: every method's score, the ranks that it may have, and what it costs.
 
-A method's rank is 1 + the number of methods whose bootstrap interval of the mean test score is
-completely better than its own. Overlap is not transitive: two methods whose intervals overlap
-have different ranks if a third is completely better than only one of them. A method whose
-evaluation runs all failed ranks after all methods with a run that did not fail.
+The unit is the replicate: a method's score is the mean over its replicates, and its interval is
+computed from them, with the variance that the methods of the task share. Methods are in order of
+their scores. A method's ranks are a range, by the verdicts of `leaderboard.statistics` on all
+pairs: from 1 + the number of methods that are better, to the number of methods that are not worse.
 """
 
 from __future__ import annotations
@@ -11,26 +11,67 @@ from __future__ import annotations
 import math
 import statistics
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from leaderboard import references as frozen
 from leaderboard.references import Reference, References
-from leaderboard.selection import Group, select
-from leaderboard.statistics import Interval
-from leaderboard.statistics.retired import generator, mean_interval
+from leaderboard.selection import BASELINE, Group, method_of, select
+from leaderboard.statistics import (
+    Comparisons,
+    Interval,
+    Pair,
+    Prior,
+    Rank,
+    Verdict,
+    mean_interval,
+    pool,
+    task_comparisons,
+)
+from leaderboard.tuning import (
+    TuningFacts,
+    calibrated_step,
+    trials_needed,
+    tuned_threshold,
+    tuning_facts,
+)
 from suite.results.frames import Stored
 from suite.results.model import ProtocolRecord, Result, Run, TaskRecord
+
+#: protocols whose few trials and replicates decide little
+PRELIMINARY = ("quick",)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a ranked method compares with the others on the task."""
+
+    #: the best and the worst rank that it may have
+    ranks: Rank
+    #: no other method is better
+    may_be_best: bool
+    #: its raw score minus tuned AdamW's under the same protocol, with interval and verdict; None
+    #: for AdamW itself and where AdamW is not ranked
+    against_adamw: Pair | None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Against tuned AdamW: better, worse or tied."""
+        return None if self.against_adamw is None else self.against_adamw.verdict
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One method on one task under one protocol; numbers are over its evaluation runs."""
+    """One method on one task under one protocol."""
 
     stored: Stored
+    #: raw test score of each replicate, by the replicate's seed
+    scores: dict[int, float]
     #: mean raw test score with its interval
     raw: Interval
-    #: the same on the task's frozen scale, and each run's; None without a reference
+    #: the same on the task's frozen scale, and each replicate's; None without a reference
     scaled: Interval | None
     scaled_scores: list[float] | None
     #: mean of the metric at the last evaluation on test data, over completed runs, and their number
@@ -40,14 +81,21 @@ class Entry:
     times_to_target: list[float]
     #: medians over completed runs, None without one: a run that ended early would look fast
     gradient_evaluations: float | None
-    seconds: float | None
-    #: completed runs that ended no better than they were before training
+    #: seconds of a training step relative to those of AdamW on this task, both in units of a bare
+    #: AdamW step that was timed in the same process; None if not measured, or without AdamW
+    step_cost: float | None
+    #: what the stored trials say: out of the box, gain by tuning, sensitivity, failed trials
+    tuning: TuningFacts
+    #: expected number of trials until within 5% of tuned AdamW; None without AdamW on the board
+    trials_needed: float | None
+    #: completed evaluation runs that ended no better than they were before training
     not_learning: int
     #: runs that did not complete, by status, tuning runs included
     failures: Counter[str]
     #: no evaluation run completed
     failed: bool
-    rank: int | None = None
+    #: None if it has no rank
+    standing: Standing | None = None
     #: why it has no rank
     note: str = ""
 
@@ -58,13 +106,23 @@ class Entry:
 
     @property
     def method(self) -> str:
-        """The method's name."""
-        return self.stored.result.method.name
+        """The method's name, as it is shown: `adamw@constant` is `adamw`."""
+        return method_of(self.stored.result)
+
+    @property
+    def evaluation(self) -> list[Run]:
+        """The evaluation runs of all replicates, failed ones included."""
+        return self.result.evaluation_runs
 
     @property
     def runs(self) -> int:
-        """How many evaluation runs there are, failed ones included."""
-        return len(self.result.evaluation)
+        """How many of them there are."""
+        return len(self.evaluation)
+
+    @property
+    def rank(self) -> int | None:
+        """The best rank that it may have; None if it is not ranked."""
+        return None if self.standing is None else self.standing.ranks.low
 
     @property
     def reached(self) -> int:
@@ -89,17 +147,7 @@ class Entry:
     @property
     def stored_examples(self) -> int:
         """The most training examples that the method may keep for replay."""
-        return max(run.cost.stored_examples for run in self.result.evaluation)
-
-    @property
-    def default(self) -> Run:
-        """The tuning run with the declared defaults."""
-        return self.result.tuning[0]
-
-    @property
-    def tuned(self) -> Run:
-        """The tuning run that was chosen."""
-        return self.result.tuning[self.result.chosen]
+        return max(run.cost.stored_examples for run in self.evaluation)
 
 
 @dataclass(frozen=True)
@@ -112,10 +160,12 @@ class TaskStanding:
     reference: Reference | None
     #: why scores are raw, if they are
     reference_note: str
-    #: best first; empty if the protocol is never ranked
+    #: best score first; empty if the protocol is never ranked
     ranked: list[Entry] = field(default_factory=list)
     #: each with its note
     unranked: list[Entry] = field(default_factory=list)
+    #: every pair of ranked methods, on raw scores; None if none is ranked
+    comparisons: Comparisons | None = None
 
     @property
     def stream(self) -> bool:
@@ -123,26 +173,99 @@ class TaskStanding:
         return self.task.stream is True
 
     @property
+    def preliminary(self) -> bool:
+        """Whether its protocol has too few replicates to decide much."""
+        return self.protocol.name in PRELIMINARY
+
+    @property
     def entries(self) -> list[Entry]:
         """The ranked, then the unranked."""
         return [*self.ranked, *self.unranked]
+
+    @property
+    def baseline(self) -> Entry | None:
+        """AdamW, if it is ranked."""
+        return next((entry for entry in self.ranked if entry.method == BASELINE), None)
 
 
 def task_standing(group: Group, references: References) -> TaskStanding:
     """Rank the comparable results of a group."""
     task, protocol = group.task, group.protocol
     reference, note = _reference(group, references)
-    apart = [replace(entry_of(item, reference), note=reason) for item, reason in group.apart]
-    entries = [entry_of(item, reference) for item in group.comparable]
+    adamw = next((r.result for r in group.comparable if method_of(r.result) == BASELINE), None)
+    scale = _Scale(reference, _prior(group), adamw)
+    apart = [replace(entry_of(item, scale), note=reason) for item, reason in group.apart]
+    entries = [entry_of(item, scale) for item in group.comparable]
     if not protocol.ranked:
         rule = f"the protocol {protocol.name} is never ranked"
         apart = [*(replace(entry, note=rule) for entry in entries), *apart]
         entries = []
-    sign = 1 if task.higher_is_better else -1
-    ranked = [replace(entry, rank=_rank(entry, entries, sign)) for entry in entries]
-    ranked.sort(key=lambda entry: (entry.rank, -sign * entry.raw.value, entry.method))
     apart.sort(key=lambda entry: entry.method)
-    return TaskStanding(task, protocol, reference, note, ranked, apart)
+    if not entries:
+        return TaskStanding(task, protocol, reference, note, [], apart)
+    found = compare_entries(entries)
+    place = found.methods.index
+    entries.sort(key=lambda entry: (entry.failed, place(entry.method)))
+    ranked = [replace(entry, standing=_standing(entry.method, found)) for entry in entries]
+    return TaskStanding(task, protocol, reference, note, ranked, apart, found)
+
+
+def compare_entries(entries: Iterable[Entry], among: Collection[str] | None = None) -> Comparisons:
+    """Every pair of some entries on one task, or of those named; all share their variance."""
+    entries = list(entries)
+    task = entries[0].result.task
+    return task_comparisons(
+        {entry.method: list(entry.scores.values()) for entry in entries},
+        higher_is_better=task.higher_is_better,
+        bounds=score_bounds(task),
+        among=among,
+    )
+
+
+def score_bounds(task: TaskRecord) -> tuple[float, float]:
+    """The range that a raw score can have: `worst` is one end, the other is known for some."""
+    if task.score == "time_to_target":
+        return 0.0, task.worst
+    best = 1.0 if task.metric == "accuracy" else math.inf
+    return (task.worst, best) if task.higher_is_better else (-best, task.worst)
+
+
+def _standing(method: str, found: Comparisons) -> Standing:
+    pair = None
+    if method != BASELINE and BASELINE in found.methods:
+        pair = found.pair(method, BASELINE)
+    rank = found.ranks[method]
+    return Standing(rank, rank.low == 1, pair)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """What a task's results have in common."""
+
+    reference: Reference | None
+    #: of the variance of a method's scores
+    prior: Prior
+    #: AdamW's result, if it is ranked
+    adamw: Result | None
+
+    def trials_needed(self, result: Result) -> float | None:
+        """Expected trials until within 5% of tuned AdamW."""
+        if self.adamw is None or self.reference is None:
+            return None
+        return trials_needed(result, tuned_threshold(self.adamw, self.reference))
+
+    def step_cost(self, result: Result) -> float | None:
+        """Seconds of a step relative to AdamW's."""
+        mine = calibrated_step(result)
+        theirs = None if self.adamw is None else calibrated_step(self.adamw)
+        return mine / theirs if mine is not None and theirs else None
+
+
+def _prior(group: Group) -> Prior:
+    scores = [list(replicate_scores(item.result).values()) for item in group.comparable]
+    if not scores or len(scores[0]) < 2:
+        return Prior(0.0, 0.0)
+    return pool([np.var(each, ddof=1) for each in scores], len(scores[0]) - 1)
 
 
 def _reference(group: Group, references: References) -> tuple[Reference | None, str]:
@@ -160,56 +283,56 @@ def _reference(group: Group, references: References) -> tuple[Reference | None, 
     return reference, ""
 
 
+def _fits(reference: Reference, result: Result) -> bool:
+    return reference.task_version == result.task.version and _on_data_of(reference, result)
+
+
 def _on_data_of(reference: Reference, result: Result) -> bool:
     return result.data is None or result.data.fingerprint == reference.data_fingerprint
 
 
-def entry_of(stored: Stored, reference: Reference | None) -> Entry:
+def entry_of(stored: Stored, shared: _Scale) -> Entry:
     """A result's numbers, not ranked yet."""
-    result, runs = stored.result, stored.result.evaluation
-    scores = [run.test_score for run in runs if run.test_score is not None]
-    name = (result.task.name, result.method.name, result.protocol.name)
-    raw = mean_interval(scores, generator("score", *name))
+    result, reference = stored.result, shared.reference
+    runs = result.evaluation_runs
+    scores = replicate_scores(result)
+    raw = mean_interval(list(scores.values()), shared.prior, bounds=score_bounds(result.task))
+    scale = reference if reference is not None and _fits(reference, result) else None
     scaled, scaled_scores = None, None
-    same_version = reference is not None and reference.task_version == result.task.version
-    if reference is not None and same_version and _on_data_of(reference, result):
-        scaled_scores = [frozen.scaled(reference, score) for score in scores]
-        ends = sorted(frozen.scaled(reference, end) for end in (raw.low, raw.high))
-        scaled = Interval(frozen.scaled(reference, raw.value), ends[0], ends[1])
+    if scale is not None:
+        scaled_scores = [frozen.scaled(scale, score) for score in scores.values()]
+        ends = sorted(frozen.scaled(scale, end) for end in (raw.low, raw.high))
+        scaled = Interval(frozen.scaled(scale, raw.value), ends[0], ends[1])
     done = [run for run in runs if run.status == "completed"]
     metrics = [run.curve.test.get(result.task.metric, []) for run in done]
     last = [values[-1] for values in metrics if values]
     missed = math.inf
-    times = [missed if run.time_to_target is None else run.time_to_target for run in runs]
     return Entry(
         stored=stored,
+        scores=scores,
         raw=raw,
         scaled=scaled,
         scaled_scores=scaled_scores,
         metric=statistics.fmean(last) if last else None,
         metric_runs=len(last),
-        times_to_target=times,
+        times_to_target=[missed if r.time_to_target is None else r.time_to_target for r in runs],
         gradient_evaluations=_median(done, lambda run: run.cost.gradient_evaluations),
-        seconds=_median(done, lambda run: run.cost.seconds),
+        step_cost=shared.step_cost(result),
+        tuning=tuning_facts(result, scale),
+        trials_needed=shared.trials_needed(result),
         not_learning=sum(run.learned(result.task) is False for run in runs),
         failures=Counter(run.status for run in result.failed),
         failed=not any(run.succeeded for run in runs),
     )
 
 
+def replicate_scores(result: Result) -> dict[int, float]:
+    """Raw test score of each replicate, by the replicate's seed."""
+    return {replicate.seed: replicate.score for replicate in result.replicates}
+
+
 def _median(runs: list[Run], read: Callable[[Run], float]) -> float | None:
     return statistics.median(map(read, runs)) if runs else None
-
-
-def _rank(entry: Entry, entries: list[Entry], sign: int) -> int:
-    if entry.failed:
-        return 1 + sum(not other.failed for other in entries)
-    return 1 + sum(not o.failed and wholly_better(o.raw, entry.raw, sign) for o in entries)
-
-
-def wholly_better(mine: Interval, theirs: Interval, sign: int = 1) -> bool:
-    """Whether `mine` is completely better; `sign` is -1 if lower is better."""
-    return mine.low > theirs.high if sign > 0 else mine.high < theirs.low
 
 
 def task_standings(

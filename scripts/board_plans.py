@@ -25,8 +25,9 @@ from suite.home import ROOT, data_folder
 from suite.problems.task import Task
 from suite.results import files
 from suite.results.model import Result
+from suite.studies.identity import is_of
 from suite.studies.journal import Journal
-from suite.studies.plan import Plan, make_plan
+from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
 from suite.training import setup
 
@@ -81,21 +82,53 @@ def board_plans(
     board: Board, methods: Sequence[Method], tasks: Sequence[Task], results: Path
 ) -> list[Plan]:
     """Every study of a board, by methods."""
-    rules = get_protocol(board.protocol)
-    return [
-        make_plan(
+    return [_plan(method, task, board.protocol, results) for method in methods for task in tasks]
+
+
+def published_plans(results: Path) -> tuple[list[Plan], dict[str, str]]:
+    """The studies that a results folder holds, and those that cannot be run with the reason."""
+    found, broken = {}, {}
+    for path in files.find(results):
+        there = files.read(path)
+        name = there.method.name
+        try:
+            method, task = parse_method(name), find_task(there.task.name)
+        except SuiteError as error:
+            broken[f"{name} on {there.task.name}"] = str(error)
+            continue
+        plan = _plan(
             method,
             task,
-            rules,
-            seed=0,
-            device="cpu",
-            threads=1,
-            results=results,
-            data=data_folder(None),
+            there.protocol.name,
+            results,
+            seed=there.seed,
+            device=there.device,
+            threads=there.threads,
         )
-        for method in methods
-        for task in tasks
-    ]
+        found[plan.identity] = plan
+    return list(found.values()), broken
+
+
+def _plan(
+    method: Method,
+    task: Task,
+    protocol: str,
+    results: Path,
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Plan:
+    return make_plan(
+        method,
+        task,
+        get_protocol(protocol),
+        seed=seed,
+        device=device,
+        threads=threads,
+        results=results,
+        data=data_folder(None),
+    )
 
 
 def board_tasks(board: Board) -> list[Task]:
@@ -147,13 +180,19 @@ def _entry(plan: Plan, troubles: Troubles, applicable: Applicable) -> Entry:
 
 
 def superseded(plan: Plan) -> Path | None:
-    """The file with the study's plain name, if other code made it under the same settings."""
-    path = plan.results / plan.task.name / files.file_name(plan.method.name, plan.rules.name)
-    if not path.is_file() or plan.result_path()[0] == path:
-        return None
-    there = files.read(path)
-    same = (there.seed, there.device, there.threads) == (plan.seed, plan.device, plan.threads)
-    return path if same else None
+    """The file of the same study and settings that other code or rules made; None if none is."""
+    stem = files.file_name(plan.method.name, plan.rules.name).removesuffix(".json")
+    settings = (plan.seed, plan.device, plan.threads)
+    for path in sorted((plan.results / plan.task.name).glob(f"{stem}*.json")):
+        there = files.read(path)
+        same = (there.method.name, there.protocol.name) == (plan.method.name, plan.rules.name)
+        if (
+            same
+            and settings == (there.seed, there.device, there.threads)
+            and not is_of(plan, there)
+        ):
+            return path
+    return None
 
 
 class Applicable:
@@ -168,7 +207,7 @@ class Applicable:
 
         Another error is not reported here: the study's first trial will meet it, too.
         """
-        task, trial = plan.task, plan.trial("tuning", 0, plan.method.defaults)
+        task, trial = plan.task, plan.trial(0, "tuning", 0, plan.method.defaults)
         try:
             if task.name not in self._data:
                 self._data[task.name] = setup.load_data(trial, task)
@@ -242,5 +281,5 @@ def _steps() -> dict[str, Any]:
 
 def trial_seconds(result: Result) -> float:
     """Median seconds of a result's trials, with their evaluations."""
-    runs = [run for one in result.replicates for run in (*one.tuning, *one.evaluation)]
+    runs = [*result.tuning_runs, *result.evaluation_runs]
     return statistics.median(run.cost.seconds + run.cost.evaluation_seconds for run in runs)

@@ -60,6 +60,10 @@ class Board:
     summary: str
 
 
+#: the name of no board, but of all studies that the results folder holds, whatever they are for
+PUBLISHED = "published"
+
+
 def every_method(asked: Asked = lambda name: True) -> Iterator[str]:
     """The methods that follow from what is registered; only files of those asked for are read."""
     yield from filter(asked, registry.names("optimizer"))

@@ -39,8 +39,9 @@ from suite.components import registry
 from suite.components.fingerprints import source_hash
 from suite.errors import InvalidResult, SuiteError
 from suite.results.checks import CHECKS
+from suite.results.fields import printable
 from suite.results.files import check_place, file_name, read
-from suite.results.model import ComponentRecord, Result, printable
+from suite.results.model import ComponentRecord, Result
 from suite.results.verification import check_consistency, registered
 
 #: of the output of one command, this number of first and of last characters is shown

@@ -1,6 +1,6 @@
 """Compare samplers: a scrambled Sobol sequence against Optuna's TPE, after 6 and after 8 trials.
 
-    python scripts/compare_samplers.py
+    python -m scripts.compare_samplers
 
 Trial 0, the defaults, is counted, and is the same for both. TPE has its declared start-up of 8
 random trials, so that this compares an even sequence with independent random points. A task's
@@ -13,8 +13,8 @@ from __future__ import annotations
 import math
 
 import click
-from sampled_studies import METHODS, REPLICATES, TASKS, Studies, all_studies, mean, variance
 
+from scripts.sampled_studies import METHODS, REPLICATES, TASKS, Studies, all_studies, mean, variance
 from suite.studies.protocol import Sampler
 
 

@@ -7,7 +7,8 @@
 A finished study is skipped and an interrupted one is resumed, whatever ended the process. A study
 whose first trial raises or hangs is left out with its reason and not tried again until its code
 changes, or with --again. --replace also measures again what other code or an older protocol
-measured, and puts each new file in the place of the old one.
+measured, and puts each new file in the place of the old one. The board "published" is whatever the
+results folder holds: after an edit, `--board published --replace` brings it up to date.
 
 Exit codes: 0 all is done; 1 what is left failed; 3 the minutes are over; 130 it was interrupted.
 """
@@ -34,17 +35,20 @@ from scripts.board_plans import (
     board_tasks,
     entries_of,
     order,
+    published_plans,
 )
-from scripts.boards import BOARDS, Board
+from scripts.boards import BOARDS, PUBLISHED, Asked, Board
 from suite.components.method import make_method
 from suite.errors import SuiteError, UsageError
 from suite.execution.executor import Ended, Event, Executor, Job, Started
 from suite.execution.local import LocalExecutor
 from suite.execution.starting import Starter, worker_log
 from suite.home import home, make_folder
+from suite.results.files import file_name
 from suite.studies.plan import Plan, find_task
 from suite.studies.run_studies import attempt_studies, default_jobs
 from suite.studies.study import Study
+from suite.training.trial import Key
 from suite.words import duration
 
 #: studies are run in parts of about so many seconds: each holds its results and locks until its end
@@ -73,7 +77,7 @@ class Watch:
     patience: float
     #: when the time is over, by `time.monotonic`
     until: float | None
-    _began: dict[tuple[str, str, int], tuple[float, Job]] = field(default_factory=dict)
+    _began: dict[Key, tuple[float, Job]] = field(default_factory=dict)
 
     def submit(self, job: Job) -> None:
         """Queue a job."""
@@ -152,8 +156,12 @@ def put_in_place(entry: Entry, path: Path) -> Path:
     """Where the study's new file lies once the old one, if it replaces one, is gone."""
     if entry.old is None or entry.old == path:
         return path
-    path.replace(entry.old)
-    return entry.old
+    plan = entry.plan
+    if entry.old.name == file_name(plan.method.name, plan.rules.name):
+        path.replace(entry.old)
+        return entry.old
+    entry.old.unlink()
+    return path
 
 
 def _indented(text: str) -> str:
@@ -220,7 +228,7 @@ class Runner:
 
 
 @click.command()
-@click.option("--board", type=click.Choice(list(BOARDS)), required=True)
+@click.option("--board", type=click.Choice([*BOARDS, PUBLISHED]), required=True)
 @click.option("--results", type=click.Path(path_type=Path), default=Path("results"))
 @click.option("--jobs", type=click.IntRange(1), help="Trials at a time.  [default: CPU cores]")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop after this time.")
@@ -252,14 +260,13 @@ def run_board(
 ) -> int:
     """Run what is missing for a board, cheapest first."""
     until = None if minutes is None else time.monotonic() + 60 * minutes
-    chosen = BOARDS[board]
     make_folder(home() / "boards")
     lock = filelock.FileLock(home() / "boards" / f"{board}.lock", blocking=False)
     try:
         with lock:
             count = jobs or default_jobs("cpu")
             troubles = Troubles(home() / "boards" / f"{board}.journal")
-            plans, broken = _plans(chosen, results, tasks, files, only)
+            plans, broken = _plans(board, results, tasks, files, only)
             entries = order(entries_of(plans, troubles, again=again, replace=replace))
             if listing:
                 say_what_is_left(entries, count, each=True)
@@ -278,28 +285,40 @@ def run_board(
 
 
 def _plans(
-    board: Board,
+    board: str,
     results: Path,
     tasks: Sequence[str],
     files: Sequence[str],
     only: Sequence[str],
 ) -> tuple[list[Plan], dict[str, str]]:
-    """The studies of a board, and methods whose files cannot be used with the reason."""
-    methods, broken = board_methods(
-        board, lambda name: not only or any(fnmatch(name, p.partition(" on ")[0]) for p in only)
-    )
-    methods += [make_method(file) for file in files]
-    chosen = [find_task(name) for name in tasks] or board_tasks(board)
+    """The studies of a board, and what cannot be used with the reason."""
+
+    def asked(name: str) -> bool:
+        return not only or any(fnmatch(name, p.partition(" on ")[0]) for p in only)
+
+    if board == PUBLISHED:
+        plans, broken = published_plans(results)
+    else:
+        plans, broken = _of_board(BOARDS[board], results, tasks, files, asked)
     plans = [
         plan
-        for plan in board_plans(board, methods, chosen, results)
+        for plan in plans
         if not only or any(fnmatch(n, p) for n in (plan.name, plan.method.name) for p in only)
     ]
     if not plans:
-        raise UsageError(f"no study of the board {board.name} fits {', '.join(only)}.")
+        raise UsageError(f"no study of the board {board} fits {', '.join(only) or 'any method'}.")
     for plan in {plan.task.name: plan for plan in plans}.values():
         plan.task.problem.prepare(plan.data)
     return plans, broken
+
+
+def _of_board(
+    board: Board, results: Path, tasks: Sequence[str], files: Sequence[str], asked: Asked
+) -> tuple[list[Plan], dict[str, str]]:
+    methods, broken = board_methods(board, asked)
+    methods += [make_method(file) for file in files]
+    chosen = [find_task(name) for name in tasks] or board_tasks(board)
+    return board_plans(board, methods, chosen, results), broken
 
 
 def settle(entries: Sequence[Entry]) -> None:

@@ -31,13 +31,7 @@ from suite.studies.protocol import Sampler, get_protocol
 from suite.studies.tuning import best, propose
 from suite.training.loop import run_trial
 
-TASKS = (
-    "digits",
-    "split_digits",
-    "sparse_parity",
-    "xor_cluster",
-    "matrix_sensing",
-)
+TASKS = ("split_digits", "xor_cluster", "digits", "matrix_sensing", "sparse_parity")
 METHODS = ("adamw", "sgd", "lion", "muon")
 #: tuning trials of a study; the Sobol sequence's first ones do not depend on their number
 TRIALS: Mapping[Sampler, int] = {"sobol": 8, "tpe": 8}

@@ -1,6 +1,6 @@
 """How much of a published number is luck: of tuning, and of evaluation seeds.
 
-    python scripts/tuning_variance.py
+    python -m scripts.tuning_variance
 
 From the studies of `compare_samplers.py` (Sobol sequence, ten replicates, two evaluation seeds
 each) it estimates the two components of variance: between replicates, which tune anew, and between
@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
-from sampled_studies import (
+
+from scripts.sampled_studies import (
     EVALUATIONS,
     METHODS,
     REPLICATES,

@@ -40,12 +40,21 @@ _HOME = {
     "SuiteError": "suite.errors",
     "run": "suite.studies.run_studies",
     "load_results": "suite.results.frames",
+    "standings": "leaderboard.notebook",
+    "compare": "leaderboard.notebook",
 }
 #: modules that are names of `suite` as a whole
-_MODULES = {"score": "suite.problems.score", "search": "suite.components.search"}
+_MODULES = {
+    "score": "suite.problems.score",
+    "search": "suite.components.search",
+    "plot": "leaderboard.plot",
+}
 __all__ = ["__version__", *_MODULES, *_HOME]
 
 if TYPE_CHECKING:
+    from leaderboard import plot as plot
+    from leaderboard.notebook import compare as compare
+    from leaderboard.notebook import standings as standings
     from suite.components import search as search
     from suite.components.claims import Claim as Claim
     from suite.components.combined import Combined as Combined

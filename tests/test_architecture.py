@@ -1,7 +1,8 @@
 """The arrows between the parts, read from the imports in the source.
 
 `suite.cli` may import everything; `tasks` and `baselines` the public names of `suite`;
-`leaderboard` the suite's result model. Nothing else, and no cycle.
+`leaderboard` the suite's result model. `suite` itself offers the notebook's functions, which it
+loads from `leaderboard` when they are first used. Nothing else, and no cycle.
 """
 
 from __future__ import annotations
@@ -27,9 +28,15 @@ PUBLIC_MODULES = {
 }
 #: what the leaderboard may know of the suite
 RESULT_MODEL = {
+    "suite.atomic",
+    "suite.components.discovery",
+    "suite.components.claims",
     "suite.errors",
+    "suite.home",
+    "suite.results.fields",
     "suite.results.files",
     "suite.results.frames",
+    "suite.results.migrations",
     "suite.results.model",
     "suite.studies.protocol",
     "suite.training.costs",
@@ -101,7 +108,9 @@ def test_core_imports_no_task_no_method_and_no_leaderboard() -> None:
         for path in sources("suite")
         for found in imports(path)
         for other in ("tasks", "baselines", "leaderboard")
-        if below(found.target, other) and not (other == "leaderboard" and path.parent.name == "cli")
+        if below(found.target, other)
+        and not (other == "leaderboard" and path.parent.name == "cli")
+        and not (found.for_types and path == ROOT / "suite" / "__init__.py")
     ]
     assert wrong == []
 

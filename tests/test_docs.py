@@ -8,6 +8,7 @@ smoke protocol. A block that does not run has a comment before it: `<!-- illustr
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import re
 import shlex
@@ -31,7 +32,8 @@ from suite.training.trial import Trial
 from tests.checked import from_file
 from tests.commands import ROOT, environment
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+_FIRST = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md")]
+PAGES = [*_FIRST, *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(
     r"(?P<mark><!-- illustration: (?P<why>[^>]+) -->\n)?```(?P<info>[^\n]*)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
@@ -88,6 +90,17 @@ def test_examples_run(page: Path, user: tuple[Path, dict[str, str]]) -> None:
             for line in block.text.splitlines():
                 if line.startswith("$ "):
                     run(quickly(shlex.split(line[2:])), folder, variables)
+
+
+def test_the_tutorial_runs(user: tuple[Path, dict[str, str]]) -> None:
+    """Its cells one after the other, and it is committed without what they printed."""
+    folder, variables = user
+    cells = json.loads((ROOT / "docs" / "tutorial.ipynb").read_text(encoding="utf-8"))["cells"]
+    programs = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert programs
+    assert all(cell["outputs"] == [] for cell in programs)
+    text = "\n".join("".join(cell["source"]) for cell in programs)
+    run([sys.executable, "-c", text], folder, {**variables, "MPLBACKEND": "agg"})
 
 
 def quickly(command: list[str]) -> list[str]:

@@ -58,7 +58,7 @@ optimizer(
         ),
         Claim(
             says="AdaBelief trains a language model to a lower perplexity than Adam.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adam",
             measure="score",
             expect="better",

@@ -69,7 +69,7 @@ optimizer(
     claims=[
         Claim(
             says="Adafactor trains a transformer to the results of Adam with little memory.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adam",
             measure="score",
             expect="equal",

@@ -87,7 +87,7 @@ optimizer(
         ),
         Claim(
             says="AdaHessian has a lower perplexity than AdamW on language.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="better",

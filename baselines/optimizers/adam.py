@@ -59,5 +59,31 @@ optimizer(
             number="MNIST, two hidden layers of 1,000 units: Adam's training cost falls fastest",
             place="section 6.2, as course notes report it",
         ),
+        Claim(
+            says="Several optimizers with their defaults are about as good as one that is tuned.",
+            task="digits",
+            method="sgd, adagrad, adam, amsgrad, nadam, radam, rmsprop, adabelief",
+            rival="adam",
+            untuned="method",
+            measure="score",
+            expect="equal",
+            number="no number in the abstract: evaluating multiple optimizers with default "
+            "parameters works approximately as well as tuning a single, fixed one",
+            place="abstract",
+            source="Schmidt, Schneider and Hennig 2021, Descending through a Crowded Valley",
+        ),
+        Claim(
+            says="Several optimizers with their defaults are about as good as one that is tuned.",
+            task="mnist1d_short",
+            method="sgd, adagrad, adam, amsgrad, nadam, radam, rmsprop, adabelief",
+            rival="adam",
+            untuned="method",
+            measure="score",
+            expect="equal",
+            number="no number in the abstract: evaluating multiple optimizers with default "
+            "parameters works approximately as well as tuning a single, fixed one",
+            place="abstract",
+            source="Schmidt, Schneider and Hennig 2021, Descending through a Crowded Valley",
+        ),
     ],
 )

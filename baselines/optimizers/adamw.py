@@ -53,5 +53,28 @@ optimizer(
             place="issue 27 of facebookresearch/schedule_free",
             source="facebookresearch/schedule_free, issue 27 of 2024-05-30",
         ),
+        Claim(
+            says="The best weight decay depends less on the learning rate than with L2 in Adam.",
+            task="digits",
+            rival="adam+l2",
+            measure="coupling",
+            quantity="lr, weight_decay|strength",
+            expect="lower",
+            number="no number in the abstract: decouples the optimal choice of weight decay factor "
+            "from the setting of the learning rate",
+            place="abstract; figure 2 for the grid",
+        ),
+        Claim(
+            says="Weight decay bounds each weight: |w| <= 1 / weight_decay.",
+            task="large_solution",
+            measure="bound",
+            quantity="largest_weight * weight_decay",
+            expect="lower",
+            value=1.0,
+            number="if it converges, to a point of the loss with |w| of at most 1 / lambda",
+            place="abstract and theorem 1.1",
+            source="Xie and Li 2024, Implicit Bias of AdamW: l-infinity Norm Constrained "
+            "Optimization",
+        ),
     ],
 )

@@ -60,7 +60,7 @@ optimizer(
     claims=[
         Claim(
             says="Adan needs half of Adam's steps for the same result.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adam",
             measure="time_to_target",
             expect="better",

@@ -63,7 +63,7 @@ optimizer(
     claims=[
         Claim(
             says="AdEMAMix reaches AdamW's loss on about half the tokens.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="time_to_target",
             expect="better",

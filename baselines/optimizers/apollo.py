@@ -102,7 +102,7 @@ optimizer(
     claims=[
         Claim(
             says="APOLLO trains a language model at least as well as AdamW.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="apollo",
             rival="adamw",
             measure="score",
@@ -112,7 +112,7 @@ optimizer(
         ),
         Claim(
             says="APOLLO trains a language model better than GaLore.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="apollo",
             rival="galore",
             measure="score",

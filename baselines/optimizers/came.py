@@ -63,7 +63,7 @@ optimizer(
     claims=[
         Claim(
             says="CAME trains language models better than Adafactor.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adafactor",
             measure="score",
             expect="better",

@@ -54,7 +54,7 @@ optimizer(
     claims=[
         Claim(
             says="Without a rate to tune, D-Adaptation matches hand-tuned rates.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="equal",

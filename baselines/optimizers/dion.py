@@ -91,7 +91,7 @@ optimizer(
     claims=[
         Claim(
             says="Dion converges faster than Adam.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="dion",
             rival="adamw",
             measure="score",

@@ -122,6 +122,7 @@ optimizer(
             measure="hyperparameter",
             quantity="bits",
             expect="equal",
+            value=16,
             number="16; weights of 8 bits do not converge, those of 16 bits do",
             place="the paper",
             from_memory=True,

@@ -92,7 +92,7 @@ optimizer(
     claims=[
         Claim(
             says="FRUGAL is better than GaLore with the same memory.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="frugal",
             rival="galore",
             measure="score",

@@ -80,7 +80,7 @@ optimizer(
     claims=[
         Claim(
             says="GaLore trains a language model as well as Adam, with less memory.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="galore",
             rival="adamw",
             measure="score",

@@ -45,7 +45,7 @@ optimizer(
     claims=[
         Claim(
             says="Grams trains a language model better than Adam.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="better",
@@ -54,7 +54,7 @@ optimizer(
         ),
         Claim(
             says="Grams trains a language model better than Lion.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="lion",
             measure="score",
             expect="better",
@@ -63,7 +63,7 @@ optimizer(
         ),
         Claim(
             says="Grams is better than the cautious form of AdamW.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw+cautious",
             measure="score",
             expect="better",

@@ -134,7 +134,7 @@ optimizer(
     claims=[
         Claim(
             says="Random subspaces with recovery are better than GaLore's singular vectors.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="grass",
             rival="galore",
             measure="score",

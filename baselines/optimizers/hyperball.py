@@ -83,7 +83,7 @@ optimizer(
     claims=[
         Claim(
             says="With Hyperball, Muon needs fewer steps than with weight decay.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="hyperball",
             rival="muon",
             measure="time_to_target",

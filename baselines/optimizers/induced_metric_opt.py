@@ -97,7 +97,7 @@ optimizer(
         ),
         Claim(
             says="For neural networks there is a slight improvement over AdamW.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="better",

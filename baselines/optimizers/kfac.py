@@ -137,7 +137,7 @@ optimizer(
         Claim(
             says="Unlike other methods with full curvature, K-FAC works well with the noise "
             "of small batches.",
-            task="mnist1d",
+            task="mnist1d_short",
             rival="newton_cg",
             measure="score",
             expect="better",

@@ -59,7 +59,7 @@ optimizer(
     claims=[
         Claim(
             says="LAMB trains attention models such as BERT, on which LARS performs poorly.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="lars",
             measure="score",
             expect="better",

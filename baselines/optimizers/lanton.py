@@ -105,7 +105,7 @@ optimizer(
         Claim(
             says="Rates that follow the noise of each layer make training faster than "
             "rates fixed for a group of layers, such as D-Muon's.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="lanton",
             rival="muon_moonlight",
             measure="time_to_target",

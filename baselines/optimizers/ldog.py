@@ -38,7 +38,7 @@ optimizer(
         ),
         Claim(
             says="With a rate for each layer, DoG comes near to tuned Adam.",
-            task="mnist1d",
+            task="mnist1d_short",
             rival="adamw",
             measure="score",
             expect="equal",

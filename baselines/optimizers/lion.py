@@ -51,11 +51,23 @@ optimizer(
         ),
         Claim(
             says="Lion performs comparably to AdamW or better.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
-            expect="equal",
+            expect="not_worse",
             number="performs comparably or favorably to AdamW; no number in the abstract",
+            place="abstract",
+            source="Chen et al. 2024, Lion Secretly Solves Constrained Optimization: As "
+            "Lyapunov Predicts",
+        ),
+        Claim(
+            says="Weight decay bounds each weight: |w| <= 1 / weight_decay.",
+            task="large_solution",
+            measure="bound",
+            quantity="largest_weight * weight_decay",
+            expect="lower",
+            value=1.0,
+            number="minimizes the loss under the constraint |w| <= 1 / lambda for every weight",
             place="abstract",
             source="Chen et al. 2024, Lion Secretly Solves Constrained Optimization: As "
             "Lyapunov Predicts",

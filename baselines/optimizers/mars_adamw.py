@@ -42,7 +42,7 @@ optimizer(
     claims=[
         Claim(
             says="MARS trains language models to a lower loss than AdamW.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="better",
@@ -51,7 +51,7 @@ optimizer(
         ),
         Claim(
             says="MARS trains language models to a lower loss than Muon.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="muon",
             measure="score",
             expect="better",

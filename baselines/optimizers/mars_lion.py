@@ -39,7 +39,7 @@ optimizer(
     claims=[
         Claim(
             says="The MARS family trains language models to a lower loss than AdamW.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="better",

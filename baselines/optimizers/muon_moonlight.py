@@ -49,7 +49,7 @@ optimizer(
     claims=[
         Claim(
             says="Muon reaches AdamW's loss with about half of its training compute.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="muon_moonlight",
             rival="adamw",
             measure="time_to_target",

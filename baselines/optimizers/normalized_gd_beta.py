@@ -54,7 +54,7 @@ optimizer(
         Claim(
             says="On polynomials of high order, whose curvature grows with the gradient, "
             "normalized descent needs as few steps as descent on smooth functions.",
-            task="hierarchical_polynomial",
+            task="hierarchical_polynomial_short",
             rival="sgd",
             measure="score",
             expect="better",

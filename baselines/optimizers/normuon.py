@@ -69,7 +69,7 @@ optimizer(
     claims=[
         Claim(
             says="NorMuon trains language models more efficiently than Muon.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="normuon",
             rival="muon",
             measure="time_to_target",
@@ -80,7 +80,7 @@ optimizer(
         ),
         Claim(
             says="NorMuon trains language models more efficiently than Adam.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="normuon",
             rival="adamw",
             measure="time_to_target",

@@ -57,7 +57,7 @@ optimizer(
             task="cifar10_resnet18",
             rival="sgd",
             measure="score",
-            expect="better",
+            expect="not_worse",
             number="image classification: on par or better than tuned SGD with momentum; no number",
             place="abstract",
         ),
@@ -70,6 +70,17 @@ optimizer(
             number="generally better than other optimizers for very large batches; later "
             "versions: works well; no number",
             place="abstract of version 1",
+        ),
+        Claim(
+            says="NovoGrad is robust to the choice of the learning rate.",
+            task="digits",
+            rival="sgd",
+            measure="sensitivity",
+            quantity="lr",
+            expect="lower",
+            number="no number in the abstract: robust to the choice of learning rate and weight "
+            "initialization",
+            place="abstract",
         ),
     ],
 )

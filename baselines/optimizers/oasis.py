@@ -96,6 +96,7 @@ optimizer(
             measure="hyperparameter",
             quantity="lr",
             expect="equal",
+            value=1.0,
             number="1: the learning rate is updated without an extra hyperparameter; the paper "
             "gives no number",
             place="abstract",

@@ -66,7 +66,7 @@ optimizer(
         ),
         Claim(
             says="Prodigy is consistently better than D-Adaptation.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="dadapt_adam",
             measure="score",
             expect="better",
@@ -75,7 +75,7 @@ optimizer(
         ),
         Claim(
             says="Without a rate to tune, Prodigy is close to hand-tuned Adam.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="equal",

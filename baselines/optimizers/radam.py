@@ -51,7 +51,7 @@ optimizer(
     claims=[
         Claim(
             says="Rectified Adam improves on Adam without a warm-up.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adam",
             measure="score",
             expect="better",

@@ -62,7 +62,7 @@ optimizer(
         ),
         Claim(
             says="Without a schedule it is at least as good as AdamW with a linear decay.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw@linear_decay",
             measure="score",
             expect="better",
@@ -72,7 +72,7 @@ optimizer(
         ),
         Claim(
             says="Without a schedule it reaches what the best schedules reach.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw@cosine",
             measure="score",
             expect="better",

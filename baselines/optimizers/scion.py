@@ -83,7 +83,7 @@ optimizer(
     claims=[
         Claim(
             says="Scion trains a language model faster than Adam.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="scion",
             rival="adamw",
             measure="time_to_target",

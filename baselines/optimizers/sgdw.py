@@ -63,5 +63,16 @@ optimizer(
             number="decoupled decay allows Adam to compete with SGD with momentum; no number",
             place="abstract",
         ),
+        Claim(
+            says="The best weight decay depends less on the learning rate than with L2 in SGD.",
+            task="digits",
+            rival="sgd",
+            measure="coupling",
+            quantity="lr, weight_decay",
+            expect="lower",
+            number="no number in the abstract: decouples the optimal choice of weight decay factor "
+            "from the setting of the learning rate",
+            place="abstract; figure 1 for the grid",
+        ),
     ],
 )

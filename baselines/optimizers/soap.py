@@ -82,7 +82,7 @@ optimizer(
     claims=[
         Claim(
             says="SOAP needs over 40 % fewer steps than AdamW.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="soap",
             rival="adamw",
             measure="time_to_target",
@@ -93,7 +93,7 @@ optimizer(
         ),
         Claim(
             says="SOAP needs about 20 % fewer steps than Shampoo.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="soap",
             rival="shampoo",
             measure="time_to_target",

@@ -87,7 +87,7 @@ optimizer(
     claims=[
         Claim(
             says="Sophia needs half the steps of AdamW for the same loss of a language model.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="time_to_target",
             expect="better",
@@ -98,7 +98,7 @@ optimizer(
         ),
         Claim(
             says="Sophia reaches a lower loss of a language model than AdamW.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="score",
             expect="better",

@@ -69,7 +69,7 @@ optimizer(
     claims=[
         Claim(
             says="Sophia reaches AdamW's loss in half of the steps.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adamw",
             measure="time_to_target",
             expect="better",

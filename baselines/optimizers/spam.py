@@ -77,7 +77,7 @@ optimizer(
     claims=[
         Claim(
             says="SPAM trains language models to a lower loss than Adam.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adam",
             measure="score",
             expect="better",
@@ -87,7 +87,7 @@ optimizer(
         ),
         Claim(
             says="SPAM trains language models to a lower loss than Adam-mini.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adam_mini",
             measure="score",
             expect="better",

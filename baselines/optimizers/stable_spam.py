@@ -70,7 +70,7 @@ optimizer(
     claims=[
         Claim(
             says="Stable-SPAM trains language models to a lower loss than SPAM.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="spam",
             measure="score",
             expect="better",
@@ -79,7 +79,7 @@ optimizer(
         ),
         Claim(
             says="Stable-SPAM reaches Adam's loss in about half the steps.",
-            task="lm_markov",
+            task="lm_markov_short",
             rival="adam",
             measure="time_to_target",
             expect="better",

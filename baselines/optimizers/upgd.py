@@ -101,7 +101,7 @@ optimizer(
         ),
         Claim(
             says="UPGD keeps its plasticity where Adam loses it, with permuted inputs.",
-            task="permuted_digits",
+            task="permuted_digits_short",
             rival="adamw",
             measure="score",
             expect="better",

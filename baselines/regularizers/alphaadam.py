@@ -47,7 +47,7 @@ regularizer(
     claims=[
         Claim(
             says="AdamW with masked updates converges faster than AdamW in language modelling.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+alphaadam",
             rival="adamw",
             measure="time_to_target",

@@ -70,7 +70,7 @@ regularizer(
         ),
         Claim(
             says="ASAM generalizes better than SGD.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="sgd+asam",
             rival="sgd",
             measure="score",

@@ -69,7 +69,7 @@ regularizer(
         ),
         Claim(
             says="BEMA ends better than EMA in language models.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+bema",
             rival="adamw+iterate_ema",
             measure="score",
@@ -80,7 +80,7 @@ regularizer(
         ),
         Claim(
             says="A bias-corrected average is better than the last weights.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+bema",
             rival="adamw",
             measure="score",

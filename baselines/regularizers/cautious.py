@@ -68,7 +68,7 @@ regularizer(
         ),
         Claim(
             says="Updates that agree with the gradient reach the same loss sooner.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+cautious",
             rival="adamw",
             measure="time_to_target",
@@ -79,7 +79,7 @@ regularizer(
         ),
         Claim(
             says="Lion gains from it, too.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="lion+cautious",
             rival="lion",
             measure="score",

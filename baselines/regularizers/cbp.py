@@ -136,7 +136,7 @@ regularizer(
         Claim(
             says="Continual backpropagation keeps plasticity under ever new inputs, which "
             "backpropagation loses.",
-            task="permuted_digits",
+            task="permuted_digits_short",
             method="adamw+cbp",
             rival="adamw",
             measure="column",
@@ -160,7 +160,7 @@ regularizer(
         ),
         Claim(
             says="With SGD it ends better than SGD alone.",
-            task="permuted_digits",
+            task="permuted_digits_short",
             method="sgd+cbp",
             rival="sgd",
             measure="column",

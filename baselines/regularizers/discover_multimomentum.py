@@ -72,7 +72,7 @@ regularizer(
         ),
         Claim(
             says="Multi-momentum is robust to label noise.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="sgd+discover_multimomentum",
             rival="sgd",
             measure="score",

@@ -36,7 +36,7 @@ regularizer(
     claims=[
         Claim(
             says="Dropout reduces overfitting.",
-            task="lm_data_constrained_mini",
+            task="lm_data_constrained_short",
             method="adamw+dropout",
             rival="adamw",
             measure="score",

@@ -43,7 +43,7 @@ regularizer(
     claims=[
         Claim(
             says="Dropout throughout harms a model that underfits; early dropout does not.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+early_dropout",
             rival="adamw+dropout",
             measure="score",
@@ -53,7 +53,7 @@ regularizer(
         ),
         Claim(
             says="Dropout at the beginning only improves models that underfit.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+early_dropout",
             rival="adamw",
             measure="score",

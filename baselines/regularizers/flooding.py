@@ -49,7 +49,7 @@ regularizer(
         ),
         Claim(
             says="Flooding improves the accuracy where labels are wrong.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="adamw+flooding",
             rival="adamw",
             measure="score",

@@ -82,6 +82,7 @@ regularizer(
             says="It does so on small images of digits, too.",
             task="digits_batchnorm",
             method="adamw+ghost_batchnorm",
+            rival="adamw",
             measure="score",
             expect="better",
             number="no number: the README has MNIST, network F1, batch 4,096 in parts of 128",

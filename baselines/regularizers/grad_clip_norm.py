@@ -34,7 +34,7 @@ regularizer(
     claims=[
         Claim(
             says="Clipped gradients converge faster than gradient descent.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="sgd+grad_clip_norm",
             rival="sgd",
             measure="score",

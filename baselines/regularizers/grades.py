@@ -72,7 +72,7 @@ regularizer(
     claims=[
         Claim(
             says="Freezing each matrix once it has converged improves the accuracy.",
-            task="lm_data_constrained_mini",
+            task="lm_data_constrained_short",
             method="adamw+grades",
             rival="adamw",
             measure="score",

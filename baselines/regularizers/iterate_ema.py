@@ -47,7 +47,7 @@ regularizer(
     claims=[
         Claim(
             says="The average of the weights generalizes better than the weights.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="adamw+iterate_ema",
             rival="adamw",
             measure="score",
@@ -73,7 +73,7 @@ regularizer(
         ),
         Claim(
             says="It takes the noise of SGD away in autoregressive models.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+iterate_ema",
             rival="adamw",
             measure="score",

@@ -33,7 +33,7 @@ regularizer(
         Claim(
             says="Weight decay suppresses irrelevant components and noise in the targets, and so "
             "improves generalization.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="sgd+l2",
             rival="sgd",
             measure="score",
@@ -43,7 +43,7 @@ regularizer(
         ),
         Claim(
             says="L2 regularization substantially eases loss of plasticity.",
-            task="permuted_digits",
+            task="permuted_digits_short",
             method="sgd+l2",
             rival="sgd",
             measure="score",

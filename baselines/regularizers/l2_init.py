@@ -57,5 +57,17 @@ regularizer(
             "compared with earlier approaches; L2 differs in the origin only",
             place="abstract",
         ),
+        Claim(
+            says="L2 Init keeps plasticity better than the penalty towards the last weights.",
+            task="permuted_digits_short",
+            method="adamw+l2_init",
+            rival="adamw+ewc",
+            measure="score",
+            expect="better",
+            number="no number in the abstract: most consistently mitigates plasticity loss "
+            "compared with earlier approaches; EWC is for forgetting, not for plasticity",
+            place="abstract; related work for EWC",
+            from_memory=True,
+        ),
     ],
 )

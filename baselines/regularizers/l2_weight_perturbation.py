@@ -53,7 +53,7 @@ regularizer(
     claims=[
         Claim(
             says="L2 regularization with weight perturbation eases loss of plasticity.",
-            task="permuted_digits",
+            task="permuted_digits_short",
             method="sgd+l2_weight_perturbation",
             rival="sgd",
             measure="score",
@@ -65,7 +65,7 @@ regularizer(
         ),
         Claim(
             says="It eases it more than L2 regularization alone.",
-            task="permuted_digits",
+            task="permuted_digits_short",
             method="sgd+l2_weight_perturbation",
             rival="sgd+l2",
             measure="score",

@@ -38,7 +38,7 @@ regularizer(
     claims=[
         Claim(
             says="Where models overfit, late dropout generalizes better than dropout throughout.",
-            task="lm_data_constrained_mini",
+            task="lm_data_constrained_short",
             method="adamw+late_dropout",
             rival="adamw+dropout",
             measure="score",

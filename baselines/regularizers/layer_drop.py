@@ -56,5 +56,16 @@ regularizer(
             "convolutional networks",
             place="abstract",
         ),
+        Claim(
+            says="With only some layers trained in a step, the target is reached sooner.",
+            task="digits_batchnorm",
+            method="muon+layer_drop",
+            rival="muon",
+            measure="time_to_target",
+            expect="better",
+            number="up to 1.4 times faster in wall-clock time; here by gradient evaluations, of "
+            "which a step with resting layers costs a whole one",
+            place="abstract",
+        ),
     ],
 )

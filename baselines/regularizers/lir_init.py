@@ -67,7 +67,7 @@ regularizer(
     claims=[
         Claim(
             says="Control of the initial variance by the layer's index improves pre-training.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+lir_init",
             rival="adamw",
             measure="score",

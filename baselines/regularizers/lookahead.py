@@ -85,7 +85,7 @@ regularizer(
         ),
         Claim(
             says="Slow weights improve Adam on language.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+lookahead",
             rival="adamw",
             measure="score",

@@ -49,7 +49,7 @@ regularizer(
     claims=[
         Claim(
             says="Dropout with max-norm generalizes better than with L2, L1 or KL penalties.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="adamw+dropout+max_norm",
             rival="adamw+dropout+l2",
             measure="score",

@@ -72,7 +72,7 @@ regularizer(
         ),
         Claim(
             says="Mixup makes networks better where labels are wrong.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="adamw+mixup",
             rival="adamw",
             measure="score",
@@ -82,7 +82,7 @@ regularizer(
         ),
         Claim(
             says="Mixed examples are memorized less if their labels are wrong.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="adamw+mixup",
             rival="adamw",
             measure="column",

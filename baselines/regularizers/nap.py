@@ -73,7 +73,7 @@ regularizer(
         ),
         Claim(
             says="On stationary tasks it is as good as the network without it, or a little better.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+nap",
             rival="adamw",
             measure="score",

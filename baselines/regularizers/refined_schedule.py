@@ -107,7 +107,7 @@ regularizer(
         ),
         Claim(
             says="Refined schedules improve on linear decay for language models.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+refined_schedule",
             rival="adamw@linear_decay",
             measure="score",

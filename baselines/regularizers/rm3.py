@@ -48,7 +48,7 @@ regularizer(
     claims=[
         Claim(
             says="Robust means attenuate memorization and improve generalization.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="sgd+rm3",
             rival="sgd",
             measure="score",

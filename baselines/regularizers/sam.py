@@ -54,7 +54,7 @@ regularizer(
         ),
         Claim(
             says="SAM is robust to label noise.",
-            task="noisy_labels_mini",
+            task="noisy_labels_short",
             method="sgd+sam",
             rival="sgd",
             measure="score",

@@ -64,7 +64,7 @@ regularizer(
         ),
         Claim(
             says="Averages of weights are better all along the training of a language model.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+swa",
             rival="adamw",
             measure="score",

@@ -53,7 +53,7 @@ regularizer(
     claims=[
         Claim(
             says="Averages are better than the weights along a trajectory of constant rate.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+swa_trajectory",
             rival="adamw",
             measure="score",
@@ -64,7 +64,7 @@ regularizer(
         ),
         Claim(
             says="A cooldown of the learning rate is better still.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw@wsd",
             rival="adamw+swa_trajectory",
             measure="score",

@@ -59,7 +59,7 @@ regularizer(
     claims=[
         Claim(
             says="Rescaling the weights' variance improves language models.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+tvr",
             rival="adamw",
             measure="score",

@@ -44,7 +44,7 @@ regularizer(
     claims=[
         Claim(
             says="With z-loss larger learning rates train stably.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw+z_loss",
             rival="adamw",
             measure="hyperparameter",

@@ -23,7 +23,7 @@ schedule(
     claims=[
         Claim(
             says="Linear decay matches or outperforms the inverse square root.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw@linear_decay",
             rival="adamw@inverse_sqrt",
             measure="score",

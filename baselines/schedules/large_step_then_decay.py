@@ -35,7 +35,7 @@ schedule(
             says="Large steps for long, with a late drop, generalize better than small ones.",
             task="diagonal_linear_net",
             method="sgd@large_step_then_decay",
-            rival="sgd@constant",
+            rival="sgd",
             measure="score",
             expect="better",
             number="the longer large steps keep SGD high in the valleys, the sparser the "
@@ -46,7 +46,7 @@ schedule(
             says="Large steps for long, with a late drop, generalize better than small ones.",
             task="cifar10_resnet18",
             method="sgd@large_step_then_decay",
-            rival="sgd@constant",
+            rival="sgd",
             measure="score",
             expect="better",
             number="no explicit regularization: the effect comes from the schedule of large "

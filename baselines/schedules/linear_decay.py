@@ -57,7 +57,7 @@ schedule(
         ),
         Claim(
             says="Linear decay matches or outperforms cosine in language models.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw@linear_decay",
             rival="adamw@cosine",
             measure="score",

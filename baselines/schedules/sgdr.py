@@ -46,7 +46,7 @@ schedule(
             says="Warm restarts improve the anytime performance.",
             task="digits",
             method="sgd@sgdr",
-            rival="sgd@constant",
+            rival="sgd",
             measure="score",
             expect="better",
             number="improved anytime performance; the score is the mean over training",

@@ -39,9 +39,9 @@ schedule(
     claims=[
         Claim(
             says="The sigmoid schedule prevents overfitting and improves the result.",
-            task="lm_data_constrained_mini",
+            task="lm_data_constrained_short",
             method="adamw@sigmoid_lr",
-            rival="adamw@constant",
+            rival="adamw",
             measure="score",
             expect="better",
             number="with an arctangent loss: prevents overfitting and boosts forecasting; no "

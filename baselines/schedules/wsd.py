@@ -48,7 +48,7 @@ schedule(
     claims=[
         Claim(
             says="A constant rate with a cooldown reaches the loss of a cosine.",
-            task="lm_markov",
+            task="lm_markov_short",
             method="adamw@wsd",
             rival="adamw@cosine",
             measure="score",
@@ -72,7 +72,7 @@ schedule(
             says="The cooldown takes away a term that the loss of a constant rate keeps.",
             task="sgd_ema_linreg",
             method="sgd@wsd",
-            rival="sgd@constant",
+            rival="sgd",
             measure="score",
             expect="better",
             number="the benefit of a cooldown shows in a bound of non-smooth convex problems: "

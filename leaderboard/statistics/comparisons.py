@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -86,7 +87,7 @@ class Comparisons:
         sign = self._signs()[self._position(a), self._position(b)]
         return "better" if sign > 0 else "worse" if sign < 0 else "tied"
 
-    @property
+    @functools.cached_property
     def ranks(self) -> dict[str, Rank]:
         """1 + the number of better methods, to the number of methods that are not worse."""
         signs = self._signs()

@@ -29,7 +29,7 @@ COMMANDS = {
     ),
     "leaderboard": (
         "suite.cli.leaderboard:leaderboard",
-        "Render result files into a static site.",
+        "Show the standings, build their site, exchange results as one file.",
     ),
     "list": (
         "suite.cli.inspect:list_",
@@ -48,8 +48,8 @@ COMMANDS = {
         "List, fetch and check the data sets that tasks need.",
     ),
     "compare": (
-        "suite.cli.results:compare",
-        "Compare two or more methods on a task by their results.",
+        "suite.cli.compare:compare",
+        "Compare two or more methods on a task, or over a track, by their results.",
     ),
     "validate": (
         "suite.cli.results:validate",

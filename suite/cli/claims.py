@@ -5,109 +5,146 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import click
 
 from suite.cli.answers import cached
-from suite.cli.options import AnyNameType, NameType, as_json, entries_of, names_of, wide
+from suite.cli.options import (
+    AnyNameType,
+    NamesType,
+    NearChoice,
+    as_json,
+    entries_of,
+    joined,
+    names_of,
+    wide,
+)
 from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
+from suite.components.claims import Stated, stated
 from suite.errors import UsageError
-
-if TYPE_CHECKING:
-    from suite.components.claims import Claim
-    from suite.components.registry import Component
+from suite.studies.protocol import PROTOCOLS
 
 _KINDS = registry.COMPONENT_KINDS
 _TEXT_WIDTH = 80
 
-_SAID = {
-    "score": {
-        "better": "better in the score",
-        "worse": "worse in the score",
-        "equal": "equal in the score",
-    },
-    "time_to_target": {
-        "better": "sooner at the target",
-        "worse": "later at the target",
-        "equal": "as soon at the target",
-    },
-    "column": {
-        "lower": "lower in {} at the end",
-        "higher": "higher in {} at the end",
-        "equal": "equal in {} at the end",
-    },
-    "hyperparameter": {
-        "lower": "lower in the tuned {}",
-        "higher": "higher in the tuned {}",
-        "equal": "equal in the tuned {}",
-    },
-}
-
-
-@dataclass(frozen=True)
-class Stated:
-    """A claim and the component whose file states it."""
-
-    component: Component
-    claim: Claim
-
-    @property
-    def method(self) -> str:
-        """The name of the method that the claim is about."""
-        return self.claim.method or self.component.name
-
-    @property
-    def compared(self) -> str:
-        """What is compared with what, in words."""
-        claim = self.claim
-        said = _SAID[claim.measure][claim.expect].format(claim.quantity)
-        word = "than"
-        if claim.expect == "equal":
-            word = "as" if claim.measure == "time_to_target" else "to"
-        against = f" {word} {claim.rival or 'the paper says'}"
-        return said + against + (f", {claim.factor:g} times" if claim.factor else "")
-
-    @property
-    def source(self) -> str:
-        """The paper that says so."""
-        return self.claim.source or self.component.paper
-
-
-def stated(components: Iterable[Component]) -> list[Stated]:
-    """All claims of components, in their order."""
-    return [Stated(component, claim) for component in components for claim in component.claims]
-
 
 @click.command()
-@click.argument("name", type=AnyNameType(_KINDS), required=False)
-@click.option("--task", type=NameType("task", files=False), help="Claims that this task decides.")
+@click.argument("names", type=AnyNameType(_KINDS), nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--task",
+    "-t",
+    "tasks",
+    type=NamesType("task"),
+    multiple=True,
+    callback=joined,
+    help="Claims that this task decides; names, or a pattern, joined by commas.",
+)
+@click.option("--decide", is_flag=True, help="Say what the results that are there say of each.")
+@click.option("--run", is_flag=True, help="Run the studies that are missing, cheapest first.")
+@click.option("--dry-run", "-n", is_flag=True, help="With --run: show what it would run.")
+@click.option(
+    "--limit-time",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="With --run: begin no claim that would take longer than what is left of this.",
+)
+@click.option(
+    "--protocol",
+    "-p",
+    type=NearChoice("protocol", [name for name, p in PROTOCOLS.items() if p.ranked]),
+    default="quick",
+    show_default=True,
+    help="With --run: of the studies; sweeps have their own.",
+)
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(0),
+    help="With --run: trials at a time, 0 in this process.  [default: number of CPU cores]",
+)
+@click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result files.",
+)
 @wide
 @as_json
-@cached
-def claims(name: str | None, task: str | None, wide: bool, as_json: bool) -> int:
-    """List the claims of papers that tasks here can decide; of one component if it is named.
+def claims(
+    names: tuple[str, ...],
+    tasks: tuple[str, ...],
+    decide: bool,
+    run: bool,
+    dry_run: bool,
+    limit_time: float | None,
+    protocol: str,
+    jobs: int | None,
+    results: Path,
+    wide: bool,
+    as_json: bool,
+) -> int:
+    """List the claims of papers that tasks here can decide; of some components if they are named.
 
-    A component's file states them. `suite run` of the method and its rival on the task measures
-    what is compared.
+    A component's file states them. --decide says which of them the results reproduce, with the
+    estimate and its interval; --run runs the missing studies of method and rival before.
+
+    \b
+        suite claims grokfast_ema
+        suite claims --decide
+        suite claims --run --limit-time 60
+        suite claims --run muon lion --task 'modular*,sparse_parity'
     """
-    broken: list[Any] = []
-    if name is None:
-        components = []
-        for kind in _KINDS:
-            found, unusable = registry.load_all(kind)
-            components += found
-            broken += unusable
+    if not (decide or run):
+        return int(_claims(name=_one(names), task=_one(tasks), wide=wide, as_json=as_json))
+    from suite.cli import claims_decided
+
+    listed, broken = _listed(names, tasks)
+    if run:
+        code = claims_decided.run(
+            listed,
+            results,
+            protocol=protocol,
+            jobs=jobs,
+            minutes=limit_time,
+            dry_run=dry_run,
+            full=bool(tasks),
+            wide=wide,
+            as_json=as_json,
+        )
     else:
-        if name in registry.names("task") and name not in names_of(_KINDS):
-            raise UsageError(
-                f"'{name}' is a task: `suite claims --task {name}` lists what it decides."
-            )
-        components = entries_of(name, _KINDS)
-    listed = [one for one in stated(components) if task in (None, one.claim.task)]
+        code = claims_decided.show(listed, results, wide=wide, as_json=as_json)
+    _say_broken(broken)
+    return 1 if broken else code
+
+
+def every_claim() -> list[Stated]:
+    """The claims of all components that can be used, as the site's page shows them."""
+    return _listed((), ())[0]
+
+
+def _one(values: tuple[str, ...]) -> str | tuple[str, ...] | None:
+    """The usual question is about one name: its answer is cached by it."""
+    return values if len(values) > 1 else next(iter(values), None)
+
+
+@cached
+def _claims(
+    name: str | tuple[str, ...] | None,
+    task: str | tuple[str, ...] | None,
+    wide: bool,
+    as_json: bool,
+) -> int:
+    """Print claims as they are stated."""
+    names, tasks = (
+        value if isinstance(value, tuple) else tuple(filter(None, [value]))
+        for value in (name, task)
+    )
+    listed, broken = _listed(names, tasks)
     if as_json:
         print_json(
             {
@@ -116,8 +153,8 @@ def claims(name: str | None, task: str | None, wide: bool, as_json: bool) -> int
             }
         )
     elif not listed:
-        click.echo(_nothing(name, task))
-    elif name is not None:
+        click.echo(_nothing(names, tasks))
+    elif names:
         show_claims(listed, wide=wide)
     else:
         columns = [
@@ -131,13 +168,36 @@ def claims(name: str | None, task: str | None, wide: bool, as_json: bool) -> int
         show_table(columns, [_row(one) for one in listed], wide=wide)
         if sys.stdout.isatty() and not wide:
             click.secho("`suite claims NAME` shows the claims of a component whole.", dim=True)
-    for file in broken:
-        click.echo(f"suite: cannot use {file.path}: {file.reason}", err=True)
+    _say_broken(broken)
     return 1 if broken else 0
 
 
-def _nothing(name: str | None, task: str | None) -> str:
-    of, about = f" of {name}" if name else "", f" about {task}" if task else ""
+def _listed(names: Sequence[str], tasks: Sequence[str]) -> tuple[list[Stated], list[Any]]:
+    """The claims of some components, or of all, about some tasks, or all; unusable files."""
+    components, broken = [], []
+    for name in names:
+        if name in registry.names("task") and name not in names_of(_KINDS):
+            raise UsageError(
+                f"'{name}' is a task: `suite claims --task {name}` lists what it decides."
+            )
+        components += entries_of(name, _KINDS)
+    if not names:
+        for kind in _KINDS:
+            found, unusable = registry.load_all(kind)
+            components += found
+            broken += unusable
+    chosen = [one for one in stated(components) if not tasks or one.claim.task in tasks]
+    return chosen, broken
+
+
+def _say_broken(broken: Iterable[Any]) -> None:
+    for file in broken:
+        click.echo(f"suite: cannot use {file.path}: {file.reason}", err=True)
+
+
+def _nothing(names: Sequence[str], tasks: Sequence[str]) -> str:
+    of = f" of {', '.join(names)}" if names else ""
+    about = f" about {', '.join(tasks)}" if tasks else ""
     return (
         f"No claims{of}{about}. A component's file states them by `claims=[...]`: see "
         "'State claims' in docs/submit.md."
@@ -147,7 +207,7 @@ def _nothing(name: str | None, task: str | None) -> str:
 def _row(one: Stated) -> list[str]:
     claim = one.claim
     place = claim.place + (", from memory" if claim.from_memory else "")
-    return [one.method, claim.task, one.compared, claim.number, place, one.source]
+    return [one.label, claim.task, one.compared, claim.number, place, one.source]
 
 
 def show_claims(listed: Iterable[Stated], *, wide: bool = False) -> None:
@@ -160,7 +220,7 @@ def show_claims(listed: Iterable[Stated], *, wide: bool = False) -> None:
         facts = {
             "claim": claim.says,
             "method": one.method,
-            "rival": claim.rival or "none: the value itself is claimed",
+            "rival": claim.rival or f"none: the value {claim.value:g} is claimed",
             "task": claim.task,
             "compared": one.compared,
             "number": claim.number,
@@ -191,6 +251,8 @@ def in_json(one: Stated) -> dict[str, Any]:
         "quantity": claim.quantity or None,
         "expect": claim.expect,
         "factor": claim.factor,
+        "value": claim.value,
+        "untuned": claim.untuned,
         "number": claim.number,
         "place": claim.place,
         "source": one.source,

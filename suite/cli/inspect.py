@@ -12,10 +12,11 @@ import click
 
 from suite.cli.answers import cached
 from suite.cli.claims import in_json as claim_in_json
-from suite.cli.claims import show_claims, stated
+from suite.cli.claims import show_claims
 from suite.cli.options import AnyNameType, NearChoice, as_json, entries_of, wide
 from suite.cli.tables import Column, print_json, show_table
 from suite.components import registry
+from suite.components.claims import stated
 from suite.components.declaration import check_name
 from suite.errors import UsageError, unknown_name
 from suite.home import ROOT
@@ -175,8 +176,8 @@ def show(name: str, wide: bool, as_json: bool) -> None:
 
 
 def _show_result(path: Path, *, as_json: bool) -> None:
+    from suite.results.fields import printable
     from suite.results.files import read
-    from suite.results.model import printable
 
     if not path.is_file():
         raise UsageError(f"no such file: {path}")

@@ -179,22 +179,20 @@ def _print_result(plan: Plan, path: Path, result: Result, say: Say) -> None:
 
 def _print_standings(plans: list[Plan], *, wide: bool) -> None:
     """What was run, compared with the baselines in the results folder: one table per task."""
-    from leaderboard.standings import task_standings
-    from suite.cli.results import print_standing
-    from suite.results.frames import read_folder
+    from leaderboard.board import find_board
+    from suite.cli.standings import print_refused, print_standing
 
     folder, rules = plans[0].results, plans[0].rules
-    tasks = {plan.task.name for plan in plans}
-    stored, refused = read_folder(folder, tasks)
+    board = find_board(folder, None, {plan.task.name for plan in plans})
     marked = {plan.method.name for plan in plans}
-    for standing in task_standings(stored):
-        if standing.protocol.name == rules.name:
+    for name in sorted(board.tasks):
+        standing = board.task(name, rules.name)
+        if standing is not None:
             click.echo()
             print_standing(standing, marked=marked, shown=marked | _baselines(), wide=wide)
     if not rules.ranked:
         click.echo(f"A '{rules.name}' run is never ranked.")
-    if refused:
-        click.echo(f"suite: {len(refused)} files were refused: `suite validate {folder}`", err=True)
+    print_refused(board, folder)
 
 
 def _baselines() -> set[str]:

@@ -2,27 +2,50 @@
 
 A component's file states them beside the method: `optimizer(..., claims=[Claim(...)])`. They say
 nothing that a run depends on, so that editing them leaves the results of the file as they are.
+`leaderboard.claims` decides them from results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from suite.errors import UsageError
 
+if TYPE_CHECKING:
+    from suite.components.registry import Component
+
 #: what is compared
-Measure = Literal["score", "time_to_target", "column", "hyperparameter"]
-#: how the method's value compares with the rival's, or with `number` where there is no rival
-Expectation = Literal["better", "worse", "lower", "higher", "equal"]
+Measure = Literal[
+    "score", "time_to_target", "column", "hyperparameter", "sensitivity", "coupling", "bound"
+]
+#: how the method's value compares with the rival's, or with `value` where there is no rival
+Expectation = Literal["better", "worse", "lower", "higher", "equal", "not_worse"]
+#: which of the two runs with its declared defaults instead of tuned hyperparameters
+Untuned = Literal["", "method", "rival", "both"]
+_BY_SCORE: tuple[Expectation, ...] = ("better", "worse", "equal", "not_worse")
+_BY_SIZE: tuple[Expectation, ...] = ("lower", "higher", "equal")
 #: what may be expected of a measure: whether a score is better high or low is the task's to say
 _EXPECTED: dict[str, tuple[Expectation, ...]] = {
-    "score": ("better", "worse", "equal"),
-    "time_to_target": ("better", "worse", "equal"),
-    "column": ("lower", "higher", "equal"),
-    "hyperparameter": ("lower", "higher", "equal"),
+    "score": _BY_SCORE,
+    "time_to_target": _BY_SCORE,
+    "column": _BY_SIZE,
+    "hyperparameter": _BY_SIZE,
+    "sensitivity": _BY_SIZE,
+    "coupling": _BY_SIZE,
+    "bound": ("lower",),
 }
+#: how many hyperparameters `quantity` lists, for measures that need a sweep of them
+SWEPT = {"sensitivity": 1, "coupling": 2}
+#: what protocols of a sweep are called, before the hyperparameters
+SWEEP = "sweep"
+#: measures that a method has with its defaults alone: tuning trials keep these numbers only
+_OF_DEFAULTS = ("score", "time_to_target")
+#: between the two factors of a bound
+TIMES = " * "
+#: between the names of several methods of which the best counts
+SEPARATOR = ", "
 
 MAX_TEXT = 300
 MAX_CLAIMS = 30
@@ -34,14 +57,27 @@ class Claim:
 
     `says`: the claim in one sentence. `task`: the task here that decides it. `method` and `rival`:
     names of methods such as `adamw+grokfast_ema`; an empty method is the optimizer alone, and a
-    regularizer or schedule names one; an empty rival means that the value itself is claimed.
+    regularizer or schedule names one. Several untuned methods, "adam, lion, sgd", count as the one
+    of them that is best on validation data.
 
-    `measure`: "score" (the task's), "time_to_target" (gradient evaluations until the task's
-    target), "column" (the value of a column of the curve at its end, named by `quantity`) or
-    "hyperparameter" (the tuned value, or the range of good values, of the hyperparameter
-    `quantity`). `expect`: whether the method is "better", "worse" or "equal" by score or time, or
-    its value "lower", "higher" or "equal" in a column or hyperparameter. `factor`: how many times,
-    as a ratio above 1, where the paper gives one; a claim without a factor is of the direction.
+    `measure`: what is compared, and `expect`: how.
+
+    - "score" (the task's) and "time_to_target" (gradient evaluations until the task's target):
+      the method is "better", "worse", "equal" or "not_worse" than the rival.
+    - "column": the value of a column of the curve at its end, named by `quantity`; "lower",
+      "higher" or "equal", as for the next ones.
+    - "hyperparameter": the typical value of the hyperparameter `quantity` in good trials.
+    - "sensitivity": what is lost on average by values of the hyperparameter `quantity` within a
+      factor of ten of the best one, in a sweep of it.
+    - "coupling": what is lost by one value of the second hyperparameter of `quantity` for all
+      values of the first, "lr, weight_decay", in a sweep of both. Alternatives have a bar between
+      them: "lr, weight_decay|strength".
+    - "bound": the largest product of a column's largest value and a hyperparameter, in a sweep of
+      it, `quantity` "largest_weight * weight_decay"; it is claimed to be at most `value`.
+
+    `factor`: how many times, as a ratio above 1, where the paper gives one; a claim without a
+    factor is of the direction. `value`: the claimed value, where there is no rival. `untuned`:
+    which of the two, "method", "rival" or "both", runs with its declared defaults.
 
     `number`: the paper's number and its setting in words. `place`: where the paper says so, such
     as "abstract" or "table 2". `source`: the paper, where it is not the component's own.
@@ -59,8 +95,90 @@ class Claim:
     rival: str = ""
     quantity: str = ""
     factor: float | None = None
+    value: float | None = None
+    untuned: Untuned = ""
     source: str = ""
     from_memory: bool = False
+
+    @property
+    def sweep(self) -> tuple[str, ...]:
+        """The hyperparameters that studies of this claim sweep, alternatives in one text."""
+        if self.measure == "bound":
+            return (self.quantity.partition(TIMES)[2],)
+        return tuple(self.quantity.split(SEPARATOR)) if self.measure in SWEPT else ()
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of the sweep; empty for a claim that any ranked protocol decides."""
+        names = "_".join(self.sweep).replace("|", "_or_")
+        return f"{SWEEP}_{names}" if names else ""
+
+
+@dataclass(frozen=True)
+class Stated:
+    """A claim and the component whose file states it."""
+
+    component: Component
+    claim: Claim
+
+    @property
+    def method(self) -> str:
+        """The name of the method that the claim is about; of several, with commas between."""
+        return self.claim.method or self.component.name
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods of which the best counts; mostly one."""
+        return tuple(self.method.split(SEPARATOR))
+
+    @property
+    def label(self) -> str:
+        """The method where there is little room: "best of 8" if there are several."""
+        return self.method if len(self.methods) == 1 else f"best of {len(self.methods)}"
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The methods whose studies decide the claim, each once, the rival last."""
+        return tuple(dict.fromkeys((*self.methods, *filter(None, [self.claim.rival]))))
+
+    @property
+    def source(self) -> str:
+        """The paper that says so."""
+        return self.claim.source or self.component.paper
+
+    @property
+    def compared(self) -> str:
+        """What is compared with what, in words."""
+        claim = self.claim
+        what, preposition = _IN_WORDS[claim.measure]
+        how = _TIMES[claim.expect] if claim.measure == "time_to_target" else claim.expect
+        said = f"{how.replace('_', ' ')} {preposition} {what.format(claim.quantity)}"
+        word = "than"
+        if claim.expect == "equal":
+            word = "as" if claim.measure == "time_to_target" else "to"
+        rival = claim.rival or f"{claim.value:g}"
+        if claim.untuned in ("rival", "both"):
+            rival += " with its defaults"
+        own = " with its defaults" if claim.untuned in ("method", "both") else ""
+        times = f", {claim.factor:g} times" if claim.factor else ""
+        return f"{said} {word} {rival}{times}" + (own and f";{own} itself")
+
+
+_IN_WORDS = {
+    "score": ("the score", "in"),
+    "time_to_target": ("the target", "at"),
+    "column": ("{} at the end", "in"),
+    "hyperparameter": ("the tuned {}", "in"),
+    "sensitivity": ("sensitivity to {}", "in"),
+    "coupling": ("coupling of {}", "in"),
+    "bound": ("{}", "in"),
+}
+_TIMES = {"better": "sooner", "worse": "later", "equal": "as soon", "not_worse": "no later"}
+
+
+def stated(components: Iterable[Component]) -> list[Stated]:
+    """All claims of components, in their order."""
+    return [Stated(component, claim) for component in components for claim in component.claims]
 
 
 def checked(who: str, claims: Sequence[Any], *, alone: bool) -> tuple[Claim, ...]:
@@ -87,24 +205,53 @@ def _complaint(claim: Any) -> str:
         return f"this is no suite.Claim(...): {claim!r}."
     if not isinstance(claim.from_memory, bool):
         return f"from_memory is True or False, not {claim.from_memory!r}."
-    texts = {name: v for name, v in vars(claim).items() if name not in ("factor", "from_memory")}
-    for name, value in texts.items():
-        if not isinstance(value, str) or len(value) > MAX_TEXT or "\n" in value:
+    others = ("factor", "value", "from_memory")
+    texts = {name: v for name, v in vars(claim).items() if name not in others}
+    for name, text in texts.items():
+        if not isinstance(text, str) or len(text) > MAX_TEXT or "\n" in text:
             return f"{name} is a text of one line and at most {MAX_TEXT} characters."
     for name in ("says", "task", "number", "place"):
         if not texts[name].strip():
             return f"{name} is empty."
+    return _wrong_comparison(claim) or _wrong_numbers(claim)
+
+
+def _wrong_comparison(claim: Claim) -> str:
+    """What cannot be compared so; empty if everything can."""
     if claim.measure not in _EXPECTED:
         return f"measure is one of {', '.join(_EXPECTED)}, not {claim.measure!r}."
     expected = _EXPECTED[claim.measure]
     if claim.expect not in expected:
         return f"expect of a {claim.measure} is one of {', '.join(expected)}, not {claim.expect!r}."
-    if claim.measure in ("column", "hyperparameter") and not claim.quantity:
+    if claim.measure not in ("score", "time_to_target") and not claim.quantity:
         return f"a claim about a {claim.measure} names it: quantity='...'."
-    if claim.factor is None:
-        return ""
-    if isinstance(claim.factor, bool) or not isinstance(claim.factor, (int, float)):
-        return f"factor is a number above 1, not {claim.factor!r}."
-    if not 1 < claim.factor < float("inf"):
+    count = SWEPT.get(claim.measure)
+    if count is not None and len(claim.sweep) != count:
+        return f"quantity of a {claim.measure} names {count} hyperparameters: {claim.quantity!r}."
+    if claim.measure == "bound" and len(claim.quantity.split(TIMES)) != 2:
+        return f"quantity of a bound is 'column * hyperparameter', not {claim.quantity!r}."
+    if claim.untuned not in ("", "method", "rival", "both"):
+        return f"untuned is 'method', 'rival', 'both' or empty, not {claim.untuned!r}."
+    if claim.untuned and claim.measure not in _OF_DEFAULTS:
+        return f"untuned methods are compared by score or time_to_target, not by {claim.measure}."
+    if SEPARATOR in claim.method and claim.untuned not in ("method", "both"):
+        return "of several methods the best of the untuned counts: untuned='method'."
+    if SEPARATOR in claim.rival:
+        return "rival is one method."
+    return ""
+
+
+def _wrong_numbers(claim: Claim) -> str:
+    """What is wrong with the factor or the value; empty if nothing is."""
+    for name, number in (("factor", claim.factor), ("value", claim.value)):
+        if number is None:
+            continue
+        if isinstance(number, bool) or not isinstance(number, (int, float)):
+            return f"{name} is a number{' above 1' * (name == 'factor')}, not {number!r}."
+    if claim.factor is not None and not 1 < claim.factor < float("inf"):
         return f"factor is a number above 1, not {claim.factor}: say the direction by `expect`."
+    if claim.value is not None and not abs(claim.value) < float("inf"):
+        return f"value is a finite number, not {claim.value}."
+    if bool(claim.rival) == (claim.value is not None):
+        return "what is it compared with? Name a rival='...', or give the claimed value=..."
     return ""

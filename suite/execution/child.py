@@ -27,7 +27,7 @@ from suite.execution.messages import (
     send,
 )
 from suite.execution.processes import die_with_parent
-from suite.results.model import printable
+from suite.results.fields import printable
 from suite.training.reasons import reason_of, trace_of
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from pydantic import ValidationError
 
 from suite import atomic
 from suite.errors import InvalidResult, UsageError
+from suite.results.fields import MAX_INTEGER, MAX_METRIC
 from suite.results.migrations import MIGRATIONS, migrate
-from suite.results.model import MAX_INTEGER, MAX_METRIC, SCHEMA_VERSION, Result
+from suite.results.model import SCHEMA_VERSION, Result
 
 MAX_BYTES = 5_000_000
 #: depth of nested objects and lists; a result has nine

@@ -9,22 +9,32 @@ from __future__ import annotations
 
 import itertools
 import math
-import unicodedata
 from collections.abc import Iterator, Sized
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    PrivateAttr,
-    ValidationError,
-    model_validator,
-)
+from pydantic import Field, PrivateAttr, model_validator
 
+from suite.results.fields import (
+    MAX_COUNT,
+    MAX_NUMBER,
+    Column,
+    Count,
+    Digest,
+    Few,
+    Integer,
+    Lines,
+    MethodName,
+    Metrics,
+    Name,
+    NotNegative,
+    Number,
+    Positive,
+    Record,
+    SpacedColumn,
+    SparseColumn,
+    Text,
+    Value,
+)
 from suite.training.seeds import REPLICATES, replicate_seed
 
 SCHEMA_VERSION = 3
@@ -45,124 +55,6 @@ Status = Literal[
     "timeout",
     "out_of_memory",
     "interrupted",
-]
-#: floats stay below it: squares of them are still finite
-MAX_NUMBER = 1e100
-#: metrics other than the score's stay below it: a perplexity may be large
-MAX_METRIC = 1e300
-#: integers stay below it: as large as a column of a table can hold
-MAX_INTEGER = 2**63
-#: trials, seeds, versions and the like
-MAX_COUNT = 10_000
-#: evaluation points of one run
-MAX_POINTS = 20_000
-
-
-def check_line(text: str) -> str:
-    """The text itself, if it is one line that can be written to any file; raises ValueError."""
-    return _without_control(text, allowed="")
-
-
-def check_lines(text: str) -> str:
-    """The text itself, if it is lines of text: line breaks and tabs are fine; raises ValueError."""
-    return _without_control(text, allowed="\n\t")
-
-
-def printable(text: str) -> str:
-    """A text that `check_lines` accepts: characters that it refuses are written as escapes.
-
-    For texts from outside, such as the message of an exception.
-    """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(_escaped(c) if _refused(c) and c not in "\n\t" else c for c in text)
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
-
-
-def _without_control(text: str, allowed: str) -> str:
-    for at, character in enumerate(text):
-        if _refused(character) and character not in allowed:
-            raise ValueError(f"a control character, {character!r}, at position {at}")
-    return text
-
-
-def _refused(character: str) -> bool:
-    """Control characters, line and paragraph separators, and halves of a surrogate pair."""
-    return unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-
-
-#: what components, tasks, metrics and hyperparameters may be called
-NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
-MethodName = Annotated[
-    str,
-    Field(pattern=r"^[a-z][a-z0-9_]*(\+[a-z][a-z0-9_]*)*(@[a-z][a-z0-9_]*)?$", max_length=200),
-]
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{16,64}$")]
-Number = Annotated[float, Field(allow_inf_nan=False, gt=-MAX_NUMBER, lt=MAX_NUMBER)]
-NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=MAX_NUMBER)]
-Positive = Annotated[float, Field(allow_inf_nan=False, gt=0, lt=MAX_NUMBER)]
-Integer = Annotated[int, Field(gt=-MAX_INTEGER, lt=MAX_INTEGER)]
-Count = Annotated[int, Field(ge=0, lt=MAX_INTEGER)]
-#: numbers of items that a result lists, and versions of an item
-Few = Annotated[int, Field(ge=1, le=MAX_COUNT)]
-#: one line
-Text = Annotated[str, Field(max_length=2_000), AfterValidator(check_line)]
-#: a message or a traceback
-Lines = Annotated[str, Field(max_length=20_000), AfterValidator(check_lines)]
-Value = bool | Integer | Number | Annotated[str, Field(max_length=200), AfterValidator(check_line)]
-Measured = Annotated[float, Field(allow_inf_nan=False, gt=-MAX_METRIC, lt=MAX_METRIC)]
-Metrics = dict[Name, Annotated[list[Measured], Field(max_length=MAX_POINTS)]]
-Column = Annotated[list[Number], Field(max_length=MAX_POINTS)]
-SparseColumn = Annotated[list[Number | None], Field(max_length=MAX_POINTS)]
-
-
-class Record(BaseModel):
-    """A part of a file: its fields are checked, no others are allowed, nothing is changed."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class EvenlySpaced(Record):
-    """A column in a file whose values are evenly spaced: `numpy.linspace(first, last, points)`."""
-
-    first: Number
-    last: Number
-    points: Annotated[int, Field(ge=2, le=MAX_POINTS)]
-
-    def column(self) -> list[float]:
-        """The values."""
-        width, parts = self.last - self.first, self.points - 1
-        return [self.first + width * part / parts for part in range(self.points)]
-
-
-def _lengthened(value: Any) -> Any:
-    """A column as it is in a file, as a list."""
-    if not isinstance(value, dict):
-        return value
-    try:
-        return EvenlySpaced.model_validate(value).column()
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ValueError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-
-
-def _shortened(column: list[float]) -> list[float] | dict[str, Any]:
-    """A column as it goes into a file: short if that is exactly the same."""
-    if len(column) < 3:
-        return column
-    even = EvenlySpaced(first=column[0], last=column[-1], points=len(column))
-    return even.model_dump() if even.column() == column else column
-
-
-#: a column that mostly is evenly spaced
-SpacedColumn = Annotated[
-    Column,
-    BeforeValidator(_lengthened, json_schema_input_type=Column | EvenlySpaced),
-    PlainSerializer(_shortened, when_used="json"),
 ]
 
 
@@ -214,7 +106,7 @@ class ComponentRecord(Record):
     paper: Text
     url: Text
     search_space: Annotated[dict[Name, DistributionRecord], Field(max_length=200)]
-    authors: Annotated[list[Text], Field(max_length=200)] = []
+    authors: Annotated[list[Text], Field(max_length=200)] = Field(default_factory=list)
     #: why it computes more per example than is charged, if its author says so; empty otherwise
     extra_work: Text = ""
 
@@ -305,7 +197,9 @@ class Curve(Record):
     validation: Annotated[Metrics, Field(max_length=200)]
     test: Annotated[Metrics, Field(max_length=200)]
     #: other numbers along the run, by name; they decide nothing
-    diagnostics: Annotated[dict[Name, SparseColumn], Field(max_length=200)] = {}
+    diagnostics: Annotated[dict[Name, SparseColumn], Field(max_length=200)] = Field(
+        default_factory=dict
+    )
 
     @model_validator(mode="after")
     def _columns_match(self) -> Curve:
@@ -569,21 +463,6 @@ class Result(Record):
     def evaluation_runs(self) -> list[Run]:
         """The evaluation runs of all replicates."""
         return [run for replicate in self.replicates for run in replicate.evaluation]
-
-    @property
-    def tuning(self) -> list[Run]:
-        """The tuning runs of the first replicate."""
-        return self.replicates[0].tuning
-
-    @property
-    def chosen(self) -> int:
-        """The number of the tuning run that the first replicate chose."""
-        return self.replicates[0].chosen
-
-    @property
-    def evaluation(self) -> list[Run]:
-        """The evaluation runs of the first replicate."""
-        return self.replicates[0].evaluation
 
     @property
     def failed(self) -> list[Run]:

@@ -46,7 +46,7 @@ def result_path(plan: Plan) -> tuple[Path, Result | None]:
     for variant in [own] if _own_time_limit(plan) else ["", own]:
         path = _path(plan, variant)
         there = _result_in(path)
-        if there is None or _is_of(plan, there):
+        if there is None or is_of(plan, there):
             return path, there
     raise UsageError(f"{path} holds the result of another study. Move it away first.")
 
@@ -55,7 +55,7 @@ def why_own_name(plan: Plan) -> str | None:
     """Why the result does not go to the plain name, in words; None if it does."""
     path = _path(plan, "")
     there = None if _own_time_limit(plan) else _result_in(path)
-    if there is None or _is_of(plan, there):
+    if there is None or is_of(plan, there):
         return None
     reasons = "; ".join(_differences(plan, there))
     return f"{path} is the result of another study and stays as it is: {reasons}"
@@ -80,7 +80,8 @@ def _result_in(path: Path) -> Result | None:
         raise InvalidResult(f"{error}\nFix, move or delete that file first.") from None
 
 
-def _is_of(plan: Plan, there: Result) -> bool:
+def is_of(plan: Plan, there: Result) -> bool:
+    """Whether a result is that of a plan: of the same study, code and rules."""
     settings = [there.seed, there.device, there.threads]
     content = _identity_of_plan(plan, _settings(plan))
     return content == _identity(there.task, there.method, there.protocol, settings)

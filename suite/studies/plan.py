@@ -19,9 +19,8 @@ from suite.disk import naming_full
 from suite.errors import UsageError
 from suite.problems.score import Direction
 from suite.problems.task import Task
+from suite.results.fields import MAX_COUNT, MAX_INTEGER
 from suite.results.model import (
-    MAX_COUNT,
-    MAX_INTEGER,
     MethodRecord,
     ProtocolRecord,
     Purpose,

@@ -30,6 +30,8 @@ class StudyRules:
     seeds: int
     generation: int
     sampler: Sampler = "sobol"
+    #: a grid over these hyperparameters instead of the sampler's points: see `suite.studies.sweep`
+    swept: tuple[str, ...] = ()
     budget_fraction: float = 1.0
     ranked: bool = True
     summary: str = ""

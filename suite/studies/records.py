@@ -13,6 +13,7 @@ from suite.results.model import (
     TaskRecord,
 )
 from suite.studies.protocol import StudyRules
+from suite.studies.sweep import grid_record
 from suite.studies.tuning import sampler_record
 
 
@@ -72,5 +73,5 @@ def protocol_record(rules: StudyRules) -> ProtocolRecord:
         generation=rules.generation,
         budget_fraction=rules.budget_fraction,
         ranked=rules.ranked,
-        sampler=sampler_record(rules.sampler),
+        sampler=grid_record(rules.swept) if rules.swept else sampler_record(rules.sampler),
     )

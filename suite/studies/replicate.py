@@ -128,10 +128,12 @@ class RunningReplicate:
         return best(scores, self._plan.task.score.higher_is_better)
 
     def _conclude(self) -> Replicate:
-        metric = self._plan.task.score.metric
+        metric, tuning = self._plan.task.score.metric, self._ended("tuning")
+        if not self._plan.rules.swept:  # a sweep is read in other columns than the score's, too
+            tuning = [trimmed(run, metric) for run in tuning]
         return Replicate(
             seed=self._seed,
-            tuning=[trimmed(run, metric) for run in self._ended("tuning")],
+            tuning=tuning,
             chosen=self._choose(),
             evaluation=[trimmed(run, metric) for run in self._ended("evaluation")],
         )

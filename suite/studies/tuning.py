@@ -23,6 +23,7 @@ from suite.components.search import Distribution
 from suite.problems.score import Direction
 from suite.results.model import SamplerRecord
 from suite.studies.protocol import Sampler, StudyRules
+from suite.studies.sweep import grid
 from suite.training.seeds import derive
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def propose(
     if len(history) % protocol.generation:
         raise ValueError(f"a generation of {protocol.generation} trials is not finished yet")
     count = min(protocol.generation, protocol.trials - len(history))
+    if protocol.swept:
+        return grid(space, protocol.swept)[len(history) : len(history) + count]
     if protocol.sampler == "tpe":
         return _tpe(space, protocol, seed, direction, history, count)
     return _sobol(space, seed, protocol.trials)[len(history) : len(history) + count]

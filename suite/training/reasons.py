@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from suite.errors import SuiteError
 from suite.home import ROOT
-from suite.results.model import printable
+from suite.results.fields import printable
 from suite.training.advice import LONGEST_REASON, advised, asserted
 
 _LONGEST_TRACE = 8_000

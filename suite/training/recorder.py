@@ -6,7 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from suite.problems.task import Task
-from suite.results.model import MAX_METRIC, MAX_NUMBER, NAME_PATTERN, Curve, HeldOut
+from suite.results.fields import MAX_METRIC, MAX_NUMBER, NAME_PATTERN
+from suite.results.model import Curve, HeldOut
 
 #: digits kept of every measured number: enough to rank, few enough to keep result files small
 DIGITS = 6

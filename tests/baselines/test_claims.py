@@ -6,12 +6,15 @@ import functools
 
 import pytest
 
-from suite.cli.claims import stated
 from suite.components import registry
+from suite.components.claims import stated
 from suite.components.method import parse_method
+from suite.studies.sweep import grid
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
 
+#: two claims about a method differ in one of these
+DISTINCT = ("rival", "untuned", "task", "measure", "quantity")
 KINDS = [kind for kind in registry.KINDS if kind != "task"]
 CLAIMS = [
     pytest.param(one, id=f"{kind}-{one.component.name}-{i}")
@@ -40,23 +43,25 @@ def test_there_are_claims():
 def test_what_a_claim_names_exists(one):
     claim = one.claim
     task = registry.get("task", claim.task)
-    methods = [parse_method(name) for name in (one.method, claim.rival) if name]
+    methods = [parse_method(name) for name in one.needed]
     assert one.component.name in {c.name for method in methods for c in method.components}
     assert one.method != claim.rival
-    if claim.measure == "column":
+    if claim.measure in ("column", "bound"):
         known = columns(claim.task)
-        assert known is None or claim.quantity in known, sorted(known)
+        assert known is None or claim.quantity.split(" * ")[0] in known, sorted(known)
     if claim.measure == "hyperparameter":
         for method in methods:
             assert any(claim.quantity in c.search for c in method.components), method.name
     if claim.measure == "time_to_target":
         assert task.target is not None
+    for method in methods if claim.sweep else ():
+        assert len(grid(method.distributions(), claim.sweep)) >= 4
     assert one.source
 
 
 def test_two_claims_do_not_say_the_same():
     said = [
-        (one.method, one.claim.rival, one.claim.task, one.claim.measure, one.claim.quantity)
+        (one.method, *(getattr(one.claim, name) for name in DISTINCT))
         for kind in KINDS
         for one in stated(registry.load_all(kind)[0])
     ]

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
-from suite.cli.claims import stated
 from suite.components import registry
+from suite.components.claims import stated
 from tests.cli.test_answers import look
 from tests.cli.test_inspect import run
 
@@ -30,7 +30,8 @@ regularizer("mine", dict, paper="Me 2026, Mine", url="u", summary="s", claims=[
     claim(),
     claim(measure="column", quantity="accuracy", expect="equal", factor=None, method="sgd+mine",
           source="Them 2025, A Rebuttal"),
-    claim(measure="hyperparameter", quantity="lr", expect="higher", rival="", factor=None),
+    claim(measure="hyperparameter", quantity="lr", expect="higher", rival="", value=0.1,
+          factor=None),
 ])
 schedule("mine_too", lambda progress: 1.0, paper="p", url="u", summary="s", claims=[
     claim(measure="score", expect="worse", method="adamw@mine_too"),
@@ -63,7 +64,7 @@ def test_every_claim_of_every_component_is_listed(capsys) -> None:
     assert header.split()[:2] == ["method", "task"]
     assert len(rows) == len(known)
     for row, one in zip(rows, known, strict=True):
-        for said in (one.method, one.claim.task, one.compared, one.claim.place, one.source):
+        for said in (one.label, one.claim.task, one.compared, one.claim.place, one.source):
             assert said in row
 
 
@@ -107,12 +108,12 @@ def test_a_component_s_claims_are_shown_whole(capsys, mine) -> None:
     }
     assert [block["compared"] for block in blocks[1:]] == [
         "equal in accuracy at the end to adamw",
-        "higher in the tuned lr than the paper says",
+        "higher in the tuned lr than 0.1",
         "worse in the score than adamw, 2.5 times",
     ]
     assert [block["method"] for block in blocks[1:]] == ["sgd+mine", "adamw+mine", "adamw@mine_too"]
     assert blocks[1]["source"] == "Them 2025, A Rebuttal"
-    assert blocks[2]["rival"] == "none: the value itself is claimed"
+    assert blocks[2]["rival"] == "none: the value 0.1 is claimed"
 
 
 def test_show_has_the_claims_of_a_component(capsys, mine) -> None:

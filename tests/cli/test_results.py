@@ -1,29 +1,20 @@
-"""`suite validate` and `suite compare`."""
+"""`suite validate`."""
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 
-from leaderboard.comparison import choose_standing, differences
-from leaderboard.standings import task_standings
 from suite.cli import _exit_code
-from suite.cli.results import print_standing
 from suite.results import verification
-from suite.results.files import read, seal
-from suite.results.frames import read_folder
+from suite.results.files import seal
 from suite.results.model import Result
-from tests.commands import command, environment
 from tests.samples import make_result, write_results
 
 
@@ -169,177 +160,6 @@ def test_validate_of_nothing_is_an_error(capsys, tmp_path: Path) -> None:
     assert run(capsys, "validate", str(tmp_path))[0] == 2
 
 
-@pytest.fixture
-def results(tmp_path: Path) -> Path:
-    """Lion is 0.1 worse than adamw at every seed, sgd about the same in the mean."""
-    folder = tmp_path / "results"
-    scores = {
-        "adamw": [0.80, 0.85, 0.90],
-        "lion": [0.70, 0.75, 0.80],
-        "sgd+sam": [0.90, 0.85, 0.80],
-    }
-    write_results(folder, [make_result(method=m, scores=s) for m, s in scores.items()])
-    return folder
-
-
-def test_compare_pairs_seeds(capsys, results: Path) -> None:
-    arguments = ("compare", "adamw", "lion", "sgd+sam", "--task", "digits")
-    code, out, _ = run(capsys, *arguments, "--results", str(results))
-    assert code == 0
-    # The intervals of the two means overlap; seed by seed the difference is plain.
-    assert "lion - adamw: -0.1 (-0.1 to -0.1, paired over 3 seeds): worse" in out
-    (line,) = [line for line in out.splitlines() if line.startswith("sgd+sam - adamw")]
-    assert line.endswith("no clear difference")
-
-
-def test_compare_is_about_the_methods_asked_for(capsys, results: Path) -> None:
-    code, out, _ = run(
-        capsys, "compare", "lion", "adamw", "--task", "digits", "--results", str(results)
-    )
-    assert code == 0
-    assert "sgd" not in out
-    assert "adamw - lion: +0.1 (+0.1 to +0.1, paired over 3 seeds): better" in out
-
-
-@pytest.mark.parametrize("stream", [False, True])
-def test_a_stream_shows_no_time_to_target(capsys, tmp_path: Path, stream: bool) -> None:
-    write_results(tmp_path, [make_result(task_fields={"stream": stream})])
-    (standing,) = task_standings(read_folder(tmp_path)[0], {})
-    print_standing(standing)
-    assert (" reached " in capsys.readouterr().out) != stream
-
-
-def test_what_is_not_learning_and_what_never_completed_is_said(capsys, tmp_path: Path) -> None:
-    write_results(
-        tmp_path,
-        [make_result(scores=[0.0, 0.5, 0.5]), make_result(method="lion", status="timeout")],
-    )
-    (standing,) = task_standings(read_folder(tmp_path)[0], {})
-    print_standing(standing)
-    adamw, lion = capsys.readouterr().out.splitlines()[-2:]
-    assert "adamw" in adamw
-    assert adamw.rstrip().endswith("not learning (1 of 3 runs)")
-    assert " -            -  " in lion  # no median of evaluations and seconds
-
-
-def test_compare_reads_the_folder_of_its_task_only(results: Path, monkeypatch) -> None:
-    write_results(results, [make_result("lm_markov")])
-    seen = []
-
-    def watched(path: Path) -> Result:
-        seen.append(path.parent.name)
-        return read(path)
-
-    monkeypatch.setattr("suite.results.frames.read", watched)
-    choose_standing(results, "digits", ["adamw", "lion"], None)
-    assert set(seen) == {"digits"}
-    assert len(seen) == 3
-
-
-def test_compare_takes_the_result_that_is_ranked(results: Path) -> None:
-    other = make_result(method="lion", seed=1, scores=[0.1] * 3)
-    write_results(results, [other], variant="0123abcd")
-    standing, _ = choose_standing(results, "digits", ["adamw", "lion"], None)
-    (difference,) = differences(standing, ["adamw", "lion"])
-    assert difference.interval.value == pytest.approx(-0.1)
-
-
-def test_runs_of_other_seeds_are_not_paired(results: Path) -> None:
-    stored, _ = read_folder(results)
-    (standing,) = task_standings(stored)
-    (entry,) = [entry for entry in standing.entries if entry.method == "lion"]
-    runs = entry.result.evaluation
-    moved = [run.model_copy(update={"seed": run.seed + 1}) for run in runs]
-    object.__setattr__(entry.result.replicates[0], "evaluation", moved)
-    (difference,) = differences(standing, ["adamw", "lion"])
-    assert difference.how.startswith("not paired")
-    assert difference.interval.value == pytest.approx(-0.1)
-    assert difference.interval.low < -0.1 < difference.interval.high
-
-
-@pytest.mark.parametrize("ending", ["svg", "png", "PNG"])
-def test_compare_draws(capsys, results: Path, tmp_path: Path, ending: str) -> None:
-    figure = tmp_path / "new" / f"curves.{ending}"
-    arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
-    code, out, _ = run(capsys, *arguments, "--figure", str(figure))
-    assert code == 0
-    assert str(figure) in out
-    start = {"svg": b"<?xml", "png": b"\x89PNG"}[ending.lower()]
-    assert figure.read_bytes().startswith(start)
-
-
-def test_compare_refuses_an_ending_it_cannot_write(capsys, results: Path, tmp_path: Path) -> None:
-    arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
-    code, out, err = run(capsys, *arguments, "--figure", str(tmp_path / "curves.xyz"))
-    assert code == 2
-    assert err.rstrip().endswith("curves.xyz: the file's name must end in one of .png, .svg, .pdf.")
-    assert out == ""  # it is refused before the work
-    assert not (tmp_path / "curves.xyz").exists()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["adamw", "lio"], "Did you mean 'lion'"),
-        (["adamw", "adamw"], "two or more"),
-        (["adamw", "lion", "--protocol", "standard"], "share no protocol"),
-    ],
-)
-def test_compare_says_what_is_missing(capsys, results: Path, arguments, said: str) -> None:
-    given = ("compare", *arguments, "--task", "digits", "--results", str(results))
-    code, _, err = run(capsys, *given)
-    assert code == 2
-    assert said in err
-
-
-def test_compare_without_results(capsys, tmp_path: Path) -> None:
-    given = ("compare", "adamw", "lion", "--task", "digits", "--results", str(tmp_path))
-    code, _, err = run(capsys, *given)
-    assert code == 2
-    assert "holds no results on digits" in err
-
-
-def test_compare_takes_the_protocol_with_most_trials(capsys, results: Path) -> None:
-    both = [make_result(method=m, protocol="standard") for m in ("adamw", "lion")]
-    write_results(results, both)
-    given = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
-    assert "protocol standard" in run(capsys, *given)[1]
-    assert "protocol quick" in run(capsys, *given, "--protocol", "quick")[1]
-
-
-def test_compare_draws_where_a_notebook_chose_the_backend(results: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        command(
-            *("compare", "adamw", "lion", "-t", "digits", "--results", str(results)),
-            *("--figure", str(tmp_path / "f.png")),
-        ),
-        env={**environment(tmp_path), "MPLBACKEND": "module://matplotlib_inline.backend_inline"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "f.png").is_file()
-
-
-def test_compare_as_json(capsys, results: Path, tmp_path: Path) -> None:
-    (results / "digits" / "broken.quick.json").write_text("{}")
-    arguments = ("compare", "adamw", "lion", "--task", "digits", "--results", str(results))
-    code, out, err = run(capsys, *arguments, "--json")
-    found = json.loads(out)
-    assert code == 0
-    assert "refused" in err
-    assert list(found) == [
-        *("task", "protocol", "higher_is_better", "metric", "methods", "differences", "figure")
-    ]
-    first, second = found["methods"]
-    assert (first["method"], first["score"]) == ("adamw", pytest.approx(0.85))
-    assert second["chosen"] == read(Path(second["result"])).evaluation[0].hyperparameters
-    (difference,) = found["differences"]
-    assert difference["difference"] == pytest.approx(-0.1)
-    assert (difference["method"], difference["baseline"]) == ("lion", "adamw")
-
-
 def test_validate_as_json(capsys, tmp_path: Path) -> None:
     (path,) = write_results(tmp_path, [make_result()])
     bad = tmp_path / "digits" / "bad.json"
@@ -352,31 +172,3 @@ def test_validate_as_json(capsys, tmp_path: Path) -> None:
     assert found["files"][0]["notes"] == ["an older version of digits: 1, here it is 99"]
     assert found["files"][1]["reason"]
     assert f"refused  {bad}" in err
-
-
-@pytest.mark.parametrize("width", [60, 80, 100, 132])
-def test_a_ranking_fits_the_terminal_and_keeps_names_and_scores(
-    capsys, tmp_path: Path, monkeypatch, width: int
-) -> None:
-    names = ["adamw+label_smoothing@linear_decay", "schedule_free", "sgd"]
-    write_results(tmp_path, [make_result(method=name) for name in names])
-    (standing,) = task_standings(read_folder(tmp_path)[0], {})
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
-    monkeypatch.setenv("COLUMNS", str(width))
-    print_standing(standing, marked=["sgd"])
-    out = click.unstyle(capsys.readouterr().out)
-    table = [line for line in out.splitlines() if not line.startswith("Not shown")]
-    assert max(map(len, table)) <= width
-    for name in names:
-        assert re.search(rf"(?m)^(> )?\d +{re.escape(name)} +0\.\d+", out)
-    print_standing(standing, wide=True)
-    assert "Not shown" not in capsys.readouterr().out
-
-
-def test_a_run_shows_what_it_ran_and_says_how_much_more_there_is(capsys, tmp_path: Path) -> None:
-    write_results(tmp_path, [make_result(method=m) for m in ("adamw", "lion", "sgd+sam", "muon")])
-    (standing,) = task_standings(read_folder(tmp_path)[0], {})
-    print_standing(standing, marked=["muon"], shown=["muon", "adamw"])
-    out = capsys.readouterr().out
-    assert "lion" not in out
-    assert "2 more results are in the folder: `suite compare METHOD METHOD --task digits`" in out

@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 
-from leaderboard import site as site_module
-from leaderboard.comparison import choose_standing, differences
+from leaderboard import board as board_module
+from leaderboard import figures
+from leaderboard.board import load_board
+from leaderboard.comparison import compare_on_task
+from leaderboard.downloads import plain_cell, table_text
 from leaderboard.references import Reference
 from leaderboard.site import build
 from suite.errors import InvalidResult
@@ -87,7 +90,7 @@ def valid_mutations(count: int) -> list[tuple[str, Result]]:
 def test_no_valid_mutation_keeps_the_site_from_being_built(tmp_path, monkeypatch) -> None:
     # Without the net below: here nothing may have to be left out.
     monkeypatch.setattr(
-        site_module, "_drawable", lambda items, known: (site_module._task_part(items, known), [])
+        board_module, "_usable", lambda *known: (board_module._task_part(*known), [])
     )
     honest = make_result(method="muon")
     for number, (text, result) in enumerate(valid_mutations(MUTATIONS)):
@@ -100,8 +103,9 @@ def test_no_valid_mutation_keeps_the_site_from_being_built(tmp_path, monkeypatch
         assert report.skipped == []
         if result.task.name == "digits" and result.protocol.name == "quick":
             methods = ["muon", result.method.name]
-            standing, _ = choose_standing(folder / "results", "digits", methods, None)
-            differences(standing, methods)
+            board = load_board(folder / "results", REFERENCES)
+            if result.method.name in {e.method for e in board.tasks["digits"][0].ranked}:
+                compare_on_task(board, "digits", methods)
 
 
 def test_a_file_that_cannot_be_drawn_is_left_out_with_a_notice(tmp_path, monkeypatch) -> None:
@@ -109,7 +113,7 @@ def test_a_file_that_cannot_be_drawn_is_left_out_with_a_notice(tmp_path, monkeyp
         tmp_path / "results",
         [make_result(method=m) for m in ("adamw", "lion")] + [make_result("lm_markov", "lion")],
     )
-    draw = site_module.figures.learning_curves
+    draw = figures.learning_curves
 
     def fragile(standing):
         if any(entry.method == "lion" and entry.result.task.name == "digits"
@@ -134,7 +138,7 @@ def test_a_file_that_cannot_be_drawn_is_left_out_with_a_notice(tmp_path, monkeyp
 def test_a_task_that_cannot_be_drawn_leaves_the_others(tmp_path, monkeypatch) -> None:
     write_results(tmp_path / "results", [make_result(method=m) for m in ("adamw", "lion")])
     write_results(tmp_path / "results", [make_result("lm_markov")])
-    draw = site_module.figures.learning_curves
+    draw = figures.learning_curves
 
     def fragile(standing):
         if len(standing.ranked) > 1:
@@ -159,24 +163,18 @@ WIDE = ["\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH CO
 )
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", *WIDE])
 def test_a_formula_is_text_whatever_stands_before_its_sign(before, sign) -> None:
-    cell = site_module._plain_cell(f"{before}{sign}cmd|' /C calc'!A0")
+    cell = plain_cell(f"{before}{sign}cmd|' /C calc'!A0")
     assert cell.startswith("'")
     assert not set(cell) & set("\r\n\t\0\N{LINE SEPARATOR}")
 
 
 @pytest.mark.parametrize("text", ["adamw", "3 - 2", "x = 1", "", " plain", "'quoted'"])
 def test_other_text_stays_as_it_is(text) -> None:
-    assert site_module._plain_cell(text) == text
+    assert plain_cell(text) == text
 
 
-def test_a_carriage_return_makes_no_row_of_its_own(tmp_path) -> None:
-    """Messages may hold line breaks; in the table each run stays one row."""
-    run = {"reason": "x\n=cmd|' /C calc'!A0", "status": "failed"}
-    write_results(tmp_path / "results", [make_result(run=run)])
-    build(tmp_path / "results", tmp_path / "site", REFERENCES)
-    text = (tmp_path / "site" / "results.csv").read_bytes().decode("utf-8")
-    assert text.count("\n") == 1 + 9
-    assert "\r" not in text
-    rows = list(csv.DictReader(io.StringIO(text)))
-    assert {row["reason"] for row in rows} == {"x =cmd|' /C calc'!A0"}
-    assert site_module._plain_cell("x\r=cmd") == "x =cmd"
+def test_a_carriage_return_makes_no_row_of_its_own() -> None:
+    assert plain_cell("x\r=cmd") == "x =cmd"
+    text = table_text([("a", "b"), ("x\n=cmd|' /C calc'!A0", 1.5)])
+    assert text.count("\n") == 2
+    assert list(csv.DictReader(io.StringIO(text))) == [{"a": "x =cmd|' /C calc'!A0", "b": "1.5"}]

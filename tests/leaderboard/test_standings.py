@@ -30,59 +30,98 @@ def ranks(standing):
     return {entry.method: entry.rank for entry in standing.ranked}
 
 
-def test_a_rank_counts_those_that_are_wholly_better():
+def test_ranks_are_ranges_and_the_order_is_that_of_scores():
     standing = standing_of(
-        make_result(method="lion", scores=[0.90, 0.91, 0.92]),
-        make_result(method="adamw", scores=[0.91, 0.92, 0.93]),
+        make_result(method="lion", scores=[0.90, 0.93, 0.92]),
+        make_result(method="adamw", scores=[0.91, 0.92, 0.94]),
         make_result(method="sgd", scores=[0.50, 0.51, 0.52]),
     )
-    assert ranks(standing) == {"adamw": 1, "lion": 1, "sgd": 3}
+    adamw, lion, sgd = standing.ranked
     assert [entry.method for entry in standing.ranked] == ["adamw", "lion", "sgd"]
+    assert [tuple(e.standing.ranks) for e in standing.ranked] == [(1, 2), (1, 2), (3, 3)]
+    assert [e.standing.may_be_best for e in standing.ranked] == [True, True, False]
+    assert (adamw.standing.verdict, lion.standing.verdict) == (None, "tied")
+    assert sgd.standing.verdict == "worse"
+    assert sgd.standing.against_adamw.value == pytest.approx(0.51 - 2.77 / 3)
+    assert standing.baseline is adamw
 
 
-def test_intervals_that_overlap_may_have_different_ranks():
+def test_replicates_are_paired_by_their_seeds():
+    """Each mean varies much more than the difference, which is the same in every replicate."""
     standing = standing_of(
-        make_result(method="lion", scores=[0.90, 0.91, 0.92]),
-        make_result(method="adamw", scores=[0.85, 0.88, 0.91]),
-        make_result(method="sgd", scores=[0.85, 0.86, 0.87]),
+        make_result(method="adamw", scores=[0.2, 0.5, 0.8]),
+        make_result(method="lion", scores=[0.31, 0.6, 0.9]),
+        make_result(method="sgd", scores=[0.2, 0.51, 0.79]),
     )
-    lion, adamw, sgd = (entry.raw for entry in standing.ranked)
-    assert lion.low < adamw.high
-    assert adamw.low < sgd.high
-    assert ranks(standing) == {"lion": 1, "adamw": 1, "sgd": 2}
+    lion = standing.ranked[0]
+    assert lion.raw.low < standing.baseline.raw.high
+    assert lion.standing.verdict == "better"
+    assert list(lion.scores) == [0, 1, 2]
+
+
+def test_one_replicate_says_nothing_about_ranks():
+    """As results of the first protocol have."""
+    old = [
+        make_result("lm_markov", m, scores=s, protocol="quick") for m, s in ONE_REPLICATE.items()
+    ]
+    standing = standing_of(*map(with_one_replicate, old))
+    assert [tuple(e.standing.ranks) for e in standing.ranked] == [(1, 2), (1, 2)]
+    assert standing.ranked[0].raw.high == 10.0  # no worse score is possible
+    assert standing.ranked[0].raw.low == -math.inf
+
+
+ONE_REPLICATE = {"adamw": [1.5, 1.5, 1.5], "lion": [3.0, 3.0, 3.0]}
+
+
+def with_one_replicate(result):
+    protocol = result.protocol.model_copy(update={"replicates": 1})
+    replicates = result.replicates[:1]
+    return result.model_copy(update={"protocol": protocol, "replicates": replicates})
 
 
 def test_lower_is_better_where_the_task_says_so():
     standing = standing_of(
         make_result("lm_markov", "lion", scores=[2.0, 2.01, 2.02]),
-        make_result("lm_markov", "adamw", scores=[1.5, 1.51, 1.52]),
+        make_result("lm_markov", "adamw", scores=[1.5, 1.52, 1.51]),
     )
     assert ranks(standing) == {"adamw": 1, "lion": 2}
 
 
-def test_a_newcomer_changes_nobodys_score_or_interval():
+def test_a_newcomer_changes_nobodys_score():
+    """Intervals share their variance, so they may change; scores may not."""
     first = make_result(method="lion")
     before = standing_of(first).ranked[0]
     after = next(
         e for e in standing_of(first, make_result(method="adamw")).ranked if e.method == "lion"
     )
-    assert (before.raw, before.scaled) == (after.raw, after.scaled)
+    assert (before.raw.value, before.scaled_scores) == (after.raw.value, after.scaled_scores)
 
 
 def test_scaled_score_and_interval():
     entry = standing_of(make_result(scores=[0.45, 0.7, 0.95])).ranked[0]
     assert entry.scaled.value == pytest.approx(1.0)
-    assert (entry.scaled.low, entry.scaled.high) == pytest.approx((0.5, 1.5))
+    ends = (entry.raw.low - 0.2) / 0.5, (entry.raw.high - 0.2) / 0.5
+    assert (entry.scaled.low, entry.scaled.high) == pytest.approx(ends)
     assert entry.scaled_scores == pytest.approx([0.5, 1.0, 1.5])
+    assert entry.raw.high == 1.0  # no accuracy is higher
 
 
-def test_all_failed_ranks_last_even_behind_the_worst_score():
+def test_where_lower_is_better_the_scale_turns_the_interval_round():
+    references = {"lm_markov": Reference(**make_reference("lm_markov", 3.0, 2.0))}
+    result = make_result("lm_markov", scores=[2.0, 2.1, 2.2])
+    entry = standing_of(result, references=references).ranked[0]
+    assert entry.scaled.value == pytest.approx(0.9)
+    assert entry.scaled.low < entry.scaled.value < entry.scaled.high
+
+
+def test_all_failed_is_last_even_behind_the_worst_score():
     standing = standing_of(
         make_result(method="mezo", status="diverged"),
         make_result(method="sgd", scores=[0.0, 0.0, 0.0]),
         make_result(method="lion", scores=[0.9, 0.9, 0.9]),
     )
-    assert ranks(standing) == {"lion": 1, "sgd": 2, "mezo": 3}
+    assert [entry.method for entry in standing.ranked] == ["lion", "sgd", "mezo"]
+    assert ranks(standing) == {"lion": 1, "sgd": 2, "mezo": 2}  # no score is worse than sgd's
     failed = standing.ranked[-1]
     assert failed.failures == {"diverged": 3}
     assert failed.metric is None
@@ -113,15 +152,6 @@ def test_time_to_target_is_a_median_with_misses_infinite():
     assert (entry.time_to_target, entry.reached) == (200.0, 2)
     missed = standing_of(make_result("modular_addition", scores=[100.0, 600.0, 700.0])).ranked[0]
     assert (missed.time_to_target, missed.reached) == (math.inf, 1)
-
-
-def test_cost_default_and_tuned():
-    result = make_result()
-    entry = standing_of(result).ranked[0]
-    seconds = sorted(run.cost.seconds for run in result.evaluation)[1]
-    assert entry.seconds == seconds
-    assert entry.default is result.tuning[0]
-    assert entry.tuned is result.tuning[result.chosen]
 
 
 def test_smoke_is_listed_and_never_ranked():
@@ -267,18 +297,16 @@ def test_times_and_costs_are_over_completed_runs():
     """What a method took before it failed would make it the fastest of all."""
     some = make_result(method="sgd", status=["timeout", "completed", "timeout"])
     entry = standing_of(some).ranked[0]
-    assert entry.seconds == some.evaluation[1].cost.seconds
-    assert entry.gradient_evaluations == some.evaluation[1].cost.gradient_evaluations
-    none = standing_of(make_result(status="timeout")).ranked[0]
-    assert (none.seconds, none.gradient_evaluations) == (None, None)
+    assert entry.gradient_evaluations == some.evaluation_runs[1].cost.gradient_evaluations
+    assert standing_of(make_result(status="timeout")).ranked[0].gradient_evaluations is None
 
 
 def test_a_run_that_ends_no_better_than_untrained_is_not_learning():
-    first = make_result(scores=[0.5] * 3).evaluation[0].curve.test["accuracy"][0]
+    first = make_result(scores=[0.5] * 3).evaluation_runs[0].curve.test["accuracy"][0]
     entry = standing_of(make_result(scores=[first, first + 0.1, first - 0.01])).ranked[0]
     assert entry.not_learning == 2
     assert entry.remark == "not learning (2 of 3 runs)"
-    loss = make_result("lm_markov").evaluation[0].curve.test["loss"][0]
+    loss = make_result("lm_markov").evaluation_runs[0].curve.test["loss"][0]
     entry = standing_of(make_result("lm_markov", scores=[loss, loss + 1, loss - 0.1])).ranked[0]
     assert entry.not_learning == 2
     # A lower time to target is better, but a higher metric.
@@ -308,3 +336,41 @@ def test_times_are_compared_as_times_and_nonsense_is_oldest():
     groups, superseded = select(stored(east, utc, nonsense), REFERENCES)
     assert groups[0].comparable[0].result is utc
     assert [item.stored.result for item in superseded] == [nonsense, east]
+
+
+def test_the_constant_schedule_is_no_schedule():
+    alone = standing_of(make_result(method="adamw@constant"), make_result(method="lion@cosine"))
+    assert {entry.method for entry in alone.ranked} == {"adamw", "lion@cosine"}
+    assert alone.baseline is not None
+    early = {"finished": "2026-11-01T00:00:00+00:00"}
+    plain, same = make_result(environment=early), make_result(method="adamw@constant")
+    groups, superseded = select(stored(same, plain), REFERENCES)
+    assert groups[0].comparable[0].result is plain
+    assert [item.method for item in superseded] == ["adamw"]
+    # A file on a newer task version stands before the plain name.
+    newer = make_result(method="adamw@constant", task_fields={"version": 2})
+    groups, _ = select(stored(newer, plain), REFERENCES)
+    assert groups[0].comparable[0].result is newer
+
+
+def test_other_replicates_cannot_be_paired():
+    """Of one protocol version all have the same; a forged file may not."""
+    odd = with_one_replicate(make_result(method="lion"))
+    standing = standing_of(make_result(method="adamw"), make_result(method="sgd"), odd)
+    assert set(ranks(standing)) == {"adamw", "sgd"}
+    assert standing.unranked[0].note == "replicates of seeds 0: those of the others are 0, 1, 2"
+
+
+def test_seconds_are_those_of_a_step_relative_to_adamw():
+    def timed(method, seconds, calibration=0.001):
+        cost = make_result().evaluation_runs[0].cost.model_dump()
+        cost |= {"seconds": seconds, "steps": 100, "calibration_step_seconds": calibration}
+        return make_result(method=method, run={"cost": cost})
+
+    # On a machine of half the speed, everything takes twice as long.
+    standing = standing_of(timed("adamw", 0.2), timed("lion", 0.8, 0.002), timed("sgd", 0.1))
+    found = {entry.method: entry.step_cost for entry in standing.ranked}
+    assert found == pytest.approx({"adamw": 1.0, "lion": 2.0, "sgd": 0.5})
+    assert standing_of(timed("lion", 0.2)).ranked[0].step_cost is None
+    untimed = standing_of(timed("adamw", 0.2), timed("lion", 0.8, None))
+    assert {e.method: e.step_cost for e in untimed.ranked}["lion"] is None

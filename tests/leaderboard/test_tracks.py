@@ -8,7 +8,6 @@ import pytest
 
 from leaderboard.references import Reference
 from leaderboard.standings import task_standings
-from leaderboard.statistics.retired import interquartile_mean
 from leaderboard.tracks import track_standings
 from suite.results.frames import Stored
 from tests.samples import make_reference, make_result
@@ -19,7 +18,7 @@ REFERENCES = {
     "cifar10_mini": Reference(**make_reference("cifar10_mini", 0.0, 1.0)),
     "lm_markov": Reference(**make_reference("lm_markov", 3.0, 2.0)),
 }
-GOOD = {"digits": [0.9] * 3, "cifar10_mini": [0.8] * 3, "lm_markov": [2.1] * 3}
+GOOD = {"digits": [0.95] * 3, "cifar10_mini": [0.75] * 3, "lm_markov": [2.05] * 3}
 POOR = {"digits": [0.5] * 3, "cifar10_mini": [0.5] * 3, "lm_markov": [2.6] * 3}
 
 
@@ -32,21 +31,38 @@ def runs(method, scores, tasks=TASKS, protocol="quick"):
     return [make_result(task, method, protocol, scores=scores[task]) for task in tasks]
 
 
-def test_rank_score_and_wins():
+def test_headline_ranks_and_columns():
     (track,) = tracks_of(*runs("lion", POOR), *runs("adamw", GOOD))
     best, second = track.complete
-    assert (best.method, best.rank, second.method, second.rank) == ("adamw", 1, "lion", 2)
-    assert best.iqm.value == pytest.approx(interquartile_mean([0.8] * 3 + [0.9] * 6))
-    assert (best.win_probability, second.win_probability) == (1.0, 0.0)
-    assert (best.mean_rank, second.mean_rank) == (1.0, 2.0)
+    assert (best.method, second.method) == ("adamw", "lion")
+    assert (best.ranks, second.ranks) == ((1, 1), (2, 2))
+    assert (best.may_be_best, second.may_be_best) == (True, False)
+    # Two families: vision, with two tasks, and language; every family has the same weight.
+    assert track.families == ["language", "vision"]
+    assert best.headline.value == pytest.approx((0.85 + 0.95) / 2)
+    assert best.families["vision"].value == pytest.approx(0.85)
+    assert second.worst_family == ("language", pytest.approx(0.4))
+    assert (best.beats_adamw, second.beats_adamw) == (0.5, 0.0)
+    assert best.solved == pytest.approx(2 / 3)  # 0.75 is below 0.9
+    assert track.comparisons.pair("lion", "adamw").value == pytest.approx(0.45 - 0.9)
+    assert track.preliminary
+
+
+def test_a_failed_task_pays_no_more_than_an_untrained_one():
+    failing = runs("lion", {**GOOD, "lm_markov": [10.0] * 3})
+    (track,) = tracks_of(*failing, *runs("adamw", GOOD))
+    lion = track.complete[1]
+    assert lion.families["language"].value == 0.0
+    assert lion.headline.value == pytest.approx(0.425)
 
 
 def test_partial_entries_have_no_rank():
     (track,) = tracks_of(*runs("adamw", GOOD), *runs("lion", POOR, tasks=TASKS[:2]))
     assert [entry.method for entry in track.complete] == ["adamw"]
     (partial,) = track.partial
-    assert (partial.rank, len(partial.entries), len(track.counted)) == (None, 2, 3)
-    assert track.complete[0].win_probability is None
+    assert (partial.rank, partial.missing, len(track.counted)) == (None, ["lm_markov"], 3)
+    assert partial.headline.value == pytest.approx(0.5)  # over what it ran
+    assert partial.beats_adamw == 0.0
 
 
 def test_tasks_without_a_reference_do_not_count():
@@ -54,7 +70,7 @@ def test_tasks_without_a_reference_do_not_count():
     (track,) = tracks_of(*runs("adamw", GOOD), references=references)
     assert track.counted == ["cifar10_mini", "digits"]
     assert [standing.task.name for standing in track.raw] == ["lm_markov"]
-    assert track.complete[0].iqm.value == pytest.approx(0.85)
+    assert track.complete[0].headline.value == pytest.approx(0.85)
 
 
 def test_without_any_reference_nothing_is_ranked():
@@ -68,3 +84,19 @@ def test_the_most_complete_protocol_comes_first_and_smoke_not_at_all():
     tracks = tracks_of(*standard, *smoke, *runs("adamw", GOOD))
     assert [track.protocol.name for track in tracks] == ["quick", "standard"]
     assert [entry.method for entry in tracks[1].partial] == ["adamw"]
+
+
+def test_columns_over_a_track_are_means_over_families():
+    (track,) = tracks_of(*runs("lion", POOR), *runs("adamw", GOOD))
+    lion = track.complete[1]
+    by_task = {name: entry.tuning.failed for name, entry in lion.entries.items()}
+    assert set(by_task.values()) == {0.0}
+    assert lion.over.failed_trials == 0.0
+    boxed = {
+        name: min(max(entry.tuning.out_of_the_box, 0.0), 1.2)
+        for name, entry in lion.entries.items()
+    }
+    vision = (boxed["digits"] + boxed["cifar10_mini"]) / 2
+    assert lion.over.out_of_the_box == pytest.approx((vision + boxed["lm_markov"]) / 2)
+    needed = sorted(entry.trials_needed for entry in lion.entries.values())
+    assert lion.over.trials_needed == needed[1]

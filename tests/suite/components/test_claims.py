@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from suite import Claim
-from suite.components.claims import checked
+from suite.components.claims import Stated, checked
 from suite.components.imports import source_of
 from suite.errors import UsageError
 
 GOOD = {
     "says": "Groks sooner than AdamW.",
     "task": "modular_addition",
+    "rival": "adamw",
     "measure": "time_to_target",
     "expect": "better",
     "number": "50 times fewer steps",
     "place": "abstract",
 }
+TUNED = {"measure": "hyperparameter", "quantity": "lr", "expect": "lower"}
 
 
 def test_a_claim_is_kept_as_it_is():
@@ -38,6 +42,18 @@ def test_a_claim_is_kept_as_it_is():
         ({"factor": float("nan")}, "above 1"),
         ({"factor": True}, "a number above 1"),
         ({"number": "two\nlines"}, "one line"),
+        ({"rival": ""}, "Name a rival"),
+        ({"value": 1.0}, "Name a rival"),
+        ({"rival": "", "value": "1"}, "value is a number, not '1'"),
+        ({"rival": "", "value": float("nan")}, "value is a finite number"),
+        ({"untuned": "all"}, "untuned is 'method'"),
+        ({**TUNED, "untuned": "both"}, "by score or time_to_target, not by hyperp"),
+        ({"method": "adam, lion"}, "untuned='method'"),
+        ({"rival": "adam, lion"}, "rival is one method"),
+        ({**TUNED, "measure": "coupling"}, "names 2 hyperparameters: 'lr'"),
+        ({**TUNED, "measure": "sensitivity", "quantity": "lr, rho"}, "names 1 hyperparameters"),
+        ({**TUNED, "measure": "bound"}, "'column \\* hyperparameter', not 'lr'"),
+        ({**TUNED, "measure": "bound", "expect": "higher"}, "is one of lower"),
         ({"number": "x" * 301}, "at most 300"),
     ],
 )
@@ -56,6 +72,28 @@ def test_a_regularizer_or_schedule_names_the_method():
     with pytest.raises(UsageError, match="names the method"):
         checked("x", [Claim(**GOOD)], alone=False)
     assert checked("x", [Claim(**GOOD, method="adamw+mine")], alone=False)
+
+
+def test_a_claim_says_what_is_to_be_run():
+    one = Stated(
+        SimpleNamespace(name="x"), Claim(**{**GOOD, "method": "a, b+c", "untuned": "both"})
+    )
+    assert one.needed == ("a", "b+c", "adamw")
+    assert one.claim.protocol == ""
+    alone = Stated(SimpleNamespace(name="x"), Claim(**{**GOOD, "rival": "", "value": 3.0}))
+    assert alone.needed == ("x",)
+    swept = {"measure": "coupling", "quantity": "lr, weight_decay|strength", "expect": "lower"}
+    claim = Claim(**{**GOOD, **swept})
+    assert claim.sweep == ("lr", "weight_decay|strength")
+    assert claim.protocol == "sweep_lr_weight_decay_or_strength"
+    bound = {
+        "measure": "bound",
+        "quantity": "size * lr",
+        "expect": "lower",
+        "rival": "",
+        "value": 1,
+    }
+    assert Claim(**{**GOOD, **bound}).protocol == "sweep_lr"
 
 
 BARE = "from suite import optimizer\noptimizer('x', f)\n"

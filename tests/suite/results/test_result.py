@@ -11,11 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from suite.errors import InvalidResult, UsageError
 from suite.results import files as results
+from suite.results.fields import check_lines, printable
 from suite.results.migrations import MIGRATIONS
-from suite.results.model import SCHEMA_VERSION, Curve, check_lines, printable
+from suite.results.model import SCHEMA_VERSION, Curve
 from suite.results.trimming import trimmed
 from tests.samples import make_result
 
@@ -401,6 +403,25 @@ def test_another_column_is_a_list(column):
     dumped = curve.model_dump(mode="json")
     assert dumped["gradient_evaluations"] == column
     assert Curve.model_validate(dumped) == curve
+
+
+def test_points_that_a_step_has_moved_are_said(good):
+    column = [20.0 * n for n in range(40)]
+    column[5], column[7] = 101.0, 140.25
+    curve = Curve(gradient_evaluations=column, seconds=[], train_loss=[], validation={}, test={})
+    short = curve.model_dump(mode="json")["gradient_evaluations"]
+    assert short == {
+        "first": 0.0,
+        "last": 780.0,
+        "points": 40,
+        "moved": [5, 7],
+        "to": [101.0, 140.25],
+    }
+    assert Curve.model_validate(curve.model_dump(mode="json")) == curve
+    for wrong in ({"moved": [5]}, {"moved": [5, 40]}, {"moved": [-1, 7]}, {"to": [1.0]}):
+        content = {**curve.model_dump(mode="json"), "gradient_evaluations": {**short, **wrong}}
+        with pytest.raises(ValidationError, match="gradient_evaluations"):
+            Curve.model_validate(content)
 
 
 def test_a_tenth_is_spaced_as_exactly_as_it_was_written():
