@@ -28,12 +28,12 @@ spreads; *reached* says how many of AdamW's evaluation runs reached the task's t
 it in their first part, so it is not shown for them); *seconds* is the processor's work for one run
 of tuned AdamW with its evaluations. The *contrast* is a pair of tuned methods that the task
 distinguishes, and by how many standard errors. Tasks in bold are core: they count for their track's
-ranking, and their ends are at least 6 spreads apart. Figures marked ¹ were measured under protocol 1:
-both ends over 8 seeds and the contrast over 5, all with the hyperparameters of one tuning, so that
-their spread leaves out the luck of tuning, and seconds by the clock, on two slow cores that other
-work shared at times. A task without figures has not been calibrated since its present version; [a
-few steps of every full task](full-tasks.md) show which of them have run on real data. A dagger
-marks figures that were measured on other than the task's canonical data.
+ranking, and their ends are at least 6 spreads apart. Figures marked ¹ are of protocol 1: both ends
+over 8 seeds and the contrast over 5, all with the hyperparameters of one tuning, so that their
+spread leaves out the luck of tuning, and seconds by the clock, on two slow cores that other work
+shared at times. A task without figures has not been calibrated since its present version; [a few
+steps of every full task](full-tasks.md) show which of them have run on real data. A dagger marks
+figures that were measured on other than the task's canonical data.
 """
 _COLUMNS = [
     *("family", "task", "what", "score", "untuned", "tuned"),
