@@ -86,10 +86,23 @@ class Contrast(Record):
     better_scores: Annotated[list[Number], Field(min_length=5)]
     worse_scores: Annotated[list[Number], Field(min_length=5)]
 
+    @model_validator(mode="after")
+    def _scores_are_pairs(self) -> Contrast:
+        if len(self.better_scores) != len(self.worse_scores):
+            raise ValueError("better_scores and worse_scores are not of the same replicates")
+        return self
+
     @property
     def errors_apart(self) -> float:
-        """Standard errors between the means; negative if lower scores are better."""
-        return errors_apart(self.better_scores, self.worse_scores)
+        """The mean difference in its standard errors; negative if lower scores are better.
+
+        Scores are paired: replicates of the same number have the same data in both methods.
+        """
+        pairs = zip(self.better_scores, self.worse_scores, strict=True)
+        differences = [better - worse for better, worse in pairs]
+        mean, count = statistics.fmean(differences), len(differences)
+        error = statistics.stdev(differences) / math.sqrt(count)
+        return mean / error if error else math.copysign(math.inf, mean)
 
 
 class Calibration(Record):

@@ -29,7 +29,7 @@ task(
     version=1,
     track="mini",
     core=True,
-    contrast=("adamw", "sgd"),
+    contrast=("adamw", "mezo"),
     summary="Pointer value retrieval, a bit held out: test loss where it is seen, 600 steps.",
     source="Abbe et al. 2022, pointer of 3 bits, canonical holdout; pvr_boolean with fewer steps",
     batch_size=64,

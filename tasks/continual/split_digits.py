@@ -235,7 +235,7 @@ task(
     track="mini",
     core=True,
     stream=True,
-    contrast=("sgd", "muon"),
+    contrast=("sgd", "adamw"),
     summary="Digits with 2 more classes a task among all earlier ones: accuracy over the run.",
     source="Dohare et al. 2024, class-incremental CIFAR-100; here with 8 x 8 digits",
     batch_size=32,

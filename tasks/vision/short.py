@@ -15,7 +15,7 @@ task(
     version=1,
     track="mini",
     core=True,
-    contrast=("muon", "sgd"),
+    contrast=("adamw", "mezo"),
     summary="600 digits with 40 % wrong labels: test accuracy at the end of 40 epochs.",
     source="symmetric noise after Patrini et al. 2017; scikit-learn's digits",
     batch_size=100,

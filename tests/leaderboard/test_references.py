@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from pydantic import ValidationError
 
 from leaderboard import references
-from leaderboard.references import Reference, scaled
+from leaderboard.references import Contrast, Reference, scaled
 from suite.components import registry
 from suite.errors import SuiteError
 from tests.samples import make_reference
@@ -93,3 +95,13 @@ def test_every_replicate_says_what_it_chose():
     fields["tuned"]["runs"] = [[0.9], [1.1]]
     with pytest.raises(ValidationError, match="different numbers of replicates"):
         Reference(**fields)
+
+
+def test_a_contrast_is_paired_by_replicate():
+    """By hand: differences 1, 1, 1, 2 and 0 have the mean 1 and the variance 1/2."""
+    methods = {"better": "adamw", "worse": "sgd"}
+    scores = {"better_scores": [1, 11, 21, 32, 40], "worse_scores": [0, 10, 20, 30, 40]}
+    contrast = Contrast(**methods, **scores)
+    assert contrast.errors_apart == pytest.approx(1 / math.sqrt(0.5 / 5))
+    with pytest.raises(ValidationError, match="not of the same replicates"):
+        Contrast(**methods, **scores | {"worse_scores": [0, 10, 20, 30, 40, 50]})

@@ -496,10 +496,11 @@ def published() -> list[tuple[Path, Result]]:
     return [(item.path, item.result) for item in stored]
 
 
-def of_schema_1() -> list[tuple[Path, Result]]:
-    return [
-        (path, r) for path, r in published() if json.loads(path.read_text())["schema_version"] == 1
-    ]
+def of_schema_1() -> tuple[Path, Result]:
+    """A file that was published once, of a task whose score is a mean."""
+    path = ROOT / "tests" / "files" / "schema_1.json"
+    assert json.loads(path.read_text())["schema_version"] == 1
+    return path, read(path)
 
 
 def test_no_published_result_is_refused(monkeypatch) -> None:
@@ -511,7 +512,7 @@ def test_no_published_result_is_refused(monkeypatch) -> None:
 
     monkeypatch.setattr(verification, "registered", later)
     refused = {}
-    for path, result in published():
+    for path, result in [*published(), of_schema_1()]:
         try:
             check_consistency(result, ours=True)
         except InvalidResult as error:
@@ -520,7 +521,7 @@ def test_no_published_result_is_refused(monkeypatch) -> None:
 
 
 def test_a_file_of_schema_1_cannot_be_of_todays_tasks(monkeypatch) -> None:
-    path, result = of_schema_1()[0]
+    path, result = of_schema_1()
     here = replace(registry.get("task", result.task.name), version=result.task.version)
     monkeypatch.setattr(verification, "registered", lambda kind, name: here)
     with pytest.raises(InvalidResult, match="schema_version: 1 is older than version"):
@@ -528,7 +529,8 @@ def test_a_file_of_schema_1_cannot_be_of_todays_tasks(monkeypatch) -> None:
 
 
 def test_a_mean_of_schema_1_is_over_points(honest) -> None:
-    result = next(r for _, r in of_schema_1() if r.task.score == "mean")
+    _, result = of_schema_1()
+    assert result.task.score == "mean"
     run = result.evaluation_runs[0]
     values = run.curve.test[result.task.metric]
     assert run.test_score == pytest.approx(sum(values) / len(values), rel=1e-5)
