@@ -15,11 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from leaderboard import index
-from leaderboard.index import Line, line_of, read_index
+from leaderboard.index import Line, read_index
+from leaderboard.reading import File, read_files, sha256_of
 from suite.errors import InvalidResult, UsageError
 from suite.home import home
 from suite.results import files, migrations, model
-from suite.results.files import check_place, find, read, write_text
+from suite.results.files import find, write_text
 from suite.results.frames import Invalid, Stored
 
 #: files that are not in the cache from which on the packaged index is looked at
@@ -53,30 +54,29 @@ def read_lines(
     folder = Path(folder)
     if not folder.is_dir():
         raise UsageError(f"{folder}: there is no such results folder")
-    by_task: dict[str, dict[Path, str | None]] = {}
-    for path in find(folder, tasks):
-        by_task.setdefault(path.parent.name, {})[path] = _digest(path)
+    files = [File(str(path), str(path.relative_to(folder))) for path in find(folder, tasks)]
+    digests = {file: sha256_of(file) for file in files}
+    caches = {task: _read_cache(task) for task in {file.task for file in files}}
+    cached = {file: caches[file.task].get(digests[file] or "") for file in files}
+    missing = [file for file in files if cached[file] is None]
+    packaged = _packaged() if len(missing) >= _MANY else {}
+    made = read_files([file for file in missing if digests[file] not in packaged])
     lines: list[Line] = []
     invalid: list[Invalid] = []
-    for task, digests in by_task.items():
-        cached = _read_cache(task)
-        new: dict[str, str] = {}
-        known: Mapping[str, str] = cached
-        if sum(digest not in cached for digest in digests.values()) >= _MANY:
-            known = {**_packaged(), **cached}
-        for path, digest in digests.items():
-            where = path.relative_to(folder)
-            if digest is not None and digest in known:
-                lines.append(Line(str(where), digest, known[digest]))
-                continue
-            made = _read(path, where, digest)
-            if isinstance(made, Invalid):
-                invalid.append(made)
-            else:
-                lines.append(made)
-                new[made.sha256] = made.text
-        if new:
-            _write_cache(task, cached, new)
+    new: dict[str, dict[str, str]] = {}
+    for file, digest in digests.items():
+        found = made.get(file)
+        if isinstance(found, str):
+            invalid.append(Invalid(Path(file.where), found))
+            continue
+        if found is None:
+            assert digest is not None, "a file that is known has a digest"
+            found = Line(file.where, digest, cached[file] or packaged[digest])
+        else:
+            new.setdefault(file.task, {})[found.sha256] = found.text
+        lines.append(found)
+    for task, added in new.items():
+        _write_cache(task, caches[task], added)
     return lines, invalid
 
 
@@ -99,26 +99,6 @@ def published_results(tasks: Collection[str] | None = None) -> list[Stored]:
 def imported_index() -> Path:
     """Where an index that was imported takes the place of the packaged one."""
     return home() / "baselines.jsonl.xz"
-
-
-def _digest(path: Path) -> str | None:
-    """The SHA-256 of a file; None for what is no readable regular file: `read` says why."""
-    try:
-        if path.is_symlink() or not path.is_file() or path.stat().st_size > files.MAX_BYTES:
-            return None
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
-
-
-def _read(path: Path, where: Path, digest: str | None) -> Line | Invalid:
-    try:
-        result = read(path)
-        check_place(result, path)
-    except InvalidResult as error:
-        return Invalid(where, str(error).removeprefix(f"{path}: "))
-    assert digest is not None, "a file that can be read has a digest"
-    return line_of(str(where), digest, result)
 
 
 @functools.cache

@@ -40,14 +40,16 @@ def standings(
     if task is not None:
         standing = _found(board.task(task, protocol), f"task {task}", results, protocol)
         return pd.DataFrame([_task_row(entry, standing) for entry in standing.entries])
-    over = _found(board.track(track, protocol), f"track {track}", results, protocol)
+    over = board.track(track, protocol)
+    ranked = over if over is not None and over.entries else None
+    over = _found(ranked, f"track {track}", results, protocol)
     return pd.DataFrame([_track_row(entry, over) for entry in over.entries])
 
 
 def _found(standing: Found | None, where: str, results: str | Path, protocol: str | None) -> Found:
     if standing is None:
         under = "" if protocol is None else f" under the protocol {protocol}"
-        raise UsageError(f"{results} holds no results on the {where}{under}.")
+        raise UsageError(f"{results} holds no results on the {where}{under} that can be ranked.")
     return standing
 
 

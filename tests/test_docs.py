@@ -31,6 +31,7 @@ from suite.training.objective import Objective
 from suite.training.trial import Trial
 from tests.checked import from_file
 from tests.commands import ROOT, environment
+from tests.samples import write_published
 
 _FIRST = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "AGENTS.md")]
 PAGES = [*_FIRST, *sorted((ROOT / "docs").glob("*.md"))]
@@ -71,6 +72,7 @@ def user(tmp_path: Path) -> tuple[Path, dict[str, str]]:
     launcher.chmod(0o755)
     folder = tmp_path / "work"
     folder.mkdir()
+    write_published(tmp_path / "home")
     variables = environment(tmp_path / "home")
     return folder, {**variables, "PATH": f"{programs}{os.pathsep}{variables['PATH']}"}
 

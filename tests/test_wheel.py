@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from leaderboard.index import PACKAGED
 from tests.commands import ROOT
-from tests.samples import make_result, write_results
+from tests.samples import make_result, write_published, write_results
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +107,19 @@ def test_commands_work_outside_the_checkout(python: Path, anywhere, tmp_path: Pa
     site = anywhere(program, "leaderboard", "build", "--results", "results", "--output", "site")
     assert site.returncode == 0, site.stdout + site.stderr
     assert (tmp_path / "site" / "index.html").is_file()
+
+
+def test_a_lone_method_is_ranked_against_the_published_ones(
+    python: Path, anywhere, tmp_path: Path
+) -> None:
+    """Those in the wheel; or, before any are published, those that a user imports."""
+    program = str(python.parent / "suite")
+    if not PACKAGED.is_file():
+        write_published(tmp_path)
+        done = anywhere(program, "leaderboard", "import", str(tmp_path / "baselines.jsonl.xz"))
+        assert done.returncode == 0, done.stderr
+    write_results(tmp_path / "results", [make_result(method="mine")])
+    shown = anywhere(program, "leaderboard", "show", "--task", "digits", "--json")
+    assert shown.returncode == 0, shown.stdout + shown.stderr
+    methods = {each["method"] for each in json.loads(shown.stdout)["methods"]}
+    assert {"adamw", "sgd", "mine"} <= methods

@@ -1,6 +1,6 @@
 """The statistics of the leaderboard; see docs/statistics.md.
 
-`variances` shares variances among the methods of a task, `intervals` gives the interval of a mean
+`variances` and `sharing` share variances among methods, `intervals` gives the interval of a mean
 and of a difference, `comparisons` compares all methods of a task, `headline` those of a track,
 `trials` makes curves from stored runs. The unit is the tuning replicate everywhere.
 """
@@ -11,6 +11,7 @@ from leaderboard.statistics.comparisons import (
     Rank,
     Verdict,
     holm,
+    pool_methods,
     pool_pairs,
     task_comparisons,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "mean_interval",
     "performance_profile",
     "pool",
+    "pool_methods",
     "pool_pairs",
     "restricted_times",
     "task_comparisons",

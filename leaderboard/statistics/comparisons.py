@@ -16,13 +16,23 @@ from leaderboard.statistics.intervals import (
     Interval,
     detectable_difference,
     half_width,
-    mean_interval,
+    interval,
+    one_sided,
     p_values,
     replicates,
 )
-from leaderboard.statistics.variances import Floats, Prior, pool
+from leaderboard.statistics.sharing import (
+    Estimates,
+    estimates,
+    methods_prior,
+    paired,
+    pairs_prior,
+)
+from leaderboard.statistics.variances import Floats, Prior
 
 Verdict = Literal["better", "worse", "tied"]
+#: the weight of the only table
+ONE = np.ones(1)
 
 
 class Rank(NamedTuple):
@@ -40,17 +50,17 @@ class Pair(NamedTuple):
     low: float
     high: float
     p: float
-    #: the p value that takes all comparisons of the table into account; the verdict's
+    #: the p value that takes all comparisons of its family into account; the verdict's
     adjusted_p: float
     verdict: Verdict
 
 
 @dataclass(frozen=True, eq=False)
 class Comparisons:
-    """Every pair of some methods compared, under one family-wise error.
+    """Every pair of some methods compared.
 
-    With at least 95% probability no verdict "better" or "worse" of the whole table is wrong, so
-    that all rank ranges hold at once.
+    With at least 95% probability no verdict of the whole table is wrong, so that all rank ranges
+    hold at once; Holm's correction over all pairs.
     """
 
     #: best mean first
@@ -65,27 +75,43 @@ class Comparisons:
     dof: Floats
     p: Floats
     adjusted_p: Floats
-    #: the true difference that one comparison of a typical pair finds with 80% power
-    detectable: float
+    #: of the variances of differences, and the number of replicates
+    prior: Prior
+    replicates: int
 
     def pair(self, a: str, b: str) -> Pair:
         """Method `a` compared with method `b`; raises KeyError for an unknown name."""
         i, j = self._position(a), self._position(b)
-        value = float(self.values[i, j])
-        half = half_width(float(self.errors[i, j]), float(self.dof[i, j]))
-        return Pair(
-            value,
-            value - half,
-            value + half,
-            float(self.p[i, j]),
-            float(self.adjusted_p[i, j]),
-            self.verdict(a, b),
-        )
+        return self._pair(i, j, float(self.adjusted_p[i, j]))
 
     def verdict(self, a: str, b: str) -> Verdict:
         """Whether `a` is better than `b`, worse, or tied with it."""
-        sign = self._signs()[self._position(a), self._position(b)]
-        return "better" if sign > 0 else "worse" if sign < 0 else "tied"
+        return self.pair(a, b).verdict
+
+    def against(self, baseline: str) -> dict[str, Pair]:
+        """Every other method compared with the baseline, best mean first.
+
+        The family is these comparisons only, chosen before looking at the table, by Holm's
+        correction: it finds smaller differences than the comparison of all pairs.
+        """
+        j = self._position(baseline)
+        others = [i for i in range(len(self.methods)) if i != j]
+        adjusted = holm(self.p[others, j])
+        return {
+            self.methods[i]: self._pair(i, j, float(p))
+            for i, p in zip(others, adjusted, strict=True)
+        }
+
+    @property
+    def detectable(self) -> float:
+        """The true difference that one comparison of a typical pair finds with 80% power."""
+        return detectable_difference(self.prior, self.replicates)
+
+    @property
+    def detectable_in_table(self) -> float:
+        """The same for a pair among all pairs of the table, the first to be found."""
+        pairs = max(len(self.methods) * (len(self.methods) - 1) // 2, 1)
+        return detectable_difference(self.prior, self.replicates, comparisons=pairs)
 
     @functools.cached_property
     def ranks(self) -> dict[str, Rank]:
@@ -99,14 +125,32 @@ class Comparisons:
 
     @property
     def may_be_best(self) -> tuple[str, ...]:
-        """The methods that no method is better than, best mean first."""
-        return tuple(method for method, rank in self.ranks.items() if rank.low == 1)
+        """The methods among which the truly best one is, with 95% probability; best mean first.
+
+        A method drops out if another is better, by one-sided comparisons of all others with it
+        (Hsu 1984, "Constrained simultaneous confidence intervals for multiple comparisons with
+        the best"). These are fewer than all pairs, so that some with a rank range from 1 drop out.
+        """
+        sign = 1.0 if self.higher_is_better else -1.0
+        beaten = one_sided(sign * self.values, self.errors, self.dof)
+        others = max(len(self.methods) - 1, 1)
+        excluded = (beaten.min(axis=0) * others <= 1 - LEVEL) | (self._signs() < 0).any(axis=1)
+        return tuple(m for m, out in zip(self.methods, excluded, strict=True) if not out)
 
     def tied_with(self, method: str) -> tuple[str, ...]:
         """The other methods that are tied with this one, best mean first."""
         signs = self._signs()[self._position(method)]
         others = zip(self.methods, signs, strict=True)
         return tuple(other for other, sign in others if sign == 0 and other != method)
+
+    def _pair(self, i: int, j: int, adjusted_p: float) -> Pair:
+        value = float(self.values[i, j])
+        half = half_width(float(self.errors[i, j]), float(self.dof[i, j]))
+        ends = value - half, value + half
+        verdict: Verdict = "tied"
+        if adjusted_p <= 1 - LEVEL:
+            verdict = "better" if (value > 0) == self.higher_is_better else "worse"
+        return Pair(value, *ends, float(self.p[i, j]), adjusted_p, verdict)
 
     def _signs(self) -> Floats:
         """1 where the row is better than the column, -1 where it is worse, 0 where they tie."""
@@ -131,11 +175,20 @@ def holm(p_values: ArrayLike) -> Floats:
     return adjusted
 
 
+def pool_methods(scores: ArrayLike) -> Prior:
+    """What a task's methods say about each other's variance: (methods, replicates).
+
+    For `mean_interval`.
+    """
+    return methods_prior(np.asarray(scores, float)[None], ONE)
+
+
 def pool_pairs(scores: ArrayLike) -> Prior:
-    """The prior of the variances of differences between pairs: (methods, replicates)."""
-    values = np.asarray(scores, float)
-    variances = _pair_variances(values)
-    return pool(variances[np.triu_indices(len(values), 1)], values.shape[1] - 1)
+    """What they say about the variances of paired differences: (methods, replicates).
+
+    For `difference`.
+    """
+    return pairs_prior(np.asarray(scores, float)[None], ONE)
 
 
 def task_comparisons(
@@ -145,65 +198,54 @@ def task_comparisons(
     bounds: tuple[float, float] = (-math.inf, math.inf),
     among: Collection[str] | None = None,
 ) -> Comparisons:
-    """Compare all methods of one task: method to scores, (replicates,) each.
+    """Compare the methods of one task: method to scores, (replicates,) each.
 
     Position r holds the same replicate of every method. `among`: the methods to compare, by
-    default all; variances are shared among all in either case. Raises ValueError if methods have
-    different numbers of replicates.
+    default all; variances are shared among all in either case. `bounds` is the range that a mean
+    can have. Raises ValueError if methods have different numbers of replicates.
     """
     table, names = score_table(scores)
-    count = table.shape[1]
-    prior = pool(_variances(table), count - 1)
-    pair_prior = pool_pairs(table)
-    variances, dof = pair_prior.moderated(_pair_variances(table), count - 1)
-    errors = np.sqrt(variances / count)
-    chosen = [name for name in names if among is None or name in among]
-    means = {name: mean_interval(table[names.index(name)], prior, bounds=bounds) for name in chosen}
-    keep = [names.index(name) for name in chosen]
     return compare(
-        means,
-        errors[np.ix_(keep, keep)],
-        dof[np.ix_(keep, keep)],
-        higher_is_better=higher_is_better,
-        detectable=detectable_difference(pair_prior, count),
+        table[None], ONE, names, higher_is_better=higher_is_better, bounds=bounds, among=among
     )
 
 
 def compare(
-    means: Mapping[str, Interval],
-    errors: Floats,
-    dof: Floats,
+    tables: Floats,
+    weights: Floats,
+    names: list[str],
     *,
     higher_is_better: bool,
-    detectable: float,
+    bounds: tuple[float, float],
+    among: Collection[str] | None,
 ) -> Comparisons:
-    """Comparisons from means and from the standard errors of their differences.
-
-    `errors` and `dof` are (methods, methods), in the order of `means`.
-    """
-    names = list(means)
+    """Compare methods by a weighted sum over tasks: (tasks, methods, replicates), (tasks,)."""
+    prior, between = methods_prior(tables, weights), pairs_prior(tables, weights)
+    single = estimates(tables, weights, prior)
+    pairs = estimates(paired(tables), weights, between)
+    kept = [i for i, name in enumerate(names) if among is None or name in among]
     sign = -1 if higher_is_better else 1
-    order = sorted(range(len(names)), key=lambda i: (sign * means[names[i]].value, names[i]))
-    methods = tuple(names[i] for i in order)
-    errors, dof = errors[np.ix_(order, order)].copy(), dof[np.ix_(order, order)]
-    np.fill_diagonal(errors, 0.0)
-    value = np.array([means[name].value for name in methods])
-    values = value[:, None] - value[None, :]
+    kept.sort(key=lambda i: (sign * single.values[i], names[i]))
+    means = {
+        names[i]: interval(
+            float(single.values[i]), float(single.errors[i]), float(single.dof[i]), prior, bounds
+        )
+        for i in kept
+    }
+    values, errors, dof = _square(pairs, len(names), kept)
+    errors = errors * between.above
     p = p_values(values, errors, dof)
-    adjusted = np.ones_like(p)
-    upper = np.triu_indices(len(methods), 1)
-    adjusted[upper] = holm(p[upper])
-    adjusted[upper[::-1]] = adjusted[upper]
     return Comparisons(
-        methods=methods,
+        methods=tuple(means),
         higher_is_better=higher_is_better,
-        means={name: means[name] for name in methods},
+        means=means,
         values=values,
         errors=errors,
         dof=dof,
         p=p,
-        adjusted_p=adjusted,
-        detectable=detectable,
+        adjusted_p=_adjusted(p),
+        prior=between,
+        replicates=tables.shape[2],
     )
 
 
@@ -218,14 +260,20 @@ def score_table(scores: Mapping[str, ArrayLike]) -> tuple[Floats, list[str]]:
     return np.stack(list(rows.values())), list(rows)
 
 
-def _variances(table: Floats) -> Floats:
-    return np.asarray(table.var(axis=1, ddof=1)) if table.shape[1] > 1 else np.zeros(len(table))
+def _square(pairs: Estimates, count: int, kept: list[int]) -> tuple[Floats, Floats, Floats]:
+    """Values, errors and degrees of all pairs as matrices of the kept methods, in their order."""
+    upper = np.triu_indices(count, 1)
+    matrices = []
+    for of_pairs, below in zip(pairs, (-1, 1, 1), strict=True):
+        matrix = np.zeros((count, count))
+        matrix[upper] = of_pairs
+        matrices.append((matrix + below * matrix.T)[np.ix_(kept, kept)])
+    return matrices[0], matrices[1], matrices[2]
 
 
-def _pair_variances(table: Floats) -> Floats:
-    """Sample variances of all paired differences: (methods, replicates) to (methods, methods)."""
-    if table.shape[1] < 2:
-        return np.zeros((len(table), len(table)))
-    centred = table - table.mean(axis=1, keepdims=True)
-    apart = centred[:, None, :] - centred[None, :, :]
-    return np.asarray((apart**2).sum(axis=2) / (table.shape[1] - 1))
+def _adjusted(p: Floats) -> Floats:
+    adjusted = np.ones_like(p)
+    upper = np.triu_indices(len(p), 1)
+    adjusted[upper] = holm(p[upper])
+    adjusted[upper[::-1]] = adjusted[upper]
+    return adjusted

@@ -7,28 +7,24 @@ learned nothing, and one easy task cannot pay for others.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from leaderboard.statistics.comparisons import (
-    Comparisons,
-    _pair_variances,
-    _variances,
-    compare,
-    pool_pairs,
-    score_table,
-)
-from leaderboard.statistics.intervals import Interval, detectable_difference, half_width
-from leaderboard.statistics.variances import Floats, pool
+from leaderboard.statistics.comparisons import Comparisons, compare, score_table
+from leaderboard.statistics.intervals import Interval, half_width, interval
+from leaderboard.statistics.sharing import estimates, methods_prior
+from leaderboard.statistics.variances import Floats
 
 #: the range that scaled scores are clipped to: untuned SGD is 0, tuned AdamW 1
 CLIP = (0.0, 1.2)
 #: a task is solved from this mean scaled score on
 SOLVED = 0.9
+
+#: family to task to method to scaled scores, (replicates,) each
+TrackScores = Mapping[str, Mapping[str, Mapping[str, ArrayLike]]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +41,8 @@ class Overall:
     #: core tasks with a mean scaled score of at least SOLVED, and all of them
     solved: int
     tasks: int
-    #: probability that a replicate beats the baseline's, ties one half; None without a baseline
+    #: probability that a replicate beats the baseline's, ties one half, every family with the
+    #: same weight; None without a baseline
     beats_baseline: float | None
 
     @property
@@ -61,42 +58,50 @@ class TrackComparisons(Comparisons):
     overall: dict[str, Overall]
 
 
+@dataclass(frozen=True, eq=False)
+class _Track:
+    """The scores of a track as arrays."""
+
+    names: list[str]
+    #: (tasks, methods, replicates), as given
+    scaled: Floats
+    #: each task's family
+    families: list[str]
+
+    @property
+    def clipped(self) -> Floats:
+        return np.asarray(np.clip(self.scaled, *CLIP))
+
+    def of(self, family: str) -> list[int]:
+        """The positions of a family's tasks."""
+        return [t for t, name in enumerate(self.families) if name == family]
+
+    @property
+    def weights(self) -> Floats:
+        """Each task's weight: families have the same, and so have the tasks of a family."""
+        count = len(set(self.families))
+        return np.array([1 / count / len(self.of(family)) for family in self.families])
+
+
 def track_comparisons(
-    scores: Mapping[str, Mapping[str, Mapping[str, ArrayLike]]],
-    *,
-    baseline: str | None = "adamw",
-    among: Collection[str] | None = None,
+    scores: TrackScores, *, baseline: str | None = "adamw", among: Collection[str] | None = None
 ) -> TrackComparisons:
     """Compare methods over a track: family to task to method to scaled scores, (replicates,) each.
 
-    Higher is better. Position r holds the same replicate of every method of a task. `among`: the
-    methods to compare, by default all; variances are shared among all in either case. A baseline
-    that is not among the methods gives no probability of beating it. Raises ValueError if a
-    method lacks a task.
+    Higher is better. Position r holds the same replicate of every method. `among`: the methods to
+    compare, by default all; variances are shared among all in either case. A baseline that is not
+    among all methods gives no probability of beating it. Raises ValueError if methods lack a task
+    or have different numbers of replicates.
     """
-    tables, names, weights = _tables(scores)
-    clipped = [np.clip(table, *CLIP) for table in tables.values()]
-    shares = np.array(list(weights.values()))
-    variances, dof = _moderated_means(clipped)
-    pair_variances, pair_dof, detectable = _moderated_pairs(clipped, shares)
-    chosen = [name for name in names if among is None or name in among]
-    means = np.stack([table.mean(axis=1) for table in clipped])
-    overall = {
-        name: _overall(
-            scores, tables, means[:, i], variances[:, i], dof, shares, names, i, baseline
-        )
-        for i, name in enumerate(names)
-        if name in chosen
-    }
-    keep = [names.index(name) for name in chosen]
+    track = _arrays(scores)
     found = compare(
-        {name: overall[name].headline for name in chosen},
-        np.sqrt(pair_variances)[np.ix_(keep, keep)],
-        pair_dof[np.ix_(keep, keep)],
-        higher_is_better=True,
-        detectable=detectable,
+        track.clipped, track.weights, track.names, higher_is_better=True, bounds=CLIP, among=among
     )
-    return TrackComparisons(**vars(found), overall={name: overall[name] for name in found.methods})
+    families = {family: _family_means(track, family) for family in scores}
+    overall = {
+        name: _overall(track, name, found.means[name], families, baseline) for name in found.methods
+    }
+    return TrackComparisons(**vars(found), overall=overall)
 
 
 def beats(mine: ArrayLike, theirs: ArrayLike) -> float:
@@ -105,123 +110,78 @@ def beats(mine: ArrayLike, theirs: ArrayLike) -> float:
     return float(((first > second) + 0.5 * (first == second)).mean())
 
 
-def _tables(
-    scores: Mapping[str, Mapping[str, Mapping[str, ArrayLike]]],
-) -> tuple[dict[str, Floats], list[str], dict[str, float]]:
-    """The scores of each task, (methods, replicates); the methods; each task's weight."""
-    tables, weights, names = {}, {}, list[str]()
-    for tasks in scores.values():
+def _arrays(scores: TrackScores) -> _Track:
+    tables, families, names = list[Floats](), list[str](), list[str]()
+    for family, tasks in scores.items():
         for task, of_task in tasks.items():
             names = names or list(of_task)
             if set(of_task) != set(names):
                 missing = ", ".join(sorted(set(of_task) ^ set(names)))
                 raise ValueError(f"{task} and another task do not have the same methods: {missing}")
-            tables[task], _ = score_table({name: of_task[name] for name in names})
-            weights[task] = 1 / (len(scores) * len(tasks))
+            table, _ = score_table({name: of_task[name] for name in names})
+            if tables and table.shape != tables[0].shape:
+                raise ValueError(
+                    f"{task} has {table.shape[1]} replicates, another task {tables[0].shape[1]}"
+                )
+            tables.append(table)
+            families.append(family)
     if not tables:
         raise ValueError("a track without tasks has no headline")
-    return tables, names, weights
+    return _Track(names, np.stack(tables), families)
 
 
-def _moderated_means(tables: list[Floats]) -> tuple[Floats, Floats]:
-    """Variance of each method's mean on each task, (tasks, methods), and its degrees."""
-    variances, dof = [], []
-    for table in tables:
-        count = table.shape[1]
-        sample = _variances(table)
-        variance, degrees = pool(sample, count - 1).moderated(sample, count - 1)
-        variances.append(variance / count)
-        dof.append(degrees)
-    return np.stack(variances), np.stack(dof)
-
-
-def _moderated_pairs(tables: list[Floats], shares: Floats) -> tuple[Floats, Floats, float]:
-    """Variances of all differences of headlines, their degrees, the difference detected."""
-    total, square = np.zeros(()), np.zeros(())
-    typical = 0.0
-    for table, share in zip(tables, shares, strict=True):
-        count = table.shape[1]
-        prior = pool_pairs(table)
-        variance, degrees = prior.moderated(_pair_variances(table), count - 1)
-        part = share**2 * variance / count
-        total = total + part
-        square = square + part**2 / degrees
-        typical += (share * detectable_difference(prior, count)) ** 2
-    return total, _satterthwaite(total, square), math.sqrt(typical)
-
-
-def _satterthwaite(total: Floats, square: Floats) -> Floats:
-    """Degrees of freedom of a sum of variances; infinite where nothing varies."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(square > 0, total**2 / square, math.inf))
+def _family_means(track: _Track, family: str) -> dict[str, Interval]:
+    """Each method's mean over a family's tasks."""
+    tables = track.clipped[track.of(family)]
+    weights = np.full(len(tables), 1 / len(tables))
+    prior = methods_prior(tables, weights)
+    found = estimates(tables, weights, prior)
+    return {
+        name: interval(float(value), float(error), float(dof), prior, CLIP)
+        for name, value, error, dof in zip(track.names, *found, strict=True)
+    }
 
 
 def _overall(
-    scores: Mapping[str, Mapping[str, Mapping[str, ArrayLike]]],
-    tables: dict[str, Floats],
-    means: Floats,
-    variances: Floats,
-    dof: Floats,
-    shares: Floats,
-    names: list[str],
-    i: int,
+    track: _Track,
+    name: str,
+    headline: Interval,
+    families: dict[str, dict[str, Interval]],
     baseline: str | None,
 ) -> Overall:
-    positions = {task: t for t, task in enumerate(tables)}
-    families, between = {}, []
-    for family, tasks in scores.items():
-        own = [positions[task] for task in tasks]
-        weights = np.full(len(own), 1 / len(own))
-        families[family] = _weighted(means[own], variances[own], dof[own, i], weights)
-        between.append(means[own])
-    headline = _weighted(means, variances, dof[:, i], shares)
+    position = track.names.index(name)
+    means = track.clipped[:, position].mean(axis=1)
     probability = None
-    if baseline in names:
-        b = names.index(baseline)
-        wins = [beats(table[i], table[b]) for table in tables.values()]
-        probability = float(np.dot(shares, wins))
+    if baseline in track.names:
+        theirs = track.scaled[:, track.names.index(baseline)]
+        wins = [beats(*both) for both in zip(track.scaled[:, position], theirs, strict=True)]
+        probability = float(np.dot(track.weights, wins))
+    by_family = [means[track.of(family)] for family in families]
     return Overall(
         headline=headline,
-        other_tasks=_other_tasks(headline, between),
-        families=families,
+        other_tasks=_other_tasks(headline, by_family),
+        families={family: found[name] for family, found in families.items()},
         solved=int((means >= SOLVED).sum()),
         tasks=len(means),
         beats_baseline=probability,
     )
 
 
-def _weighted(means: Floats, variances: Floats, dof: Floats, weights: Floats) -> Interval:
-    """The weighted mean with its interval, which stays within CLIP."""
-    parts = weights**2 * variances
-    total = np.asarray(parts.sum())
-    with np.errstate(divide="ignore", invalid="ignore"):
-        square = np.asarray(np.where(parts > 0, parts**2 / dof, 0.0).sum())
-    degrees = float(_satterthwaite(total, square))
-    return _clipped(float(np.dot(weights, means)), math.sqrt(total), degrees)
+def _other_tasks(headline: Interval, by_family: list[Floats]) -> Interval:
+    """The headline with an interval for tasks drawn anew within the same families.
 
-
-def _other_tasks(headline: Interval, between: list[Floats]) -> Interval:
-    """The headline with an interval for tasks drawn anew within families.
-
-    The variance of a family's mean is the variance between its task means, replicates' noise
-    included, over their number; a family with one task takes the mean variance of the others.
+    `by_family` holds the means of each family's tasks. Their variance within families, replicates'
+    noise included, is one for all families: three tasks alone would say little about it. With one
+    task in every family, nothing is known.
     """
-    known = [float(means.var(ddof=1)) for means in between if len(means) > 1]
-    if not known:
+    dof = sum(len(means) - 1 for means in by_family)
+    if dof == 0:
         return Interval(headline.value, *CLIP)
-    typical = float(np.mean(known))
-    parts, square = [], 0.0
-    for means in between:
-        variance = float(means.var(ddof=1)) if len(means) > 1 else typical
-        part = variance / len(means) / len(between) ** 2
-        parts.append(part)
-        square += part**2 / max(len(means) - 1, 1)
-    total = sum(parts)
-    degrees = float(_satterthwaite(np.asarray(total), np.asarray(square)))
-    wide = _clipped(headline.value, math.sqrt(total), degrees)
-    return Interval(wide.value, min(wide.low, headline.low), max(wide.high, headline.high))
-
-
-def _clipped(value: float, error: float, dof: float) -> Interval:
-    half = half_width(error, dof)
-    return Interval(value, max(value - half, CLIP[0]), min(value + half, CLIP[1]))
+    squares = sum(float(((means - means.mean()) ** 2).sum()) for means in by_family)
+    inverse = sum(1 / len(means) for means in by_family) / len(by_family) ** 2
+    half = half_width((squares / dof * inverse) ** 0.5, dof)
+    return Interval(
+        headline.value,
+        min(headline.low, max(headline.value - half, CLIP[0])),
+        max(headline.high, min(headline.value + half, CLIP[1])),
+    )

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import nctdtr, stdtr, stdtrit
+from scipy.special import chdtri, ndtr, stdtr, stdtrit
 
-from leaderboard.statistics.variances import Floats, Prior
+from leaderboard.statistics.variances import Floats, Prior, typical
 
 #: share of intervals that are meant to hold the long-run mean
 LEVEL = 0.95
+POWER = 0.8
 
 
 class Interval(NamedTuple):
@@ -38,36 +39,40 @@ class Difference(NamedTuple):
 
 
 def mean_interval(
-    scores: ArrayLike,
-    prior: Prior,
-    *,
-    bounds: tuple[float, float] = (-math.inf, math.inf),
-    level: float = LEVEL,
+    scores: ArrayLike, prior: Prior, *, bounds: tuple[float, float] = (-math.inf, math.inf)
 ) -> Interval:
     """The mean over replicates with the interval of the long-run mean: (replicates,).
 
-    The variance is moderated by the task's prior; no end lies outside `bounds`, the range that
-    the score can have. Raises ValueError without a score or with one that is not finite.
+    `prior` is `pool_methods(...)` of the task; no end lies outside `bounds`, the range that the
+    score can have. Raises ValueError without a score or with one that is not finite.
     """
     values = replicates(scores)
     value, error, dof = _mean(values, prior)
-    half = half_width(error, dof, level)
-    low, high = max(value - half, bounds[0]), min(value + half, bounds[1])
-    return Interval(value, min(low, value), max(high, value))
+    return interval(value, error, dof, prior, bounds)
 
 
-def difference(a: ArrayLike, b: ArrayLike, prior: Prior, *, level: float = LEVEL) -> Difference:
+def interval(
+    value: float, error: float, dof: float, prior: Prior, bounds: tuple[float, float]
+) -> Interval:
+    """Student's interval, as much longer on each side as the prior says, within `bounds`."""
+    half = half_width(error, dof)
+    low, high = value - prior.below * half, value + prior.above * half
+    return Interval(value, min(max(low, bounds[0]), value), max(min(high, bounds[1]), value))
+
+
+def difference(a: ArrayLike, b: ArrayLike, prior: Prior) -> Difference:
     """Mean of `a` minus that of `b`, paired by position: (replicates,) each.
 
-    `prior` is that of the variances of differences between pairs of methods. Two methods with
-    the same scores have p = 1. This is one comparison: see `task_comparisons` for many. Raises
-    ValueError for different numbers of replicates.
+    `prior` is `pool_pairs(...)` of the task. Two methods with the same scores have p = 1. This is
+    one comparison: see `task_comparisons` for many. Raises ValueError for different numbers of
+    replicates.
     """
     mine, theirs = replicates(a), replicates(b)
     if len(mine) != len(theirs):
         raise ValueError(f"{len(mine)} replicates cannot be paired with {len(theirs)}")
     value, error, dof = _mean(mine - theirs, prior)
-    half = half_width(error, dof, level)
+    error *= prior.above
+    half = half_width(error, dof)
     p = float(p_values(np.array(value), np.array(error), np.array(dof)))
     return Difference(value, value - half, value + half, p)
 
@@ -80,23 +85,64 @@ def replicates(scores: ArrayLike) -> Floats:
     return values
 
 
-def quantile(level: float, dof: float) -> float:
-    """How many standard errors an interval of this level reaches to each side."""
-    return float(stdtrit(dof, (1 + level) / 2))
+def half_width(error: float, dof: float) -> float:
+    """How far Student's interval reaches to each side; infinite with one replicate alone."""
+    return float(stdtrit(dof, (1 + LEVEL) / 2)) * error if dof > 0 else math.inf
 
 
-def half_width(error: float, dof: float, level: float = LEVEL) -> float:
-    """How far an interval reaches to each side; infinite where no replicates were repeated."""
-    if dof == 0:
-        return math.inf
-    return quantile(level, dof) * error
-
-
-def p_values(value: Floats, error: Floats, dof: Floats) -> Floats:
+def p_values(values: Floats, errors: Floats, dof: Floats) -> Floats:
     """Two-sided p values of differences from zero, any shape; 1 where the difference is zero."""
+    return np.asarray(np.minimum(2 * one_sided(np.abs(values), errors, dof), 1.0))
+
+
+def one_sided(values: Floats, errors: Floats, dof: Floats) -> Floats:
+    """The p values of true differences that are not above zero, any shape."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistic = np.where(value == 0, 0.0, np.abs(value) / error)
-    return np.asarray(np.where(dof > 0, 2 * stdtr(dof, -statistic), 1.0))
+        statistics = np.where(values == 0, 0.0, values / errors)
+        return np.asarray(np.where(dof > 0, stdtr(dof, -statistics), 1.0))
+
+
+def detectable_difference(
+    prior: Prior, count: int, *, comparisons: int = 1, power: float = POWER
+) -> float:
+    """The true difference between two methods that `count` replicates find with this power.
+
+    In the units of the score, for a pair of typical variance; `prior` is `pool_pairs(...)`. With
+    `comparisons`, as one of so many of which none is found yet. Nothing is found with one
+    replicate: infinite.
+    """
+    variance = typical(prior)
+    if variance == 0:
+        return 0.0
+    if count < 2:
+        return math.inf
+    # Over what the sample variance of the differences may turn out to be.
+    chances = (np.arange(200) + 0.5) / 200
+    sample = variance * chdtri(count - 1, chances) / (count - 1)
+    moderated, dof = prior.moderated(sample, count - 1)
+    limits = stdtrit(dof, 1 - (1 - LEVEL) / 2 / comparisons) * prior.above
+    limits = limits * np.sqrt(moderated / variance)
+    low, high = 0.0, 1.0
+    while ndtr(high - limits).mean() < power:
+        high *= 2
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (middle, high) if ndtr(middle - limits).mean() < power else (low, middle)
+    return high * math.sqrt(variance / count)
+
+
+def restricted_times(times: ArrayLike, budget: float) -> Floats:
+    """Times to target, with the budget in place of a missed target (an infinite time).
+
+    A run that missed its target is censored: it needs longer than the budget, and how much longer
+    is not known. The mean of min(time, budget), the restricted mean time, is what the runs
+    determine without an assumption about what would have happened later (Royston and Parmar
+    2013). Two methods that always miss tie. Raises ValueError for a time that is missing.
+    """
+    values = np.asarray(times, float)
+    if np.isnan(values).any():
+        raise ValueError("a missed target is an infinite time, not NaN")
+    return np.asarray(np.minimum(values, budget))
 
 
 def _mean(values: Floats, prior: Prior) -> tuple[float, float, float]:
@@ -104,39 +150,3 @@ def _mean(values: Floats, prior: Prior) -> tuple[float, float, float]:
     sample = float(values.var(ddof=1)) if len(values) > 1 else 0.0
     variance, dof = prior.moderated(sample, len(values) - 1)
     return float(values.mean()), math.sqrt(float(variance) / len(values)), float(dof)
-
-
-def detectable_difference(
-    prior: Prior, count: int, *, power: float = 0.8, level: float = LEVEL
-) -> float:
-    """The true difference between two methods that `count` replicates find with this power.
-
-    `prior` is that of the variances of differences between pairs. In the units of the score, for
-    one comparison of a typical pair, whose variance is the prior's.
-    """
-    if prior.variance == 0:
-        return 0.0
-    dof = prior.dof + count - 1
-    error = math.sqrt(prior.variance / count)
-    limit = quantile(level, dof)
-    low, high = 0.0, 1.0
-    while 1 - nctdtr(dof, high, limit) < power:
-        high *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if 1 - nctdtr(dof, middle, limit) < power else (low, middle)
-    return high * error
-
-
-def restricted_times(times: ArrayLike, budget: float) -> Floats:
-    """Times to target, with the budget in place of a missed target (an infinite time).
-
-    A run that missed its target is censored: it needs longer than the budget, and how much longer
-    is not known. The mean of min(time, budget), the restricted mean time, is the mean that the
-    runs determine without an assumption about what would have happened later (Royston and Parmar
-    2013). Two methods that always miss tie. Raises ValueError for a time that is missing.
-    """
-    values = np.asarray(times, float)
-    if np.isnan(values).any():
-        raise ValueError("a missed target is an infinite time, not NaN")
-    return np.asarray(np.minimum(values, budget))

@@ -428,7 +428,7 @@ class Result(Record):
         for replicate in self.replicates:
             for run in replicate.runs:
                 for split in (run.curve.validation, run.curve.test):
-                    if any(abs(value) >= MAX_NUMBER for value in split.get(metric, ())):
+                    if max(map(abs, split.get(metric, ())), default=0.0) >= MAX_NUMBER:
                         raise ValueError(f"{metric}, which is scored, is not below {MAX_NUMBER:g}")
         return self
 

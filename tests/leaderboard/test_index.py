@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import sys
 from pathlib import Path
 
 import pytest
 
-from leaderboard import index, loading
+from leaderboard import index, loading, reading
 from leaderboard.board import make_board
 from leaderboard.index import PACKAGED, POINTS, Line, line_of, read_index, thin, write_index
 from leaderboard.loading import read_lines, read_thin
@@ -147,7 +148,7 @@ def test_a_result_in_an_index_is_checked():
 def test_a_file_is_read_once(results, monkeypatch):
     first, _ = read_thin(results)
     seen = []
-    monkeypatch.setattr(loading, "read", lambda path: seen.append(path) or read(path))
+    monkeypatch.setattr(reading.files, "read", lambda path: seen.append(path) or read(path))
     again, _ = read_thin(results)
     assert seen == []
     assert again == first
@@ -183,6 +184,22 @@ def test_invalid_files_are_named_each_time(results):
         }
 
 
+def test_a_second_process_reads_its_half_the_same_way(results, monkeypatch):
+    (results / "digits" / "sgd.quick.json").write_text("{}")
+    (results / "lm_markov" / "sgd.quick.json").write_text("{}")
+    files = [
+        reading.File(str(path), str(path.relative_to(results)))
+        for path in sorted(results.glob("*/*.json"))
+    ]
+    alone = reading.read_files(files)
+    assert sorted(type(line).__name__ for line in alone.values()) == ["Line"] * 4 + ["str"] * 2
+    monkeypatch.setattr(reading, "MANY", 2)
+    assert reading.read_files(files) == alone
+    monkeypatch.setattr(sys, "executable", "false")
+    with pytest.raises(SuiteError, match="ended with exit code 1"):
+        reading.read_files(files)
+
+
 def test_without_a_place_for_the_cache_it_is_only_slower(results, home):
     home.write_text("a file")
     assert len(read_thin(results)[0]) == 4
@@ -195,7 +212,7 @@ def test_the_packaged_index_spares_reading_the_files(results, tmp_path, monkeypa
     monkeypatch.setattr(loading, "_MANY", 1)
     monkeypatch.setenv("SUITE_HOME", str(tmp_path / "another"))
     loading._packaged.cache_clear()
-    monkeypatch.setattr(loading, "read", lambda path: pytest.fail(f"{path} was read"))
+    monkeypatch.setattr(reading.files, "read", lambda path: pytest.fail(f"{path} was read"))
     assert len(read_thin(results)[0]) == 4
     loading._packaged.cache_clear()
 

@@ -15,6 +15,8 @@ from leaderboard.statistics import (
     holm,
     mean_interval,
     pool,
+    pool_methods,
+    pool_pairs,
     restricted_times,
     task_comparisons,
     track_comparisons,
@@ -76,20 +78,109 @@ def test_methods_that_vary_alike_share_one_variance():
     assert pool([], 2) == pool([0.0, 0.0], 2) == NOTHING
 
 
+def test_a_few_methods_that_diverge_hardly_change_the_prior_and_are_not_shrunk():
+    rng = np.random.default_rng(1)
+    regular = 0.04 * 4 / rng.chisquare(4, 40) * rng.chisquare(2, 40) / 2
+    alone, together = pool(regular, 2), pool([*regular, 900.0, 4000.0, 1e5], 2)
+    assert together.variance == pytest.approx(alone.variance, rel=0.3)
+    assert together.dof > 2  # and not a fraction of one, as the spread of all logarithms says
+    assert together.moderated([900.0], 2) == (900.0, 2)
+    # Without the rule for outliers it would be shrunk to a fraction of itself.
+    shrunk, dof = Prior(together.variance, together.dof).moderated([900.0], 2)
+    assert shrunk < 900 * 2 / (2 + together.dof) + 1
+    assert dof == 2 + together.dof
+
+
+def test_methods_without_randomness_say_nothing_about_others():
+    rng = np.random.default_rng(1)
+    regular = list(rng.chisquare(2, 20) / 2)
+    assert pool([*regular, 0.0, 0.0, 0.0], 2) == pool(regular, 2)
+
+
+def test_held_out_replicates_lengthen_intervals_of_skewed_scores_on_one_side():
+    rng = np.random.default_rng(0)
+    ordinary = pool_methods(rng.normal(size=(60, 5)))
+    skewed = pool_methods(rng.exponential(size=(60, 5)))
+    # Most means of skewed scores are too low: the true mean is then above.
+    assert skewed.above > 1.2
+    assert skewed.below == 1.0
+    assert ordinary.above < skewed.above
+    mirrored = pool_methods(-np.random.default_rng(0).exponential(size=(60, 5)))
+    assert mirrored.below > 1.2
+    assert mirrored.above == 1.0
+    assert pool_methods(rng.exponential(size=(60, 2))).above == 1.0  # none can be held out
+
+
+def test_a_method_that_diverges_sometimes_does_not_hide_differences_of_others():
+    rng = np.random.default_rng(0)
+    scores = {f"m{i}": i / 20 + 0.01 * rng.normal(size=5) for i in range(20)}
+    before = task_comparisons(scores)
+    for i in range(3):
+        scores[f"junk{i}"] = np.where(np.arange(5) == i, -500.0, 0.4) + 0.01 * rng.normal(size=5)
+    after = task_comparisons(scores)
+    lengths = [
+        found.pair("m3", "m7").high - found.pair("m3", "m7").low for found in (before, after)
+    ]
+    assert lengths[1] < 1.5 * lengths[0]
+    assert after.verdict("m7", "m3") == before.verdict("m7", "m3") == "better"
+
+
+def test_a_method_may_drop_out_as_the_best_before_its_rank_range_does():
+    rng = np.random.default_rng(3)
+    scores = board(rng, np.repeat([1.0, 0.94, 0.9], [1, 10, 9]), 0.02)
+    found = task_comparisons(scores)
+    first = {name for name, rank in found.ranks.items() if rank.low == 1}
+    assert set(found.may_be_best) < first
+    assert found.methods[0] in found.may_be_best
+
+
+def test_comparing_with_a_baseline_only_finds_more():
+    scores = board(np.random.default_rng(0), np.linspace(0, 0.3, 20), 0.1)
+    found = task_comparisons(scores)
+    against = found.against("m0")
+    assert list(against) == [name for name in found.methods if name != "m0"]
+    np.testing.assert_allclose(
+        [pair.adjusted_p for pair in against.values()],
+        holm([found.pair(name, "m0").p for name in against]),
+    )
+    better = [name for name, pair in against.items() if pair.verdict == "better"]
+    assert len(better) > sum(found.verdict(name, "m0") == "better" for name in against)
+    with pytest.raises(KeyError, match="nobody is not among"):
+        found.against("nobody")
+
+
+def test_a_pair_is_compared_as_difference_does():
+    scores = board(np.random.default_rng(0), np.arange(8) / 100, 0.01)
+    found = task_comparisons(scores)
+    pair = found.pair("m5", "m1")
+    prior = pool_pairs(np.stack(list(scores.values())))
+    assert difference(scores["m5"], scores["m1"], prior) == pytest.approx(pair[:4])
+    mean = mean_interval(scores["m5"], pool_methods(np.stack(list(scores.values()))))
+    assert found.means["m5"] == pytest.approx(mean)
+    assert found.pair("m1", "m5").value == -pair.value
+
+
+def test_other_tasks_need_more_than_one_task_in_a_family():
+    scores = {"v": {"a": {"m": [1.0, 0.9], "n": [0.0, 0.1]}}}
+    assert track_comparisons(scores, baseline=None).overall["m"].other_tasks[1:] == (0.0, 1.2)
+
+
 def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.01, 0.04, 0.03, 0.2]), [0.04, 0.09, 0.09, 0.2])
 
 
-def test_detectable_difference_has_the_power_it_names():
-    prior, count = Prior(0.09, 3.0), 5
-    effect = detectable_difference(prior, count)
+@pytest.mark.parametrize("comparisons", [1, 50])
+def test_detectable_difference_has_the_power_it_names(comparisons):
+    prior, count = Prior(0.09, 3.0, above=1.2), 5
+    effect = detectable_difference(prior, count, comparisons=comparisons)
     rng = np.random.default_rng(0)
-    variance = 0.09
-    values = effect + rng.normal(size=(40_000, count)) * math.sqrt(variance)
-    # Given the prior's variance, the pooled estimate varies as one with all the degrees.
-    spread = variance * rng.chisquare(3 + count - 1, 40_000) / (3 + count - 1)
-    statistic = values.mean(1) / np.sqrt(spread / count)
-    assert (statistic > stats.t.ppf(0.975, 7)).mean() == pytest.approx(0.8, abs=0.01)
+    # The median of 0.09 * 3 / chi2(3), by quantiles of the distribution.
+    deviation = math.sqrt(0.09 * 3 / stats.chi2.ppf(0.5, 3))
+    draws = effect + deviation * rng.normal(size=(40_000, count))
+    shrunk = (3 * 0.09 + 4 * draws.var(axis=1, ddof=1)) / 7
+    found = draws.mean(axis=1) / (1.2 * np.sqrt(shrunk / count))
+    limit = stats.t.ppf(1 - 0.025 / comparisons, 7)
+    assert (found > limit).mean() == pytest.approx(0.8, abs=0.01)
 
 
 def board(rng, means, deviation, count=5):

@@ -1,0 +1,492 @@
+"""Simulate boards and count how often the leaderboard's statistics are wrong.
+
+    python scripts/simulate_boards.py
+    python scripts/simulate_boards.py --measure results
+
+prints the tables of docs/statistics.md. A simulated board has methods of which all true means and
+spreads are known; it goes through the same functions as a real one. Spreads between replicates are
+drawn from those measured on our tasks, in `scripts/spreads.json`; `--measure` writes that file anew
+from a folder of results.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import polygamma
+
+from leaderboard.references import load, scaled
+from leaderboard.statistics import CLIP, Comparisons, Prior, detectable_difference, pool
+from leaderboard.statistics.comparisons import ONE, compare
+from suite.results.frames import read_folder
+
+Floats = NDArray[np.float64]
+Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
+
+SPREADS = Path(__file__).with_name("spreads.json")
+#: a task counts as measured with the spreads of this many methods
+MEASURED_METHODS = 10
+#: boards with the same true means and spreads
+REPEATED = 20
+#: a track of five families with three tasks each
+TRACK_TASKS = 15
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Standard normal variates."""
+    return rng.normal(size=shape)
+
+
+def skewed(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Exponential variates: skewness 2."""
+    return rng.exponential(size=shape) - 1
+
+
+def heavy(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+    """Lognormal variates whose logarithm has a deviation of 0.75: skewness 3.3, long upper tail."""
+    variance = 0.75**2
+    values = np.exp(0.75 * rng.normal(size=shape) - variance / 2) - 1
+    return np.asarray(values / math.sqrt(math.exp(variance) - 1))
+
+
+def bimodal(share: float) -> Noise:
+    """Two modes, ten of their own deviations apart; `share` of replicates are in the lower one."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
+        lower = rng.random(shape) < share
+        values = share - lower + 0.1 * rng.normal(size=shape)
+        return np.asarray(values / math.sqrt(share * (1 - share) + 0.01))
+
+    return draw
+
+
+NOISES: dict[str, Noise] = {
+    "normal": normal,
+    "skewed": skewed,
+    "skewed, long tail": heavy,
+    "two modes, 15:85": bimodal(0.15),
+    "two modes, 30:70": bimodal(0.3),
+    "two modes, 50:50": bimodal(0.5),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """The truth about some methods on some tasks."""
+
+    #: location and deviation of each method's score on each task: (tasks, methods)
+    locations: Floats
+    deviations: Floats
+    noise: Noise
+    #: the range that scores are clipped to
+    clip: tuple[float, float] = (-math.inf, math.inf)
+    #: share of a replicate's variance that all methods have in common
+    common: float = 0.0
+    #: scores are times, lognormal around the locations, and censored at `clip`'s end
+    times: bool = False
+
+    def board(self, rng: np.random.Generator, replicates: int) -> Floats:
+        """The scores of one board: (tasks, methods, replicates)."""
+        shape = (*self.locations.shape, replicates)
+        noise = self.noise(rng, shape)
+        if self.common:
+            shared = self.noise(rng, (shape[0], 1, replicates))
+            noise = math.sqrt(self.common) * shared + math.sqrt(1 - self.common) * noise
+        return self._scores(noise)
+
+    def means(self) -> Floats:
+        """The true mean of each method's score on each task: (tasks, methods)."""
+        noise = self.noise(np.random.default_rng(0), (1, 1, 20_000))
+        return np.stack(
+            [self._scores(noise, task).mean(axis=1) for task in range(len(self.locations))]
+        )
+
+    def _scores(self, noise: Floats, task: int | None = None) -> Floats:
+        locations, deviations = self.locations[..., None], self.deviations[..., None]
+        if task is not None:
+            locations, deviations, noise = locations[task], deviations[task], noise[0]
+        centred = (
+            locations * np.exp(deviations * noise) if self.times else locations + deviations * noise
+        )
+        return np.asarray(np.clip(centred, *self.clip))
+
+
+def worlds(
+    rng: np.random.Generator,
+    noise: Noise,
+    *,
+    tasks: int,
+    methods: int,
+    spreads: Mapping[str, Sequence[float]],
+    between: float = 0.0,
+    common: float = 0.0,
+    own: float = 0.5,
+) -> Iterator[World]:
+    """Worlds without end, each with other spreads: an A/A pair is methods 0 and 1.
+
+    `between` is the deviation of the true means, 0 if all methods are equally good. `own` is that
+    of the logarithm of a factor that a method's spreads on all tasks of a track share.
+    """
+    populations = [true_spreads(values) for values in spreads.values()]
+    clip = CLIP if tasks > 1 else (-math.inf, math.inf)
+    while True:
+        factors = np.exp(own * rng.normal(size=methods)) if tasks > 1 else np.ones(methods)
+        offset = int(rng.integers(len(populations)))
+        chosen = [populations[(t + offset) % len(populations)] for t in range(tasks)]
+        deviations = np.stack([rng.choice(values, methods) for values in chosen]) * factors
+        means = 0.6 + between * rng.normal(size=(1, methods))
+        locations = np.repeat(means, tasks, axis=0)
+        deviations[:, 1], locations[:, 1] = deviations[:, 0], locations[:, 0]
+        yield World(locations, deviations, noise, clip, common)
+
+
+def censored_worlds(rng: np.random.Generator, *, methods: int) -> Iterator[World]:
+    """Times to a target in shares of the budget, censored at 1: from 0.2 to never."""
+    while True:
+        locations = np.exp(rng.uniform(math.log(0.2), math.log(3), (1, methods)))
+        deviations = np.exp(rng.normal(math.log(0.3), 0.5, (1, methods)))
+        locations[:, 1], deviations[:, 1] = locations[:, 0], deviations[:, 0]
+        yield World(locations, deviations, normal, (0.0, 1.0), times=True)
+
+
+@dataclass
+class Counts:
+    """What went wrong on some simulated boards, as shares of boards or of intervals."""
+
+    boards: int = 0
+    #: intervals of means that hold the true one
+    covered: float = 0.0
+    #: median length of an interval
+    length: float = 0.0
+    #: A/A pairs called a tie among all methods, and as the only comparison
+    tied: float = 0.0
+    tied_alone: float = 0.0
+    #: boards with any wrong verdict; with any rank range that does not hold the true rank
+    wrong: float = 0.0
+    wrong_rank: float = 0.0
+    #: boards where the truly best method is said not to be the best
+    best_lost: float = 0.0
+    #: share of the methods that may be best
+    may_be_best: float = 0.0
+    #: share of different pairs that are told apart
+    found: float = 0.0
+
+    def add(self, found: Comparisons, true: Floats) -> None:
+        """Count a board whose methods m0, m1, ... have these true means."""
+        order = [int(name[1:]) for name in found.methods]
+        sign = 1.0 if found.higher_is_better else -1.0
+        mean = true[order]
+        apart = sign * (mean[:, None] - mean[None, :])
+        apart[np.abs(apart) < 1e-12] = 0.0
+        intervals = np.array([found.means[name] for name in found.methods])
+        self.boards += 1
+        self.covered += float(((intervals[:, 1] <= mean) & (mean <= intervals[:, 2])).mean())
+        self.length += float(np.median(intervals[:, 2] - intervals[:, 1]))
+        pair = found.pair("m0", "m1")
+        self.tied += pair.verdict == "tied"
+        self.tied_alone += pair.p > 0.05
+        said = np.where(found.adjusted_p <= 0.05, sign * np.sign(found.values), 0.0)
+        self.wrong += bool(((said != 0) & (said != np.sign(apart))).any())
+        better, worse = (apart < 0).sum(axis=1), (apart > 0).sum(axis=1)
+        ranks = list(found.ranks.values())
+        self.wrong_rank += any(
+            rank.low > 1 + better[i] or rank.high < len(mean) - worse[i]
+            for i, rank in enumerate(ranks)
+        )
+        best = int(np.argmax(sign * mean))
+        self.best_lost += found.methods[best] not in found.may_be_best
+        self.may_be_best += len(found.may_be_best) / len(mean)
+        different = apart > 0
+        self.found += float((said[different] > 0).mean()) if different.any() else math.nan
+
+    def share(self, name: str) -> float:
+        """A count as a share of the boards."""
+        return float(getattr(self, name)) / self.boards
+
+
+def simulate(
+    source: Iterator[World],
+    rng: np.random.Generator,
+    *,
+    boards: int,
+    replicates: int,
+    higher_is_better: bool = True,
+) -> Counts:
+    """Count over simulated boards, of which each world gives several."""
+    counts = Counts()
+    while counts.boards < boards:
+        world = next(source)
+        tasks, methods = world.locations.shape
+        weights = np.full(tasks, 1 / tasks) if tasks > 1 else ONE
+        true = weights @ world.means()
+        for _ in range(min(REPEATED, boards - counts.boards)):
+            found = compare(
+                world.board(rng, replicates),
+                weights,
+                [f"m{i}" for i in range(methods)],
+                higher_is_better=higher_is_better,
+                bounds=world.clip,
+                among=None,
+            )
+            counts.add(found, true)
+    return counts
+
+
+def true_spreads(measured: Sequence[float], degrees: int = 2) -> Floats:
+    """Deviations that vary among methods as the true ones do, from sample deviations.
+
+    Sample deviations of few replicates vary more than the true ones: their logarithms are moved
+    towards the mean until only the excess variance is left.
+    """
+    logs = np.log(np.asarray(measured, float))
+    total = float((2 * logs).var(ddof=1))
+    excess = max(total - float(polygamma(1, degrees / 2)), 0.0)
+    return np.asarray(np.exp(logs.mean() + math.sqrt(excess / total) * (logs - logs.mean())))
+
+
+def former_rule(
+    rng: np.random.Generator, replicates: int, pairs: int = 4000
+) -> tuple[float, float]:
+    """Protocol 1: identical methods called different, and intervals of the mean that hold it.
+
+    A percentile bootstrap over seeds, of the paired difference and of the mean; normal scores.
+    """
+    values = rng.normal(size=(pairs, replicates))
+    drawn = rng.integers(replicates, size=(pairs, 1000, replicates))
+    resampled = np.take_along_axis(values[:, None, :], drawn, axis=2).mean(axis=2)
+    low, high = np.percentile(resampled, (2.5, 97.5), axis=1)
+    holds = float(((low <= 0) & (high >= 0)).mean())
+    return 1 - holds, holds
+
+
+def measure(results: Path) -> dict[str, list[float]]:
+    """Task to the deviations of its methods on the task's scale, methods without any left out.
+
+    Between replicates; between evaluation runs for results of protocol 1, which have one replicate.
+    """
+    references = load()
+    found: dict[str, list[float]] = {}
+    for item in read_folder(results)[0]:
+        reference = references.get(item.result.task.name)
+        if reference is None or not item.result.protocol.ranked:
+            continue
+        runs = [[run.test_score for run in each.evaluation] for each in item.result.replicates]
+        kept = [[score for score in scores if score is not None] for scores in runs]
+        scores = kept[0] if len(kept) == 1 else [float(np.mean(each)) for each in kept if each]
+        if len(scores) > 1:
+            deviation = float(np.std([scaled(reference, score) for score in scores], ddof=1))
+            found.setdefault(item.result.task.name, []).append(round(deviation, 6))
+    return {
+        task: sorted(value for value in found[task] if value > 0)
+        for task in sorted(found)
+        if sum(value > 0 for value in found[task]) > 1
+    }
+
+
+def load_spreads(path: Path = SPREADS) -> dict[str, list[float]]:
+    """The measured spreads of the tasks that many methods have run."""
+    content: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))["deviations"]
+    return {task: values for task, values in content.items() if len(values) >= MEASURED_METHODS}
+
+
+def task_priors(path: Path = SPREADS) -> dict[str, Prior]:
+    """The prior of the variances of differences of each measured task.
+
+    From the spreads of its methods: two independent methods differ with twice the variance.
+    """
+    content: dict[str, list[float]] = json.loads(path.read_text(encoding="utf-8"))["deviations"]
+    return {task: pool(2 * np.square(values), 2) for task, values in content.items()}
+
+
+COLUMNS = {
+    "covered": "intervals that hold the mean",
+    "tied": "A/A pair ties",
+    "tied_alone": "ties as the only pair",
+    "wrong": "boards with a wrong verdict",
+    "best_lost": "best method lost",
+    "may_be_best": "methods that may be best",
+    "found": "pairs told apart",
+}
+
+
+def print_row(name: str, counts: Counts) -> None:
+    """One row of a Markdown table."""
+    cells = [f"{100 * counts.share(column):.1f} %" for column in COLUMNS]
+    click.echo(f"| {name} | {' | '.join(cells)} |")
+
+
+def print_head(title: str) -> None:
+    """The head of a Markdown table."""
+    click.echo(f"\n{title}\n\n| scores | {' | '.join(COLUMNS.values())} |")
+    click.echo("|---" * (len(COLUMNS) + 1) + "|")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The boards of one table."""
+
+    tasks: int
+    methods: int
+    boards: int
+    #: deviation of the true means
+    between: float = 0.0
+    common: float = 0.0
+    noises: tuple[str, ...] = tuple(NOISES)
+
+    @property
+    def title(self) -> str:
+        """What is simulated, in words."""
+        where = "One task" if self.tasks == 1 else f"A track of {self.tasks} tasks"
+        truth = f"true means with a deviation of {self.between}" if self.between else "all alike"
+        shared = f", {self.common:.0%} of the variance common to all" if self.common else ""
+        return f"{where}, {self.methods} methods, {truth}{shared}; {self.boards} boards a row"
+
+
+def settings(boards: int) -> list[Setting]:
+    """The tables; those that are no promise have fewer boards."""
+    few = max(boards // 4, 1)
+    return [
+        Setting(1, 40, boards),
+        Setting(1, 40, few, between=0.3),
+        Setting(1, 40, few, common=0.5, noises=("normal", "skewed")),
+        Setting(1, 6, few, noises=("normal", "skewed")),
+        Setting(1, 2, few, noises=("normal", "skewed")),
+        Setting(TRACK_TASKS, 20, boards),
+        Setting(TRACK_TASKS, 20, few, between=0.3),
+    ]
+
+
+@click.command()
+@click.option("--boards", default=2000, help="Simulated boards for each row that is a promise.")
+@click.option("--measure", "results", type=click.Path(path_type=Path), help="Measure spreads anew.")
+@click.option("--spreads", "path", type=click.Path(path_type=Path), default=SPREADS)
+def main(boards: int, results: Path | None, path: Path) -> None:
+    """Print how often the leaderboard's statistics are wrong on simulated boards."""
+    if results is not None:
+        content = {
+            "command": f"python scripts/simulate_boards.py --measure {results}",
+            "deviations": measure(results),
+        }
+        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        return
+    print_former(np.random.default_rng(0))
+    spreads = load_spreads(path)
+    for setting in settings(boards):
+        print_head(setting.title)
+        for replicates in (3, 5):
+            for name in setting.noises:
+                rng = np.random.default_rng(0)
+                source = worlds(
+                    rng,
+                    NOISES[name],
+                    tasks=setting.tasks,
+                    methods=setting.methods,
+                    spreads=spreads,
+                    between=setting.between,
+                    common=setting.common,
+                )
+                counts = simulate(source, rng, boards=setting.boards, replicates=replicates)
+                print_row(f"{name}, {replicates} replicates", counts)
+    print_head(f"Times to target, censored at the budget, 40 methods; {boards // 2} boards a row")
+    for replicates in (3, 5):
+        rng = np.random.default_rng(0)
+        source = censored_worlds(rng, methods=40)
+        counts = simulate(
+            source, rng, boards=boards // 2, replicates=replicates, higher_is_better=False
+        )
+        print_row(f"{replicates} replicates", counts)
+    print_junk(spreads, boards // 4)
+    print_power(task_priors(path), 40)
+
+
+JUNK: dict[str, tuple[int, Callable[[np.random.Generator, int, int], Floats]]] = {
+    "none": (0, lambda rng, count, replicates: np.empty((0, replicates))),
+    "one with 5 times the spread": (1, lambda rng, *shape: 0.6 + 0.1 * rng.normal(size=shape)),
+    "one that fails in 15 % of replicates": (
+        1,
+        lambda rng, *shape: 0.6 + 0.3 * bimodal(0.15)(rng, shape) * math.sqrt(0.1375),
+    ),
+    "8 that fail utterly in 30 %": (
+        8,
+        lambda rng, *shape: 0.3 + 0.02 * rng.normal(size=shape) - 20 * (rng.random(shape) < 0.3),
+    ),
+    "8 that learn nothing": (8, lambda rng, *shape: 1e-4 * rng.normal(size=shape)),
+    "40 that learn nothing": (40, lambda rng, *shape: 1e-4 * rng.normal(size=shape)),
+}
+
+
+def print_junk(spreads: Mapping[str, Sequence[float]], boards: int) -> None:
+    """What submitted junk gains for itself, and changes between 40 others of equal means.
+
+    Spreads of the others are those of the first task, scaled to a median of 0.02.
+    """
+    measured = true_spreads(next(iter(spreads.values())))
+    measured = measured * 0.02 / np.median(measured)
+    click.echo(f"\nJunk added to 40 methods on one task; {boards} boards a row\n")
+    click.echo(
+        "| added | replicates | its interval holds its mean | better than a good one, alone "
+        "| better than any, in the table | half width of a difference between two good ones |"
+    )
+    click.echo("|---|---|---|---|---|---|")
+    for replicates in (3, 5):
+        for name, (count, draw) in JUNK.items():
+            rng = np.random.default_rng(0)
+            held, alone, table, widths = [], [], [], []
+            for _ in range(boards):
+                good = 0.6 + rng.choice(measured, (40, 1)) * rng.normal(size=(40, replicates))
+                rows = np.concatenate([good, draw(rng, count, replicates)])
+                found = compare(
+                    rows[None],
+                    ONE,
+                    [f"m{i}" for i in range(len(rows))],
+                    higher_is_better=True,
+                    bounds=(-math.inf, math.inf),
+                    among=None,
+                )
+                pair = found.pair("m0", "m1")
+                widths.append((pair.high - pair.low) / 2)
+                if count == 1:
+                    mine, pair = found.means["m40"], found.pair("m40", "m0")
+                    held.append(mine.low <= 0.6 <= mine.high)
+                    alone.append(pair.p <= 0.05 and pair.value > 0)
+                    table.append(any(found.verdict("m40", f"m{i}") == "better" for i in range(40)))
+            shares = [f"{100 * np.mean(x):.1f} %" if x else "" for x in (held, alone, table)]
+            click.echo(
+                f"| {name} | {replicates} | {' | '.join(shares)} | {np.median(widths):.3f} |"
+            )
+
+
+def print_former(rng: np.random.Generator) -> None:
+    """How wrong the rule of protocol 1 was."""
+    for seeds in (3, 5):
+        wrong, held = former_rule(rng, seeds)
+        click.echo(
+            f"Protocol 1, {seeds} seeds: {100 * wrong:.0f} % of identical methods called "
+            f"different, {100 * held:.0f} % of intervals hold the mean."
+        )
+
+
+def print_power(priors: Mapping[str, Prior], methods: int) -> None:
+    """The difference that is found with 80% power on each task, on the task's scale."""
+    click.echo("\nDifference on the task's scale that a typical pair shows with 80% power\n")
+    click.echo("| task | 3 replicates | 5 | 3, among all pairs | 5, among all pairs |")
+    click.echo("|---|---|---|---|---|")
+    pairs = methods * (methods - 1) // 2
+    for task, prior in priors.items():
+        cells = [
+            detectable_difference(prior, replicates, comparisons=comparisons)
+            for comparisons in (1, pairs)
+            for replicates in (3, 5)
+        ]
+        click.echo(f"| {task} | {' | '.join(f'{cell:.3f}' for cell in cells)} |")
+
+
+if __name__ == "__main__":
+    main()
