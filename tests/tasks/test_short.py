@@ -64,7 +64,7 @@ def test_a_sum_is_known_by_heart_long_before_it_is_understood():
 
 def test_few_sequences_are_fitted_below_the_entropy_of_their_language():
     """So that what is left of the loss on others is overfitting, and decay lowers it."""
-    plain, decayed = (adamw("lm_data_constrained_short", 0.005, decay) for decay in (0.01, 0.3))
+    plain, decayed = (adamw("lm_data_constrained_short", 0.01, decay) for decay in (0.01, 0.3))
     last = {name: values[-1] for name, values in plain.curve.validation.items()}
     entropy = last["loss"] - last["excess_loss"]
     assert plain.curve.train_loss[-1] < entropy - 0.05
