@@ -101,9 +101,9 @@ class Verdict:
 def _tried(result: Result) -> str:
     names = [name for part in result.method.components for name in part.search_space]
     over = f" over {', '.join(names)}" if names else ", nothing to tune"
-    rules = result.protocol
+    rules, count = result.protocol, len(result.replicates)
     return (
-        f"{method_of(result)}: {len(result.replicates)} replicates of {rules.trials} trials{over}, "
+        f"{method_of(result)}: {count} replicate{'s' * (count > 1)} of {rules.trials} trials{over}, "
         f"{rules.seeds} seed{'s' * (rules.seeds > 1)} each"
     )
 
