@@ -101,11 +101,10 @@ class Verdict:
 def _tried(result: Result) -> str:
     names = [name for part in result.method.components for name in part.search_space]
     over = f" over {', '.join(names)}" if names else ", nothing to tune"
-    rules, count = result.protocol, len(result.replicates)
-    return (
-        f"{method_of(result)}: {count} replicate{'s' * (count > 1)} of {rules.trials} trials{over}, "
-        f"{rules.seeds} seed{'s' * (rules.seeds > 1)} each"
-    )
+    rules = result.protocol
+    repeated = f"{len(result.replicates)} times " if len(result.replicates) > 1 else ""
+    seeds = "1 seed" if rules.seeds == 1 else f"{rules.seeds} seeds"
+    return f"{method_of(result)}: {repeated}{rules.trials} trials{over}, then {seeds}"
 
 
 @dataclass(frozen=True)

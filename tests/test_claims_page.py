@@ -44,7 +44,7 @@ def test_the_page_has_a_part_for_each_verdict():
     assert "tried" not in holds
     assert fails.startswith("Not reproduced")
     assert "found: -0.2 (-0.3 to -0.1) of the task's scale; the opposite holds" in fails
-    assert "tried: lion: 3 replicates of 6 trials over lr" in fails
+    assert "tried: lion: 3 times 6 trials over lr" in fails
     assert "Nobody ran it." not in text
 
 
