@@ -35,6 +35,9 @@ SPREADS = Path(__file__).with_name("spreads.json")
 MEASURED_METHODS = 10
 #: boards with the same true means and spreads
 REPEATED = 20
+#: Methods whose true means differ by less are alike: every verdict between them is counted as wrong.
+#: The true means of clipped scores are known to about this.
+ALIKE = 1e-3
 #: a track of five families with three tasks each
 TRACK_TASKS = 15
 
@@ -103,6 +106,8 @@ class World:
 
     def means(self) -> Floats:
         """The true mean of each method's score on each task: (tasks, methods)."""
+        if self.clip == (-math.inf, math.inf) and not self.times:
+            return self.locations
         noise = self.noise(np.random.default_rng(0), (1, 1, 20_000))
         return np.stack(
             [self._scores(noise, task).mean(axis=1) for task in range(len(self.locations))]
@@ -184,7 +189,7 @@ class Counts:
         sign = 1.0 if found.higher_is_better else -1.0
         mean = true[order]
         apart = sign * (mean[:, None] - mean[None, :])
-        apart[np.abs(apart) < 1e-12] = 0.0
+        apart[np.abs(apart) < ALIKE] = 0.0
         intervals = np.array([found.means[name] for name in found.methods])
         self.boards += 1
         self.covered += float(((intervals[:, 1] <= mean) & (mean <= intervals[:, 2])).mean())
