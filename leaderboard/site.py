@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 import tempfile
@@ -17,6 +18,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from leaderboard import figures, pages
 from leaderboard.board import Board, load_board
 from leaderboard.catalogue import Catalogue, Described, read_catalogue
+from leaderboard.claims import Verdict, decide
 from leaderboard.downloads import results_table, table_text
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
@@ -26,6 +28,7 @@ from leaderboard.placement import check_replaceable, swap, write_marker
 from leaderboard.references import References
 from leaderboard.standings import TaskStanding
 from leaderboard.statistics import CLIP, LEVEL, SOLVED
+from suite.components.claims import Stated
 from suite.results.frames import Invalid
 from suite.studies.protocol import PROTOCOLS
 from suite.training.costs import COSTS
@@ -88,13 +91,14 @@ def build(
     output: str | Path,
     references: References | None = None,
     repository: str | None = None,
+    claims: Iterable[Stated] = (),
 ) -> BuildReport:
     """Render every valid result file below `results` into a site at `output`.
 
     The site is made in a folder next to it and then moved into place. `repository` is the web
     address that files and commits link to; by default the one that the package declares, if it
-    does. Raises UsageError if `results` is missing, or if `output` holds files that this function
-    did not make.
+    does. `claims` are decided from the same results. Raises UsageError if `results` is missing, or
+    if `output` holds files that this function did not make.
     """
     output = Path(output).absolute()
     place = output.resolve()  # a link to a folder is kept, and its target is replaced
@@ -102,6 +106,7 @@ def build(
     repository = declared_repository() if repository is None else repository.rstrip("/")
     draw = Drawn()
     board = load_board(results, references, extra=draw)
+    board = dataclasses.replace(board, claims=_decided(list(claims), board, results))
     site = Site(board, read_catalogue(), draw.drawings, repository)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
@@ -110,6 +115,14 @@ def build(
         check_replaceable(place)  # again: files may have been added meanwhile
         swap(made, place, Path(temporary) / "old")
     return BuildReport([output / page for page in written], board.left_out, board.notices)
+
+
+def _decided(claims: list[Stated], board: Board, results: str | Path) -> tuple[Verdict, ...]:
+    """The verdicts on claims. Columns are compared at a curve's end, which thin curves lack."""
+    tasks = {stated.claim.task for stated in claims if stated.claim.measure == "column"}
+    thin = [item for item in board.stored if item.result.task.name not in tasks]
+    whole = load_board(results, board.references, tasks=tasks, whole=True).stored
+    return tuple(decide(claims, [*thin, *whole], board.references))
 
 
 def declared_repository() -> str:

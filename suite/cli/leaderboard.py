@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from suite.cli.claims import every_claim
 from suite.cli.options import NameType, as_json, wide
 from suite.cli.standings import (
     print_refused,
@@ -56,7 +57,7 @@ def build(results: Path, output: Path, repository: str | None, show: bool) -> in
         )
     from leaderboard.site import build as build_site
 
-    report = build_site(results, output, repository=repository)
+    report = build_site(results, output, repository=repository, claims=every_claim())
     index = output.absolute() / "index.html"
     for warning in report.warnings:
         click.echo(f"suite: {warning}", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from leaderboard.filters import breakable, figure, slug, web_address
 from leaderboard.references import Reference
 from leaderboard.site import build
+from suite import Claim
+from suite.components.claims import Stated
 from tests.samples import TASKS, make_reference, make_result, write_results
 
 REFERENCES = {"digits": Reference(**make_reference("digits", 0.3, 0.8))}
@@ -452,3 +455,31 @@ def test_an_empty_folder_makes_a_site_that_says_so(tmp_path):
     (tmp_path / "results").mkdir()
     _, site = built(tmp_path / "results", tmp_path, references={})
     assert "There are no results yet" in (site / "index.html").read_text("utf-8")
+
+
+def test_the_claims_page_says_what_the_same_results_decide(tmp_path):
+    """Columns included, which are read at the end of the whole curve."""
+    write_results(
+        tmp_path / "results",
+        [
+            make_result(method="adamw", scores=[0.8, 0.81, 0.8]),
+            make_result(method="lion", scores=[0.3, 0.31, 0.3]),
+        ],
+    )
+    facts = {"task": "digits", "rival": "adamw", "number": "n", "place": "p"}
+    claims = [
+        Stated(
+            SimpleNamespace(name="lion", paper="a paper"),
+            Claim(says=says, measure=measure, quantity=quantity, expect=expect, **facts),
+        )
+        for says, measure, quantity, expect in [
+            ("Lion wins.", "score", "", "better"),
+            ("Lion ends with less accuracy.", "column", "accuracy", "lower"),
+        ]
+    ]
+    build(tmp_path / "results", tmp_path / "site", REFERENCES, claims=claims)
+    rows = {row[1]: row for row in rows_of(tmp_path / "site" / "claims.html") if len(row) > 1}
+    found = [next(row for said, row in rows.items() if c.claim.says in said) for c in claims]
+    assert "not reproduced" in " ".join(found[0])
+    assert "not reproduced" not in " ".join(found[1])
+    assert "reproduced" in " ".join(found[1])
