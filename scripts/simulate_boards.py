@@ -35,7 +35,7 @@ SPREADS = Path(__file__).with_name("spreads.json")
 MEASURED_METHODS = 10
 #: boards with the same true means and spreads
 REPEATED = 20
-#: Methods whose true means differ by less are alike: every verdict between them is counted as wrong.
+#: Methods whose true means differ by less are alike: each verdict between them is counted as wrong.
 #: The true means of clipped scores are known to about this.
 ALIKE = 1e-3
 #: a track of five families with three tasks each
