@@ -19,7 +19,8 @@ import numpy as np
 from leaderboard import references as frozen
 from leaderboard.references import Reference
 from leaderboard.statistics import CLIP, Floats
-from suite.results.model import DistributionRecord, Replicate, Result, Run, Value
+from suite.results.fields import Value
+from suite.results.model import DistributionRecord, Replicate, Result, Run
 
 #: the share of the scale that a trial may be short of tuned AdamW
 SHORTFALL = 0.05

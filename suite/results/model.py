@@ -465,21 +465,6 @@ class Result(Record):
         return [run for replicate in self.replicates for run in replicate.evaluation]
 
     @property
-    def tuning(self) -> list[Run]:
-        """The tuning runs of the first replicate."""
-        return self.replicates[0].tuning
-
-    @property
-    def chosen(self) -> int:
-        """The number of the tuning run that the first replicate chose."""
-        return self.replicates[0].chosen
-
-    @property
-    def evaluation(self) -> list[Run]:
-        """The evaluation runs of the first replicate."""
-        return self.replicates[0].evaluation
-
-    @property
     def failed(self) -> list[Run]:
         """Runs that did not complete."""
         runs = [run for replicate in self.replicates for run in replicate.runs]

@@ -270,7 +270,7 @@ def test_a_hyperparameter_is_that_of_the_good_trials():
     """Of six trials the best two count; here lr falls with the trial's number."""
 
     def tuned(result, lr):
-        (name,) = result.tuning[0].hyperparameters
+        (name,) = result.tuning_runs[0].hyperparameters
 
         def change(run):
             return {
