@@ -53,7 +53,7 @@ def slug(name: str) -> str:
 def figure(value: float, digits: int = 4) -> str:
     """A number with a few significant digits, large ones with thin groups of three."""
     if not math.isfinite(value):
-        return "∞" if value > 0 else "-∞"
+        return "∞" if value > 0 else f"{_MINUS}∞"
     if value == 0:
         return "0"
     size = math.floor(math.log10(abs(value)))
@@ -145,7 +145,13 @@ def track_scale(entries: Iterable[TrackEntry]) -> Scale:
 
 
 def _scale(intervals: list[Interval], higher_is_better: bool = True) -> Scale:
-    """From the lowest to the highest end; outliers on the worse side do not stretch it."""
+    """From the lowest to the highest end; outliers on the worse side do not stretch it.
+
+    Of an interval without an end, as that of one replicate is, only the estimate counts.
+    """
+    values = [each.value for each in intervals]
+    intervals = [each for each in intervals if math.isfinite(each.high - each.low)]
+    intervals = intervals or [Interval(value, value, value) for value in values]
     if not intervals:
         return Scale(0.0, 1.0)
     if not higher_is_better:
@@ -177,7 +183,7 @@ def tint(value: float) -> int:
 
 def two(value: float) -> str:
     """A number with two digits after its point."""
-    return figure(value, 2) if abs(value) >= 100 else f"{value:.2f}".replace("-", _MINUS)
+    return figure(value, 2) if not abs(value) < 100 else f"{value:.2f}".replace("-", _MINUS)
 
 
 def ends(interval: Interval, fixed: bool) -> tuple[str, str, str]:
@@ -187,8 +193,8 @@ def ends(interval: Interval, fixed: bool) -> tuple[str, str, str]:
 
 
 def exact(value: float) -> str:
-    """A number for a script: nine digits, so that a page stays small."""
-    return f"{value:.9g}"
+    """A number for a script: nine digits, so that a page stays small; empty if it is infinite."""
+    return f"{value:.9g}" if math.isfinite(value) else ""
 
 
 def families(number: int) -> str:
@@ -202,7 +208,8 @@ def study_words(protocol: ProtocolRecord) -> str:
     replicates = getattr(protocol, "replicates", None)
     if replicates is None:
         return trials
-    return f"{count(replicates, 'tuning replicate')} of {trials} each"
+    each = " each" if replicates > 1 else ""
+    return f"{count(replicates, 'tuning replicate')} of {trials}{each}"
 
 
 def file_id(item: Entry | Stored) -> str:

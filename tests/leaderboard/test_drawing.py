@@ -73,9 +73,8 @@ def objects_of(content):
 
 
 def test_a_pdf_file_is_one_a_reader_finds_its_way_in():
-    content = pdf_file(
-        make_drawing("caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{GREEK SMALL LETTER BETA}")
-    )
+    accented = "caf\N{LATIN SMALL LETTER E WITH ACUTE}"
+    content = pdf_file(make_drawing(f"{accented} \N{GREEK SMALL LETTER BETA}"))
     assert content.startswith(b"%PDF-1.4\n")
     found = objects_of(content)
     assert b"/Type /Catalog /Pages 2 0 R" in found[1]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-from leaderboard.filters import _scale, on_scale, task_scale
+import pytest
+
+from leaderboard.filters import _scale, middle, on_scale, study_words, task_scale, tint
 from leaderboard.standings import task_standings
 from leaderboard.statistics import Interval
 from suite.results.frames import Stored
@@ -51,3 +54,34 @@ def test_a_raw_task_whose_lower_scores_are_better_is_drawn_so():
     stored = [Stored(Path(f"{i}.json"), result) for i, result in enumerate(results)]
     (standing,) = task_standings(stored, {})
     assert task_scale(standing).high < 3.0
+
+
+def test_an_interval_without_an_end_does_not_stretch_the_scale():
+    known, open_ended = Interval(0.5, 0.4, 0.6), Interval(0.7, -math.inf, math.inf)
+    assert _scale([known, open_ended]) == (0.4, 0.6)
+    low, high = _scale([open_ended])
+    assert low == 0.7
+    assert 0 < high - low < 1e-6
+    assert on_scale(open_ended, _scale([known, open_ended])).cut == "both"
+
+
+def test_what_a_study_consists_of_is_said_in_words():
+    quick = make_result().protocol
+    words = study_words(quick)
+    assert words == "3 tuning replicates of 6 trials and 1 evaluation run each"
+    one = quick.model_copy(update={"replicates": 1, "seeds": 2})
+    assert study_words(one) == "1 tuning replicate of 6 trials and 2 evaluation runs"
+
+
+def test_tints_are_steps_of_the_scale_and_stay_within_it():
+    assert [tint(score) for score in (-5.0, 0.0, 0.6, 1.19, 1.2, 99.0, math.inf)] == [
+        0, 0, 5, 9, 9, 9, 0,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [([3.0, 1.0, 2.0], 2.0), ([4, 1], 1), (["a", "b", "b"], "b"), ([True, True, False], "True")],
+)
+def test_of_several_choices_the_middle_one_is_shown(values, expected):
+    assert middle(values) == expected
