@@ -17,7 +17,8 @@ from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Interval
 from leaderboard.tracks import NO_FAMILY, TrackEntry
 from suite.results.frames import Stored
-from suite.results.model import DistributionRecord, ProtocolRecord, TaskRecord, Value
+from suite.results.fields import Value
+from suite.results.model import DistributionRecord, ProtocolRecord, TaskRecord
 
 _MINUS = "\N{MINUS SIGN}"
 
