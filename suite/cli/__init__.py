@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "claims": (
         "suite.cli.claims:claims",
-        "List the claims of papers that tasks here can decide; of some components if they are named.",
+        "List the claims of papers that tasks here can decide, of all or of the named components.",
     ),
     "data": (
         "suite.cli.data:data",

@@ -88,7 +88,7 @@ def claims(
     wide: bool,
     as_json: bool,
 ) -> int:
-    """List the claims of papers that tasks here can decide; of some components if they are named.
+    """List the claims of papers that tasks here can decide, of all or of the named components.
 
     A component's file states them. --decide says which of them the results reproduce, with the
     estimate and its interval; --run runs the missing studies of method and rival before.
