@@ -36,6 +36,8 @@ State = Literal["done", "missing", "stale", "failed", "not applicable"]
 _MEASURED = ROOT / "docs" / "methods.json"
 #: seconds of a trial on a task that has not been calibrated
 _UNKNOWN_SECONDS = 5.0
+#: what a trial takes beside training: its process, its data, its share of the study's audits
+_AROUND_SECONDS = 0.15
 #: what share of an AdamW trial of a mini task is AdamW's own step
 _STEP_SHARE = 0.3
 #: trial seconds over AdamW's where nothing was measured: of an optimizer whose step needs a
@@ -241,7 +243,7 @@ def order(entries: Sequence[Entry]) -> list[Entry]:
         ratio = ratios[name] = _ratio(own, calibrated)
         for entry in own:
             adamw = calibrated.get(entry.plan.task.name, _UNKNOWN_SECONDS)
-            entry.seconds = adamw * ratio * entry.plan.trials
+            entry.seconds = (adamw * ratio + _AROUND_SECONDS) * entry.plan.trials
 
     def place(name: str) -> tuple[bool, int, float, str]:
         partial = any(entry.state == "not applicable" for entry in by_method[name])
