@@ -102,10 +102,9 @@ def _tried(result: Result) -> str:
     names = [name for part in result.method.components for name in part.search_space]
     over = f" over {', '.join(names)}" if names else ", nothing to tune"
     rules = result.protocol
-    return (
-        f"{method_of(result)}: {len(result.replicates)} replicates of {rules.trials} trials{over}, "
-        f"{rules.seeds} seed{'s' * (rules.seeds > 1)} each"
-    )
+    repeated = f"{len(result.replicates)} times " if len(result.replicates) > 1 else ""
+    seeds = "1 seed" if rules.seeds == 1 else f"{rules.seeds} seeds"
+    return f"{method_of(result)}: {repeated}{rules.trials} trials{over}, then {seeds}"
 
 
 @dataclass(frozen=True)

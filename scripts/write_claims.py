@@ -2,7 +2,7 @@
 
     python scripts/write_claims.py [--results results]
 
-Run it after `suite claims --run`; a test fails while the page differs from the results.
+Run it after `suite claims --run`, and after results are published.
 """
 
 from __future__ import annotations

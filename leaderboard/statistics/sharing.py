@@ -133,4 +133,6 @@ def _stretch(deviations: Floats, dof: Floats, level: float, sides: int) -> float
     inside = (1 + level) / 2
     share = inside if sides == 1 else level
     position = min(math.ceil((len(deviations) + 1) * share), len(deviations)) - 1
-    return max(1.0, float(np.partition(deviations / stdtrit(dof, inside), position)[position]))
+    distinct, which = np.unique(dof, return_inverse=True)  # on one task, all but outliers' alike
+    ratios = deviations / stdtrit(distinct, inside)[which]
+    return max(1.0, float(np.partition(ratios, position)[position]))

@@ -132,7 +132,7 @@ def run(
     order = list(cheapest_first(wanted, seconds))
     studies = _counted(sum(len(plans) for _, plans, _ in order), "study", "studies")
     say(
-        f"{_counted(len(order), 'claim')} need {studies}, "
+        f"{_counted(len(order), 'claim needs', 'claims need')} {studies}, "
         f"{max(1, count)} at a time: about {duration(sum(cost for *_, cost in order))} on this "
         "machine."
     )
