@@ -28,7 +28,13 @@ from tests.commands import ROOT, TINY, environment
 from tests.samples import make_result
 
 SCRIPT = ROOT / "scripts" / "calibrate.py"
-MINI = [task for task in registry.load_all("task")[0] if task.track == "mini"]
+#: only claims are tested on it: what tuned AdamW reaches there varies more than the ends are apart
+NO_SCALE = ("large_solution",)
+MINI = [
+    task
+    for task in registry.load_all("task")[0]
+    if task.track == "mini" and task.name not in NO_SCALE
+]
 REFERENCES = references.load()
 #: their references are of the version that is registered; older ones are shown nowhere
 CURRENT = [task for task in MINI if REFERENCES[task.name].task_version == task.version]
@@ -139,8 +145,8 @@ def test_the_script_measures_a_task(tmp_path):
 
 
 #: digits' loss, lower being better: 0.2 apart, and both ends spread by 0.05
-TUNED = make_result(protocol="standard", scores=[0.04, 0.06, 0.10, 0.14, 0.16])
-UNTUNED = make_result(protocol="standard", scores=[0.24, 0.26, 0.30, 0.34, 0.36])
+TUNED = make_result(protocol="standard", scores=[0.05, 0.05, 0.10, 0.15, 0.15])
+UNTUNED = make_result(protocol="standard", scores=[0.25, 0.25, 0.30, 0.35, 0.35])
 
 
 def test_a_core_task_whose_ends_are_few_spreads_apart_is_refused():
