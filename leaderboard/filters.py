@@ -16,8 +16,8 @@ from leaderboard.catalogue import code_words
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import Interval
 from leaderboard.tracks import NO_FAMILY, TrackEntry
-from suite.results.frames import Stored
 from suite.results.fields import Value
+from suite.results.frames import Stored
 from suite.results.model import DistributionRecord, ProtocolRecord, TaskRecord
 
 _MINUS = "\N{MINUS SIGN}"
