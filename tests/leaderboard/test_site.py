@@ -270,7 +270,7 @@ def test_hyperparameters_have_a_row_a_task(tmp_path):
     assert header[5].startswith("sam. weight_ decay log-uniform, 1e-05 to 1; default 0.01")
     found = {tuple(cells[:2]): cells[2:] for cells in rows}
     assert {task for task, _ in found} >= {task.replace("_", " ") for task in TASKS}
-    chosen = results[0].tuning[results[0].chosen].hyperparameters
+    chosen = results[0].replicates[0].chosen_run.hyperparameters
     lr = f"{chosen['sgd']['lr']:.4g}"
     assert found["modular addition", "quick"][0].split()[0] == lr
     assert len(found["modular addition", "quick"][0].split(" / ")) == len(results[0].replicates)
