@@ -178,7 +178,7 @@ def test_an_edited_task_of_the_same_version_is_run_again(tmp_path):
     one, other = results.read(first), results.read(own)
     assert one.task.version == other.task.version
     assert one.task.fingerprint != other.task.fingerprint
-    assert one.evaluation[0].test_score != other.evaluation[0].test_score
+    assert one.evaluation_runs[0].test_score != other.evaluation_runs[0].test_score
     assert "done already" in smoke(tmp_path, "sgd", str(task)).stdout
 
 
@@ -206,6 +206,6 @@ def test_an_edited_module_that_a_method_imports_makes_another_study(tmp_path, mo
     assert "are kept" not in done.stderr, "trials of the old code must not be used"
     (own,) = set((tmp_path / "r" / "tiny_blobs").iterdir()) - {first}
     one, other = results.read(first), results.read(own)
-    assert one.evaluation[0].test_score != other.evaluation[0].test_score
+    assert one.evaluation_runs[0].test_score != other.evaluation_runs[0].test_score
     hashes = {result.method.components[0].source_hash for result in (one, other)}
     assert len(hashes) == 2
