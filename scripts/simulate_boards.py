@@ -33,9 +33,9 @@ Noise = Callable[[np.random.Generator, tuple[int, ...]], Floats]
 SPREADS = Path(__file__).with_name("spreads.json")
 #: a task counts as measured with the spreads of this many methods
 MEASURED_METHODS = 10
-#: boards with the same true means and spreads
+#: boards with the same truth
 REPEATED = 20
-#: Methods whose true means differ by less are alike: each verdict between them is counted as wrong.
+#: Methods whose true means differ by less are alike: any verdict between them counts as wrong.
 #: The true means of clipped scores are known to about this.
 ALIKE = 1e-3
 #: a track of five families with three tasks each
@@ -205,11 +205,12 @@ class Counts:
             rank.low > 1 + better[i] or rank.high < len(mean) - worse[i]
             for i, rank in enumerate(ranks)
         )
-        best = int(np.argmax(sign * mean))
-        self.best_lost += found.methods[best] not in found.may_be_best
+        # Of several equally good ones always the same, whatever the board shows.
+        best = f"m{int(np.argmax(sign * true))}"
+        self.best_lost += best not in found.may_be_best
         self.may_be_best += len(found.may_be_best) / len(mean)
         different = apart > 0
-        self.found += float((said[different] > 0).mean()) if different.any() else math.nan
+        self.found += float((said[different] > 0).mean()) if different.any() else 0.0
 
     def share(self, name: str) -> float:
         """A count as a share of the boards."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,7 +120,7 @@ def _rounded(dof: float) -> float:
     return max(round(2 * dof) / 2, 0.5) if dof < 10 else float(round(dof))
 
 
-@lru_cache(maxsize=256)
+@cache
 def _winsorized_moments(dof: float, low: float, high: float) -> tuple[Floats, Floats]:
     """Means and variances of winsorized log F variates with (dof, d), for each d of `_DOFS`.
 

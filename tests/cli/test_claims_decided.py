@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from suite.components import registry
 from tests.cli.test_inspect import run
 from tests.commands import TINY
 
@@ -54,8 +56,11 @@ def crawl(folder) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _home(folder, monkeypatch) -> None:
+def _alone(folder, monkeypatch) -> Iterator[None]:
+    """A home of these tests, and no file that another test has registered."""
     monkeypatch.setenv("SUITE_HOME", str(folder / "home"))
+    with registry.separate():
+        yield
 
 
 def arguments(crawl: str, folder: Path, *more: str) -> tuple[str, ...]:

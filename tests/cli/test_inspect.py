@@ -81,8 +81,8 @@ def test_show_component(capsys) -> None:
 
 
 def test_show_task(capsys) -> None:
-    code, out, _ = run(capsys, "show", "modular_addition")
-    task = registry.get("task", "modular_addition")
+    code, out, _ = run(capsys, "show", "modular_addition_short")
+    task = registry.get("task", "modular_addition_short")
     weights = sum(p.numel() for p in task.problem.model().parameters())
     assert code == 0
     for expected in (

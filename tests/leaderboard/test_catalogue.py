@@ -16,10 +16,11 @@ def catalogue():
 
 @pytest.mark.parametrize("kind", ["optimizer", "regularizer", "schedule"])
 def test_components_are_described_as_they_register_themselves(catalogue, kind):
-    names = registry.names(kind)
-    assert len(names) > 5
-    for name in names:
-        component = registry.get(kind, name)
+    components = {name: registry.get(kind, name) for name in registry.names(kind)}
+    # Other tests may have registered files of their own.
+    ours = {n: c for n, c in components.items() if c.path.is_relative_to(ROOT / "baselines")}
+    assert len(ours) > 5
+    for name, component in ours.items():
         about = catalogue[kind, name]
         assert about.summary == component.summary
         assert ROOT / about.path == component.path

@@ -14,7 +14,7 @@ from suite.components import registry
 from suite.execution.executor import Ended, Job, Refused, Reported, Started, lost
 from tests.checked import Descent, component
 
-NAMES = ("digits", "xor_cluster", "sparse_parity", "split_digits", "label_permuted_digits")
+NAMES = ("digits", "xor_cluster_short", "sparse_parity", "class_incremental_growth", "digits_longtail")
 
 
 def scale(name: str, seconds: float = 0.3, untuned: float = 2.0, tuned: float = 0.1) -> Scale:
