@@ -14,7 +14,13 @@ from suite.components import registry
 from suite.execution.executor import Ended, Job, Refused, Reported, Started, lost
 from tests.checked import Descent, component
 
-NAMES = ("digits", "xor_cluster_short", "sparse_parity", "class_incremental_growth", "digits_longtail")
+NAMES = (
+    "digits",
+    "xor_cluster_short",
+    "sparse_parity",
+    "class_incremental_growth",
+    "digits_longtail",
+)
 
 
 def scale(name: str, seconds: float = 0.3, untuned: float = 2.0, tuned: float = 0.1) -> Scale:
@@ -60,7 +66,7 @@ def said(ends, tested=None, around=None, names=NAMES):
 class TestChoice:
     def test_core_tasks_and_few_steps_first_and_families_in_turn(self):
         found = [s.task.name for s in cheap([scale(name) for name in NAMES])]
-        assert found[:3] == ["digits", "split_digits", "xor_cluster"]
+        assert found[:3] == ["digits", "xor_cluster_short", "class_incremental_growth"]
 
     def test_dear_tasks_and_those_that_need_data_are_left_out(self):
         assert cheap([scale("digits", CHEAP + 0.1), scale("cifar10")]) == []
@@ -69,9 +75,9 @@ class TestChoice:
         assert follows_tasks(registry.get("regularizer", "ewc"))
         assert not follows_tasks(registry.get("regularizer", "sam"))
         _, jobs = said({}, registry.get("regularizer", "ewc"), registry.get("optimizer", "adamw"))
-        assert [job.task.name for job in jobs] == ["split_digits", "digits"]
+        assert [job.task.name for job in jobs] == ["class_incremental_growth", "digits"]
         _, jobs = said({})
-        assert [job.task.name for job in jobs] == ["digits", "xor_cluster"]
+        assert [job.task.name for job in jobs] == ["digits", "xor_cluster_short"]
 
     def test_a_component_that_cannot_be_built_follows_nothing(self):
         def broken(params, lr):
@@ -94,7 +100,7 @@ class TestChoice:
 
 class TestVerdicts:
     def test_scores_are_compared_with_the_untuned_reference(self):
-        found, jobs = said({"digits": 0.575, "xor_cluster": 2.5})
+        found, jobs = said({"digits": 0.575, "xor_cluster_short": 2.5})
         assert [v.outcome for v in found] == ["ok", "warning"]
         assert "beats the untuned reference: 0.575 against 2, 0.75 on" in found[0].seen
         assert "does not beat the untuned reference" in found[1].seen
@@ -120,8 +126,8 @@ class TestVerdicts:
     def test_another_task_replaces_one_that_does_not_suit(self):
         refused = ("failed", 2.0, "NotApplicable: it needs numbers")
         found, jobs = said({"digits": refused})
-        assert [job.task.name for job in jobs] == ["digits", "xor_cluster", "sparse_parity"]
-        assert [v.check for v in found] == ["task xor_cluster", "task sparse_parity"]
+        assert [job.task.name for job in jobs] == ["digits", "xor_cluster_short", "sparse_parity"]
+        assert [v.check for v in found] == ["task xor_cluster_short", "task sparse_parity"]
 
     def test_where_none_suits_the_reason_is_said(self):
         refused = ("failed", 2.0, "NotApplicable: it needs numbers")
