@@ -15,6 +15,8 @@ _HOME = {
     "schedule": "suite.components.registry",
     "method": "suite.components.registry",
     "Claim": "suite.components.claims",
+    "diagnostic": "suite.diagnostics.declaration",
+    "Probe": "suite.diagnostics.probe",
     "task": "suite.problems.task",
     "Problem": "suite.problems.problem",
     "Data": "suite.problems.problem",
@@ -67,6 +69,8 @@ if TYPE_CHECKING:
     from suite.components.regularizer import Regularizer as Regularizer
     from suite.components.regularizer import TaskInfo as TaskInfo
     from suite.data.split import Split as Split
+    from suite.diagnostics.declaration import diagnostic as diagnostic
+    from suite.diagnostics.probe import Probe as Probe
     from suite.errors import MissingData as MissingData
     from suite.errors import NotApplicable as NotApplicable
     from suite.errors import SuiteError as SuiteError

@@ -23,6 +23,7 @@ from suite.home import ROOT
 
 if TYPE_CHECKING:
     from suite.components.registry import Component
+    from suite.diagnostics.declaration import Diagnostic
     from suite.problems.task import Task
     from suite.results.model import Replicate
 
@@ -80,6 +81,11 @@ def list_(
             Column("summary", 1, text=True),
         ]
         show_table(columns, [_task_row(task) for task in entries], wide=wide)
+    elif kind == "diagnostic":
+        columns = [Column("name"), Column("cost", 2), Column("unit", 3, text=True)]
+        columns.append(Column("summary", 1, text=True))
+        rows = [[d.name, f"{d.cost:g}", _units(d), d.summary] for d in entries]
+        show_table(columns, rows, wide=wide)
     else:
         columns = [Column("name"), Column("hyperparameters", 2, text=True)]
         columns.append(Column("summary", 1, text=True))
@@ -111,6 +117,15 @@ def _in_json(entry: Any) -> dict[str, Any]:
         "summary": entry.summary,
         "file": str(entry.path),
     }
+    if entry.kind == "diagnostic":
+        return {
+            **said,
+            "paper": entry.paper,
+            "url": entry.url,
+            "authors": list(entry.authors),
+            "columns": entry.columns,
+            "cost": entry.cost,
+        }
     if entry.kind != "task":
         space = {name: distribution.to_json() for name, distribution in entry.search.items()}
         return {
@@ -153,7 +168,7 @@ def _task_row(task: Task) -> list[str]:
 @as_json
 @cached
 def show(name: str, wide: bool, as_json: bool) -> None:
-    """Show a task, optimizer, regularizer or schedule, or what a file registers.
+    """Show a task, optimizer, regularizer, schedule or diagnostic, or what a file registers.
 
     If a name is used in several kinds, all of them are shown. The file of a result (.json) shows
     its scores, what was chosen, and why trials failed.
@@ -170,6 +185,8 @@ def show(name: str, wide: bool, as_json: bool) -> None:
             click.echo()
         if entry.kind == "task":
             _show_task(entry)
+        elif entry.kind == "diagnostic":
+            _show_diagnostic(entry)
         else:
             _show_component(entry, wide=wide)
             _show_claims(entry, wide=wide)
@@ -253,6 +270,29 @@ def _show_component(component: Component, *, wide: bool = False) -> None:
     show_table(columns, rows, wide=wide)
 
 
+def _units(diagnostic: Diagnostic) -> str:
+    """The unit, or those of its values: `ratio`, `whole: norm; relative: ratio`."""
+    return "; ".join(f"{name}: {unit}" if name else unit for name, unit in diagnostic.units.items())
+
+
+def _show_diagnostic(diagnostic: Diagnostic) -> None:
+    price = f"{diagnostic.cost:g} gradient evaluations of the probing batch, each time"
+    _show_facts(
+        f"diagnostic {diagnostic.name}",
+        diagnostic.summary,
+        {
+            "version": str(diagnostic.version),
+            "paper": diagnostic.paper,
+            "link": diagnostic.url,
+            "cost": price + (", one of --probe cheap" if diagnostic.cheap else ""),
+            "file": str(diagnostic.path),
+        },
+    )
+    click.echo()
+    columns = [Column("column"), Column("unit", text=True)]
+    show_table(columns, [[name, unit] for name, unit in diagnostic.columns.items()])
+
+
 def _show_claims(component: Component, *, wide: bool) -> None:
     if component.claims:
         click.echo()
@@ -313,7 +353,7 @@ def _show_facts(title: str, summary: str, facts: dict[str, str]) -> None:
     help="Where to write the file.  [default: here]",
 )
 def new(kind: str, name: str, directory: Path) -> None:
-    """Write a working skeleton of an optimizer, regularizer, schedule or task.
+    """Write a working skeleton of an optimizer, regularizer, schedule, diagnostic or task.
 
     The file runs as it is. An existing file is never overwritten.
     """
@@ -336,6 +376,8 @@ def new(kind: str, name: str, directory: Path) -> None:
 def _first_command(kind: str, path: Path) -> str:
     """A command that tries the new file on a task that needs no download."""
     optimizer, task = (registry.names(kind)[0] for kind in ("optimizer", "task"))
+    if kind == "diagnostic":
+        kind = "probe"  # what `suite run` calls it
     if kind != "task":
         # Few steps of large batches are soon done: the first by name may take 18,000 steps.
         tasks = [t for t in registry.load_all("task")[0] if t.track == "mini"]

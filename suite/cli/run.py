@@ -19,12 +19,15 @@ from suite.studies.protocol import PROTOCOLS
 
 if TYPE_CHECKING:
     from suite.components.method import Method
+    from suite.execution.executor import Executor
     from suite.execution.starting import Starter
     from suite.problems.task import Task
     from suite.results.model import Result
     from suite.studies.estimate import Estimate
     from suite.studies.plan import Plan
 
+#: lets diagnostics look at an ended study
+Look = Callable[..., "Result | StudyStopped"]
 #: what `suite new` writes where a paper and its address belong
 _PLACEHOLDERS = ("Authors year, Title", "https://example.org/paper")
 _SEVERAL = "Name, pattern, or path to a file; repeat the option, or join by commas, for several."
@@ -124,6 +127,22 @@ _MAX_SEED = 2**63 - 1
     is_flag=True,
     help="Run all trials of a study even if its first one ends in an error of the method's code.",
 )
+@click.option(
+    "--probe",
+    "probes",
+    type=NamesType("diagnostic", also=("all", "cheap")),
+    multiple=True,
+    callback=joined,
+    help="Diagnostics to record along the evaluation runs, which are repeated for it: names, paths, "
+    "'cheap' or 'all'. They change no number; see `suite list diagnostics`.",
+)
+@click.option(
+    "--probe-points",
+    type=click.IntRange(2, 100),
+    default=9,
+    show_default=True,
+    help="At how many evaluations of a run diagnostics look, the first and the last included.",
+)
 @click.option("--force", is_flag=True, help="Run again what is done; restart unfinished studies.")
 @click.option("--dry-run", "-n", is_flag=True, help="Show plan, cost and time, and run nothing.")
 @wide
@@ -136,6 +155,8 @@ def run(
     regularizers: tuple[str, ...],
     schedules: tuple[str, ...],
     jobs: int | None,
+    probes: tuple[str, ...],
+    probe_points: int,
     dry_run: bool,
     force: bool,
     keep_going: bool,
@@ -149,6 +170,7 @@ def run(
 
     \b
         suite run --optimizer lion --task modular_addition
+        suite run --optimizer lion --task digits --probe cheap
         suite run --optimizer adamw --regularizer none --regularizer sam --track mini --core
         suite run --optimizer adamw,lion --task 'modular*' --dry-run
         suite run --optimizer my_optimizer.py --task digits --protocol smoke
@@ -170,6 +192,7 @@ def run(
             if not (chosen and methods):
                 left_out.raise_it()
             plans = _make_plans(methods, chosen, settings)
+            look = _looking(probes, probe_points)
         count = max(default_jobs(plan.device) for plan in plans) if jobs is None else jobs
         if dry_run:
             print_plans(plans, max(1, count), force, say)
@@ -179,7 +202,7 @@ def run(
         plans = _with_data(plans, left_out)
         if not plans:
             left_out.raise_it()
-        ended = _run(plans, count, starter, force=force, keep_going=keep_going, say=say)
+        ended = _run(plans, count, starter, look, force=force, keep_going=keep_going, say=say)
     if ended is None:
         return 130
     print_ended(plans, *ended, left_out.errors, say, wide=wide)
@@ -367,6 +390,7 @@ def _run(
     plans: list[Plan],
     jobs: int,
     starter: Starter | None,
+    look: Look | None,
     *,
     force: bool,
     keep_going: bool,
@@ -386,17 +410,20 @@ def _run(
             say(f"{plan.name}: done already, {plan.result_path()[0]} (--force runs it again)")
         elif reason := plan.why_own_name():
             say(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
-    if not todo:
+    if not todo and look is None:
         return [there for plan in plans if (there := plan.finished()) is not None], todo
-    estimates = _say_how_long(todo, jobs, say)
+    estimates = _say_how_long(todo, jobs, say) if todo else {}
     executor = LocalExecutor(jobs, starter) if starter else InlineExecutor(tracebacks=True)
     # A live view would draw over a debugger.
     shown = make_view(todo, estimates) if starter else PlainView(todo, estimates)
     try:
         with shown as view:
-            return attempt_studies(
+            ended = attempt_studies(
                 plans, executor, max(1, jobs), view, force=force, keep_going=keep_going
-            ), todo
+            )
+        if look is not None:
+            ended = [look(*pair, executor, max(1, jobs), say) for pair in zip(plans, ended)]
+        return ended, todo
     except KeyboardInterrupt:
         without = " without --force" if force else ""
         click.echo(
@@ -407,6 +434,24 @@ def _run(
         return None
     finally:
         executor.close()
+
+
+def _looking(names: Sequence[str], points: int) -> Look | None:
+    """What lets the diagnostics look at an ended study; None without any."""
+    if not names:
+        return None
+    from suite.studies.probing import Wanted, find_diagnostics, probe
+
+    diagnostics = tuple(find_diagnostics(names))
+
+    def look(
+        plan: Plan, ended: Result | StudyStopped, executor: Executor, jobs: int, say: Say
+    ) -> Result | StudyStopped:
+        if isinstance(ended, StudyStopped):
+            return ended
+        return probe(Wanted(plan, ended, diagnostics, points), executor, jobs, say)
+
+    return look
 
 
 def _exit_code(ended: Sequence[Result | StudyStopped]) -> int:

@@ -27,11 +27,17 @@ from suite.home import ROOT as ROOT
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-KINDS = ("task", "optimizer", "regularizer", "schedule")
+KINDS = ("task", "optimizer", "regularizer", "schedule", "diagnostic")
 #: the functions that declare something: a method of several parts is used as an optimizer
 _DECLARED_BY = {**{kind: kind for kind in KINDS}, "method": "optimizer"}
 ENTRY_POINT_GROUP = "suite.components"
-FOLDERS = ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules")
+FOLDERS = (
+    "tasks",
+    "baselines/optimizers",
+    "baselines/regularizers",
+    "baselines/schedules",
+    "baselines/diagnostics",
+)
 
 _INTERACTIVE = "<interactive>"
 

@@ -29,6 +29,7 @@ PACKAGES = ("torch", "torchvision", "optuna", "pytorch-optimizer", "numpy", "sci
 #: parts of the suite that only show, estimate or check: no number of a result comes from them
 LOOKING = (
     *("checking/", "cli/", "components/templates/", "studies/estimate.py", "words.py"),
+    *("diagnostics/", "studies/probing.py"),
     *("results/frames.py", "results/verification.py", "results/checks.py"),
 )
 

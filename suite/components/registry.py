@@ -54,7 +54,8 @@ from suite.errors import SuiteError, UsageError, unknown_name
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-COMPONENT_KINDS = KINDS[1:]
+#: the parts of a method
+COMPONENT_KINDS = ("optimizer", "regularizer", "schedule")
 
 
 @dataclass(frozen=True)
@@ -381,7 +382,7 @@ def load_file(path: str | Path) -> list[Any]:
     if not entries:
         raise SuiteError(
             f"{path} registers nothing: call suite.optimizer(...), suite.regularizer(...), "
-            "suite.schedule(...) or suite.task(...) in it."
+            "suite.schedule(...), suite.diagnostic(...) or suite.task(...) in it."
         )
     return entries
 
@@ -440,7 +441,7 @@ def _load(place: Path | EntryPoint) -> None:
 
 #: how Python says that the arguments of a declaration are wrong
 _WRONG_CALL = re.compile(
-    r"(optimizer|regularizer|schedule|task)\(\) (missing|got an unexpected) .*argument"
+    r"(optimizer|regularizer|schedule|diagnostic|task)\(\) (missing|got an unexpected) .*argument"
 )
 
 

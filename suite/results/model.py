@@ -12,8 +12,17 @@ import math
 from collections.abc import Iterator, Sized
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
+from suite.results.component_records import ComponentRecord as ComponentRecord
+from suite.results.component_records import DiagnosticRecord as DiagnosticRecord
+from suite.results.component_records import DistributionRecord as DistributionRecord
 from suite.results.fields import (
     MAX_COUNT,
     MAX_NUMBER,
@@ -21,7 +30,6 @@ from suite.results.fields import (
     Count,
     Digest,
     Few,
-    Integer,
     Lines,
     MethodName,
     Metrics,
@@ -56,59 +64,6 @@ Status = Literal[
     "out_of_memory",
     "interrupted",
 ]
-
-
-class DistributionRecord(Record):
-    """One hyperparameter's search space."""
-
-    kind: Literal["uniform", "log_uniform", "integer", "choice"]
-    default: Value
-    low: Integer | Number | None = None
-    high: Integer | Number | None = None
-    choices: Annotated[list[Value], Field(min_length=1, max_length=1_000)] | None = None
-
-    @model_validator(mode="after")
-    def _bounds_fit_the_kind(self) -> DistributionRecord:
-        if self.kind == "choice":
-            if self.choices is None or self.low is not None or self.high is not None:
-                raise ValueError("a choice has choices, and neither low nor high")
-        elif self.choices is not None or self.low is None or self.high is None:
-            raise ValueError(f"{self.kind} has low and high, and no choices")
-        elif not self.low < self.high:
-            raise ValueError(f"low must be below high, got {self.low} and {self.high}")
-        elif self.kind == "log_uniform" and self.low <= 0:
-            raise ValueError(f"a logarithmic range starts above 0, got {self.low}")
-        elif self.kind == "integer" and not all(
-            type(number) is int for number in (self.low, self.high)
-        ):
-            raise ValueError("an integer range has whole numbers as low and high")
-        if not self.holds(self.default):
-            raise ValueError(f"the default {self.default!r} is not in the range")
-        return self
-
-    def holds(self, value: Value) -> bool:
-        """Whether a hyperparameter may have this value."""
-        if self.choices is not None:
-            return any(type(value) is type(c) and value == c for c in self.choices)
-        if isinstance(value, (bool, str)) or self.low is None or self.high is None:
-            return False
-        whole = type(value) is int or self.kind != "integer"
-        return whole and self.low <= value <= self.high
-
-
-class ComponentRecord(Record):
-    """An optimizer, regularizer or schedule as it was when it ran."""
-
-    kind: Literal["optimizer", "regularizer", "schedule"]
-    name: Name
-    version: Few
-    source_hash: Digest
-    paper: Text
-    url: Text
-    search_space: Annotated[dict[Name, DistributionRecord], Field(max_length=200)]
-    authors: Annotated[list[Text], Field(max_length=200)] = Field(default_factory=list)
-    #: why it computes more per example than is charged, if its author says so; empty otherwise
-    extra_work: Text = ""
 
 
 class MethodRecord(Record):
@@ -298,6 +253,17 @@ class Run(Record):
         return values[-1] > values[0] if higher else values[-1] < values[0]
 
 
+    def comparable(self) -> dict[str, Any]:
+        """Everything that a rerun of the same trial must repeat: all but times and diagnostics."""
+        content = self.model_dump(mode="json")
+        del content["seconds_to_target"], content["curve"]["seconds"], content["traceback"]
+        del content["curve"]["diagnostics"]
+        for timing in ("seconds", "evaluation_seconds", "peak_memory_bytes"):
+            del content["cost"][timing]
+        del content["cost"]["calibration_step_seconds"]
+        return content
+
+
 class DataRecord(Record):
     """The data that was used."""
 
@@ -393,6 +359,10 @@ class Result(Record):
     #: the whole study, repeated with other seeds as often as the protocol says
     replicates: Annotated[list[Replicate], Field(min_length=1, max_length=REPLICATES)]
     environment: EnvironmentRecord
+    #: what looked at the evaluation runs, see `Curve.diagnostics`
+    diagnostics: Annotated[list[DiagnosticRecord], Field(max_length=200)] = Field(
+        default_factory=list
+    )
     digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
     _read_from: int = PrivateAttr(default=SCHEMA_VERSION)
@@ -421,6 +391,28 @@ class Result(Record):
         if said != expected:
             raise ValueError(f"replicates: the seeds are {said}, and must be {expected}")
         return self
+
+    @model_validator(mode="after")
+    def _diagnostics_have_records(self) -> Result:
+        """Every column is of one diagnostic."""
+        columns = [column for record in self.diagnostics for column in record.columns]
+        if len(set(columns)) != len(columns):
+            raise ValueError("diagnostics: two of them have the same column")
+        for run in self.evaluation_runs:
+            for column in run.curve.diagnostics:
+                if column not in columns:
+                    raise ValueError(f"diagnostics: none of them has the column {column}")
+        if any(run.curve.diagnostics for run in self.tuning_runs):
+            raise ValueError("tuning: diagnostics look at evaluation runs alone")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_empty_diagnostics(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A result without diagnostics is as it was before there were any."""
+        content: dict[str, Any] = dump(self)
+        if not content.get("diagnostics"):
+            content.pop("diagnostics", None)
+        return content
 
     @model_validator(mode="after")
     def _scored_metric_is_bounded(self) -> Result:
@@ -471,12 +463,13 @@ class Result(Record):
         return [run for run in runs if not run.succeeded]
 
     def comparable(self) -> dict[str, Any]:
-        """Everything that a rerun of the same study must repeat: all but times and environment."""
-        content = self.model_dump(mode="json", exclude={"digest", "environment"})
-        for replicate in content["replicates"]:
-            for run in [*replicate["tuning"], *replicate["evaluation"]]:
-                del run["seconds_to_target"], run["curve"]["seconds"], run["traceback"]
-                for timing in ("seconds", "evaluation_seconds", "peak_memory_bytes"):
-                    del run["cost"][timing]
-                del run["cost"]["calibration_step_seconds"]
+        """Everything that a rerun of the same study must repeat.
+
+        All but times, environment and diagnostics, which a rerun need not make.
+        """
+        excluded = {"digest", "environment", "diagnostics"}
+        content = self.model_dump(mode="json", exclude=excluded)
+        for replicate, own in zip(content["replicates"], self.replicates, strict=True):
+            for purpose, runs in own.by_purpose():
+                replicate[purpose] = [run.comparable() for run in runs]
         return content

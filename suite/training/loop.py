@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
+from suite.components import registry
 from suite.data.split import Split
+from suite.diagnostics.measuring import Ground, measure
+from suite.diagnostics.record import Probed
+from suite.diagnostics.snapshots import Snapshots
 from suite.errors import MissingData
+from suite.problems.streams import TaskStream
 from suite.problems.task import Task
 from suite.results.model import AuditRecord, Cost, DataRecord, Run, Status
 from suite.training import setup
@@ -69,7 +75,8 @@ def run_trial(
     except Exception as error:
         status = "out_of_memory" if _is_out_of_memory(error) else "failed"
         reason, trace = reason_of(error), trace_of(error)
-    return Outcome(session.record(status, reason, trace), session.data)
+    run = session.record(status, reason, trace)
+    return Outcome(run, session.data, session.probed(run) if trial.probes else None)
 
 
 class _Session:
@@ -100,6 +107,12 @@ class _Session:
         #: cost at the last point on the curve
         self._recorded_at = 0.0
         self._evaluation_cost = 0.0
+        #: copies for diagnostics, which look at them after the run; None if there are none
+        self._snapshots: Snapshots | None = None
+        if trial.probes:
+            self._snapshots = Snapshots(
+                trial.probe_points, self._evaluations, self._interval, task.batch_size
+            )
 
     def run(self) -> None:
         """The whole trial; raises the error that ends it early."""
@@ -107,6 +120,8 @@ class _Session:
         data = setup.load_data(self._trial, self._task)
         self.data = data.record
         model = setup.make_model(self._trial, self._task, data.train)
+        self._train_data, self._hooks = data.train, model.hooks
+        self._streams = isinstance(model.batches, TaskStream)
         self._calibration = rounded(model.calibration)
         self._model = model.module
         growth = setup.Growth(self._trial, self._task, model, data.train)
@@ -130,7 +145,7 @@ class _Session:
             self._ledger,
             before_draw=self._before_draw,
             changing=self._tell_of_change,
-            drawn=self._measure_batch if online else None,
+            drawn=self._drawn if online or self._watched_stream else None,
         )
 
     def _make_objective(self, model: setup.Model, data: setup.Data) -> None:
@@ -156,6 +171,8 @@ class _Session:
             model.hooks,
             Averages(self._steps, self._source),
         )
+        if self._snapshots is not None:
+            self._snapshots.begin(self._model, parts.optimizer, stream=self._streams)
         self._constrained = problem.overrides("constrain")
         self._follows_losses = problem.overrides("training_metrics")
 
@@ -200,6 +217,9 @@ class _Session:
         """One step of the method; return whether another one may follow."""
         ledger = self._ledger
         before = ledger.spent
+        if self._snapshots is not None:
+            with self._measuring:
+                self._snapshots.step_begins(before, self._count)
         self._steps.take(before / self._budget)
         if ledger.ended is not None:  # the method caught it
             raise ledger.ended
@@ -217,6 +237,8 @@ class _Session:
                 "call the closure that it is given. If it is a library's that expects gradients "
                 "instead, register it with gradient_first=True"
             )
+        if self._snapshots is not None:
+            self._snapshots.last_cost = cost
         return self._measure_step(cost)
 
     def _measure_step(self, cost: float) -> bool:
@@ -232,6 +254,7 @@ class _Session:
                 # A step like this one does not fit any more: this may be the last model to measure.
                 measurement = self._measurement()
                 self._last = (ledger.spent, *measurement)
+                self._snap(kept=True)
         # A rest of the budget that is too small for any use counts as no rest.
         return ledger.spent < budget * (1 - TOLERANCE) and not self._recorder.settled
 
@@ -256,6 +279,18 @@ class _Session:
         if self._task.problem.boundaries_known:
             self._steps.change_task(task)
 
+    @property
+    def _watched_stream(self) -> bool:
+        return self._snapshots is not None and self._streams
+
+    def _drawn(self, batch: Batch) -> None:
+        """Before a method gets a new batch: it may write into it."""
+        if self._snapshots is not None and self._streams:
+            with self._measuring:
+                self._snapshots.drawn(batch)
+        if self._task.problem.online:
+            self._measure_batch(batch)
+
     def _measure_batch(self, batch: Batch) -> None:
         """Measure a new batch of an online task; the first of all shows the untrained model."""
         progress = self._ledger.spent / self._budget
@@ -263,6 +298,7 @@ class _Session:
         if not self._recorder.points:
             metrics = self._with_training_metrics(self._evaluator.untrained())
             self._recorder.add(0.0, self._clock.training, None, metrics)
+            self._snap()
 
     # -- the curve --------------------------------------------------------------------------------
 
@@ -278,9 +314,23 @@ class _Session:
         measurement = self._measurement()
         if not self._recorder.points:
             self._add(0.0, *measurement)
+        else:
+            self._fill(self._due() - 1)
+            self._add(self._ledger.spent, *measurement)
+        self._snap()
+
+    def _snap(self, *, kept: bool = False) -> None:
+        """A snapshot for diagnostics, if one is wanted here: of the last point, or `kept`."""
+        if self._snapshots is None:
             return
-        self._fill(self._due() - 1)
-        self._add(self._ledger.spent, *measurement)
+        point = self._recorder.points - (0 if kept else 1)
+        with self._measuring:
+            if kept:
+                self._snapshots.keep(point, self._ledger.spent, self._budget, self._count)
+            else:
+                settled = self._recorder.settled
+                spent = self._ledger.spent if point else 0.0
+                self._snapshots.take(point, spent, self._budget, self._count, last=settled)
 
     def _add(self, spent: float, seconds: float, loss: float | None, metrics: Metrics) -> None:
         self._recorder.add(spent, seconds, loss, metrics)
@@ -302,6 +352,8 @@ class _Session:
                 self._record_rest()
         elif missing and self._last is not None:
             self._add(*self._last)
+            if self._snapshots is not None:
+                self._snapshots.use_kept()
         self._fill(self._evaluations - (self._recorder.points - 1))
 
     def _record_rest(self) -> None:
@@ -373,6 +425,24 @@ class _Session:
             curve=recorder.curve(),
             cost=self._cost(),
         )
+
+    def probed(self, run: Run) -> Probed | None:
+        """What the diagnostics find in the snapshots of the finished run; None if it failed."""
+        if self._snapshots is None or run.status not in ("completed", "diverged"):
+            return None
+        ground = Ground(
+            self._task,
+            self._model,
+            self._hooks,
+            self._train_data,
+            self._trial.seed,
+            self._trial.device,
+            self._streams,
+        )
+        diagnostics = [registry.get("diagnostic", name) for name in self._trial.probes]
+        points = len(run.curve.gradient_evaluations)
+        found = measure(diagnostics, self._snapshots.taken, points, ground)
+        return replace(found, snapshot_seconds=rounded(self._snapshots.seconds))
 
     def _cost(self) -> Cost:
         spent, audit = self._ledger.spent, self._audit

@@ -11,6 +11,7 @@ from suite.components import registry
 from suite.components.fingerprints import Sources, changed_part, sources
 from suite.components.method import Hyperparameters
 from suite.errors import SuiteError
+from suite.diagnostics.record import Probed
 from suite.problems.task import Task
 from suite.results.model import DataRecord, HeldOut, Purpose, Run
 
@@ -44,6 +45,9 @@ class Trial:
     audited: Hyperparameters | None = None
     #: which replicate of its study it belongs to
     replicate: int = 0
+    #: the diagnostics of an evaluation run, and at how many evaluations they look
+    probes: tuple[str, ...] = ()
+    probe_points: int = 0
 
     @property
     def series(self) -> Series:
@@ -58,10 +62,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished trial, and the data that it used (None if it loaded none)."""
+    """A finished trial, the data that it used (None if it loaded none), and its diagnostics."""
 
     run: Run
     data: DataRecord | None
+    probed: Probed | None = None
 
 
 def refuse_changed_sources(trial: Trial, task: Task) -> None:
@@ -69,6 +74,7 @@ def refuse_changed_sources(trial: Trial, task: Task) -> None:
     if not trial.sources:
         return
     components = [registry.get(kind, name) for kind, name in trial.components]
+    components += [registry.get("diagnostic", name) for name in trial.probes]
     changed = changed_part(trial.sources, sources(task, components))
     if changed is not None:
         raise SuiteError(
