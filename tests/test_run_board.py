@@ -87,7 +87,10 @@ def test_a_method_that_raises_or_hangs_stops_no_other_and_is_not_tried_again(
 
 
 def test_ended_by_a_signal_it_goes_on_with_what_is_left(tmp_path: Path) -> None:
-    slow = write_method(tmp_path, "slow", "time.sleep(0.2)")
+    go_on = tmp_path / "go_on"
+    slow = write_method(
+        tmp_path, "slow", f"while not Path({str(go_on)!r}).exists():", "    time.sleep(0.05)"
+    )
     chosen = ["--file", slow, "--only", "adamw", "--only", "slow"]
     kept = {}
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
@@ -116,6 +119,7 @@ def test_ended_by_a_signal_it_goes_on_with_what_is_left(tmp_path: Path) -> None:
             assert "Studies: 1 done, 1 missing." in output
         assert made(tmp_path) == kept
 
+    go_on.touch()
     rest = run_board(tmp_path, *chosen)
     assert rest.returncode == 0, rest.stderr
     assert made(tmp_path)["adamw"] == kept["adamw"]
