@@ -242,8 +242,6 @@ class Cost(Record):
     seconds: NotNegative
     evaluation_seconds: NotNegative
     peak_memory_bytes: Count
-    #: one AdamW step of the same task, timed in the same process; None if it was not reached
-    calibration_step_seconds: Positive | None
     #: what every charge was multiplied by: a model that the method made larger, declared extra work
     cost_factor: Annotated[float, Field(allow_inf_nan=False, ge=1, lt=MAX_NUMBER)] = 1.0
     #: of the method with these hyperparameters (tuning: with its defaults); None if not audited
@@ -254,6 +252,9 @@ class Cost(Record):
     optimizer_state_bytes: Count | None = None
     #: training examples that the method may keep (`objective.memory`)
     stored_examples: Count = 0
+    #: a training step relative to a bare AdamW step of the task, both timed in the run's process by
+    #: `suite.training.clock.busy_seconds`; None if no step was made
+    step_cost: NotNegative | None = None
 
 
 class Run(Record):
@@ -476,7 +477,7 @@ class Result(Record):
         for replicate in content["replicates"]:
             for run in [*replicate["tuning"], *replicate["evaluation"]]:
                 del run["seconds_to_target"], run["curve"]["seconds"], run["traceback"]
-                for timing in ("seconds", "evaluation_seconds", "peak_memory_bytes"):
-                    del run["cost"][timing]
-                del run["cost"]["calibration_step_seconds"]
+                for time in ("seconds", "evaluation_seconds", "step_cost"):
+                    del run["cost"][time]
+                del run["cost"]["peak_memory_bytes"]
         return content

@@ -107,7 +107,7 @@ class _Session:
         data = setup.load_data(self._trial, self._task)
         self.data = data.record
         model = setup.make_model(self._trial, self._task, data.train)
-        self._calibration = rounded(model.calibration)
+        self._calibration = model.calibration
         self._model = model.module
         growth = setup.Growth(self._trial, self._task, model, data.train)
         self._parts = setup.build_method(self._trial, self._task, model, data.train)
@@ -384,7 +384,6 @@ class _Session:
             seconds=rounded(self._clock.training),
             evaluation_seconds=rounded(self._clock.evaluation),
             peak_memory_bytes=peak_memory_bytes(self._trial.device),
-            calibration_step_seconds=self._calibration,
             cost_factor=rounded(self._ledger.factor),
             audit=audit,
             operations=None
@@ -392,7 +391,14 @@ class _Session:
             else rounded(spent * audit.example * (audit.slope or 0)),
             optimizer_state_bytes=self._state_bytes,
             stored_examples=self._ledger.stored_examples,
+            step_cost=self._step_cost(),
         )
+
+    def _step_cost(self) -> float | None:
+        """A step's busy seconds relative to those of a bare AdamW step; None if there was none."""
+        if self._calibration is None or not self._count:
+            return None
+        return rounded(self._clock.busy / self._count / self._calibration)
 
 
 class Measuring:
