@@ -235,7 +235,7 @@ def _standing(method: str, found: Comparisons) -> Standing:
     if method != BASELINE and BASELINE in found.methods:
         pair = found.pair(method, BASELINE)
     rank = found.ranks[method]
-    return Standing(rank, rank.low == 1, pair)
+    return Standing(rank, method in found.may_be_best, pair)
 
 
 @dataclass(frozen=True)

@@ -133,16 +133,16 @@ def tuned_threshold(baseline: Result, reference: Reference) -> float:
 
 
 def calibrated_step(result: Result) -> float | None:
-    """Training seconds of a step in units of a bare AdamW step timed in the same process.
+    """Time of a training step in units of a bare AdamW step's in the same process.
 
-    The unit takes the machine out. The median over runs that completed with both measured; None
-    without one. A step may draw several batches or evaluate several gradients: that is part of it.
+    The median over completed runs; None without one. A step may draw several batches or evaluate
+    several gradients: that is part of it.
     """
     ratios = [
-        run.cost.seconds / run.cost.steps / run.cost.calibration_step_seconds
+        run.cost.step_cost
         for replicate in result.replicates
         for run in replicate.runs
-        if run.status == "completed" and run.cost.steps and run.cost.calibration_step_seconds
+        if run.status == "completed" and run.cost.step_cost
     ]
     return statistics.median(ratios) if ratios else None
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ from suite.training import setup
 State = Literal["done", "missing", "stale", "failed", "not applicable"]
 
 _MEASURED = ROOT / "docs" / "methods.json"
+#: the line of a stopped study that names the error
+_REFUSED = re.compile(rf"^\s*{NotApplicable.__name__}: ", re.MULTILINE)
 #: seconds of a trial on a task that has not been calibrated
 _UNKNOWN_SECONDS = 5.0
 #: what a trial takes beside training: its process, its data, its share of the study's audits
@@ -78,6 +81,11 @@ class Troubles:
         key = plan.journal.name
         self._reasons[key] = reason
         self._journal.append({"study": key, "name": plan.name, "reason": reason})
+
+
+def state_after(reason: str) -> State:
+    """Whether a study that stopped failed, or its method refused the task in its first step."""
+    return "not applicable" if _REFUSED.search(reason) else "failed"
 
 
 def board_plans(
@@ -175,7 +183,7 @@ def _entry(plan: Plan, troubles: Troubles, applicable: Applicable) -> Entry:
     if reason := applicable.why_not(plan):
         return Entry(plan, "not applicable", reason)
     if reason := troubles.reason(plan):
-        return Entry(plan, "failed", reason, old)
+        return Entry(plan, state_after(reason), reason, old)
     if old is not None:
         return Entry(plan, "stale", plan.why_own_name() or "", old)
     return Entry(plan, "missing")

@@ -36,6 +36,7 @@ from scripts.board_plans import (
     entries_of,
     order,
     published_plans,
+    state_after,
 )
 from scripts.boards import BOARDS, PUBLISHED, Asked, Board
 from suite.components.method import make_method
@@ -137,10 +138,10 @@ class Progress:
 
     def failed(self, entry: Entry, reason: str, *, kept: bool = True) -> None:
         """A study cannot be run; `kept` if its own code is the reason, not what surrounds it."""
-        entry.state, entry.reason = "failed", reason
+        entry.state, entry.reason = state_after(reason), reason
         if kept:
             self._troubles.keep(entry.plan, reason)
-        self._say(f"{entry.plan.name}: failed\n{_indented(reason)}")
+        self._say(f"{entry.plan.name}: {entry.state}\n{_indented(reason)}")
 
     def _say(self, line: str) -> None:
         entries = self._entries.values()

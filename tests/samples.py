@@ -323,7 +323,7 @@ def _run(
             "seconds": seconds[-1] if at else 0.0,
             "evaluation_seconds": 0.1,
             "peak_memory_bytes": 200_000_000,
-            "calibration_step_seconds": 0.008,
+            "step_cost": 1.46341,
         },
     }
 

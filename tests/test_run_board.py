@@ -65,21 +65,26 @@ def test_a_method_that_raises_or_hangs_stops_no_other_and_is_not_tried_again(
 ) -> None:
     raises = write_method(tmp_path, "raises", "raise RuntimeError('no such thing')")
     hangs = write_method(tmp_path, "hangs", "time.sleep(600)")
-    chosen = ["--file", raises, "--file", hangs, "--only", "adamw", "--only", "raises"]
-    chosen += ["--only", "hangs", "--only", "sgd", "--patience", "40"]
+    refuses = write_method(
+        tmp_path, "refuses", "from suite import NotApplicable", "raise NotApplicable('needs more')"
+    )
+    chosen = ["--file", raises, "--file", hangs, "--file", refuses, "--only", "adamw"]
+    chosen += ["--only", "raises", "--only", "hangs", "--only", "refuses", "--only", "sgd"]
+    chosen += ["--patience", "40"]
     first = run_board(tmp_path, *chosen)
     assert first.returncode == 1
     assert set(made(tmp_path)) == {"adamw", "sgd"}
     assert "no such thing" in first.stdout
     assert "tuning trial 0 had not ended after 40 s" in first.stdout
     assert "Traceback" not in first.stdout + first.stderr
+    assert "Studies: 2 done, 2 failed, 1 not applicable." in first.stdout
 
     # Mended: the code is another, so it runs without being asked for; the other is not tried again.
     write_method(tmp_path, "raises", "pass")
     second = run_board(tmp_path, *chosen)
     assert second.returncode == 1
     assert set(made(tmp_path)) == {"adamw", "sgd", "raises"}
-    assert "Studies: 3 done, 1 failed." in second.stdout
+    assert "Studies: 3 done, 1 failed, 1 not applicable." in second.stdout
     assert "failed" not in second.stderr, "it was tried again"
 
     again = run_board(tmp_path, *chosen, "--again", "--list")
@@ -87,7 +92,10 @@ def test_a_method_that_raises_or_hangs_stops_no_other_and_is_not_tried_again(
 
 
 def test_ended_by_a_signal_it_goes_on_with_what_is_left(tmp_path: Path) -> None:
-    slow = write_method(tmp_path, "slow", "time.sleep(0.2)")
+    go_on = tmp_path / "go_on"
+    slow = write_method(
+        tmp_path, "slow", f"while not Path({str(go_on)!r}).exists():", "    time.sleep(0.05)"
+    )
     chosen = ["--file", slow, "--only", "adamw", "--only", "slow"]
     kept = {}
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGKILL):
@@ -116,6 +124,7 @@ def test_ended_by_a_signal_it_goes_on_with_what_is_left(tmp_path: Path) -> None:
             assert "Studies: 1 done, 1 missing." in output
         assert made(tmp_path) == kept
 
+    go_on.touch()
     rest = run_board(tmp_path, *chosen)
     assert rest.returncode == 0, rest.stderr
     assert made(tmp_path)["adamw"] == kept["adamw"]

@@ -17,7 +17,6 @@ from leaderboard.statistics.intervals import (
     detectable_difference,
     half_width,
     interval,
-    one_sided,
     p_values,
     replicates,
 )
@@ -125,17 +124,12 @@ class Comparisons:
 
     @property
     def may_be_best(self) -> tuple[str, ...]:
-        """The methods among which the truly best one is, with 95% probability; best mean first.
+        """The methods with a rank range from 1: no other is better. Best mean first.
 
-        A method drops out if another is better, by one-sided comparisons of all others with it
-        (Hsu 1984, "Constrained simultaneous confidence intervals for multiple comparisons with
-        the best"). These are fewer than all pairs, so that some with a rank range from 1 drop out.
+        The truly best method is one of them with at least 95% probability, since it drops out only
+        by a wrong verdict.
         """
-        sign = 1.0 if self.higher_is_better else -1.0
-        beaten = one_sided(sign * self.values, self.errors, self.dof)
-        others = max(len(self.methods) - 1, 1)
-        excluded = (beaten.min(axis=0) * others <= 1 - LEVEL) | (self._signs() < 0).any(axis=1)
-        return tuple(m for m, out in zip(self.methods, excluded, strict=True) if not out)
+        return tuple(method for method, rank in self.ranks.items() if rank.low == 1)
 
     def tied_with(self, method: str) -> tuple[str, ...]:
         """The other methods that are tied with this one, best mean first."""

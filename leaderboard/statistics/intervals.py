@@ -92,14 +92,10 @@ def half_width(error: float, dof: float) -> float:
 
 def p_values(values: Floats, errors: Floats, dof: Floats) -> Floats:
     """Two-sided p values of differences from zero, any shape; 1 where the difference is zero."""
-    return np.asarray(np.minimum(2 * one_sided(np.abs(values), errors, dof), 1.0))
-
-
-def one_sided(values: Floats, errors: Floats, dof: Floats) -> Floats:
-    """The p values of true differences that are not above zero, any shape."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        statistics = np.where(values == 0, 0.0, values / errors)
-        return np.asarray(np.where(dof > 0, stdtr(dof, -statistics), 1.0))
+        statistics = np.where(values == 0, 0.0, np.abs(values) / errors)
+        found = np.where(dof > 0, 2 * stdtr(dof, -statistics), 1.0)
+    return np.asarray(np.minimum(found, 1.0))
 
 
 def detectable_difference(

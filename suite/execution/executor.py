@@ -113,7 +113,6 @@ def lost(
             seconds=round(seconds, 6),
             evaluation_seconds=0.0,
             peak_memory_bytes=0,
-            calibration_step_seconds=None,
         ),
     )
     return Outcome(run, None)

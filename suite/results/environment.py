@@ -17,6 +17,14 @@ from suite.components.fingerprints import suite_hash
 from suite.home import ROOT
 from suite.results.model import EnvironmentRecord
 
+#: what /proc/cpuinfo says of a processor's model; results of older versions lack it
+_MODEL = ("cpu family", "model", "stepping")
+
+
+def names_model(cpu: str) -> bool:
+    """Whether a recorded processor's name says which model it is."""
+    return f"({_MODEL[0]} " in cpu
+
 
 def now() -> str:
     """The time in UTC, ISO 8601, to the second."""
@@ -69,10 +77,17 @@ def _git(*arguments: str) -> str:
 
 @functools.cache
 def cpu_name() -> str:
-    """The processor's name, as the operating system gives it."""
+    """The processor's name, as the operating system gives it, with its model where that is known.
+
+    Cloud machines give one name to processors of several generations, whose last digits differ.
+    """
     info = Path("/proc/cpuinfo")
     if info.exists():
+        first: dict[str, str] = {}
         for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+            key, _, value = line.partition(":")
+            first.setdefault(key.strip(), value.strip())
+        if "model name" in first:
+            model = ", ".join(f"{key} {first[key]}" for key in _MODEL if key in first)
+            return first["model name"] + (f" ({model})" if model else "")
     return platform.processor() or platform.machine()

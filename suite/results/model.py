@@ -197,8 +197,6 @@ class Cost(Record):
     seconds: NotNegative
     evaluation_seconds: NotNegative
     peak_memory_bytes: Count
-    #: one AdamW step of the same task, timed in the same process; None if it was not reached
-    calibration_step_seconds: Positive | None
     #: what every charge was multiplied by: a model that the method made larger, declared extra work
     cost_factor: Annotated[float, Field(allow_inf_nan=False, ge=1, lt=MAX_NUMBER)] = 1.0
     #: of the method with these hyperparameters (tuning: with its defaults); None if not audited
@@ -209,6 +207,9 @@ class Cost(Record):
     optimizer_state_bytes: Count | None = None
     #: training examples that the method may keep (`objective.memory`)
     stored_examples: Count = 0
+    #: a training step relative to a bare AdamW step of the task, both timed in the run's process by
+    #: `suite.training.clock.busy_seconds`; None if no step was made
+    step_cost: NotNegative | None = None
 
 
 class Run(Record):
@@ -463,6 +464,7 @@ class Result(Record):
         return [run for run in runs if not run.succeeded]
 
     def comparable(self) -> dict[str, Any]:
+<<<<<<< HEAD
         """Everything that a rerun of the same study must repeat.
 
         All but times, environment and diagnostics, which a rerun need not make.
@@ -472,4 +474,14 @@ class Result(Record):
         for replicate, own in zip(content["replicates"], self.replicates, strict=True):
             for purpose, runs in own.by_purpose():
                 replicate[purpose] = [run.comparable() for run in runs]
+=======
+        """Everything that a rerun of the same study must repeat: all but times and environment."""
+        content = self.model_dump(mode="json", exclude={"digest", "environment"})
+        for replicate in content["replicates"]:
+            for run in [*replicate["tuning"], *replicate["evaluation"]]:
+                del run["seconds_to_target"], run["curve"]["seconds"], run["traceback"]
+                for time in ("seconds", "evaluation_seconds", "step_cost"):
+                    del run["cost"][time]
+                del run["cost"]["peak_memory_bytes"]
+>>>>>>> next
         return content

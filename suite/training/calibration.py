@@ -11,7 +11,7 @@ from torch import nn
 
 from suite.data.split import Split
 from suite.problems.task import Task
-from suite.training.clock import synchronize
+from suite.training.clock import busy_seconds, synchronize
 
 _CALIBRATION_SECONDS = 0.04
 
@@ -28,7 +28,7 @@ def warm_up() -> None:
 
 
 def calibrate(task: Task, train: Split, device: str) -> float:
-    """Seconds of one AdamW step of a task on this machine: the unit for other timings.
+    """Busy seconds of one AdamW step of a task on this machine: the unit for those of other steps.
 
     Timed once per process. Uses torch's global generator: call it before seeding.
     """
@@ -38,7 +38,9 @@ def calibrate(task: Task, train: Split, device: str) -> float:
         # The fused kernel takes no complex numbers.
         real = not any(parameter.is_complex() for parameter in model.parameters())
         optimizer = torch.optim.AdamW(model.parameters(), fused=real)
-        _calibrations[key] = _time_steps(task, model, train, device, optimizer.step)
+        _calibrations[key] = _time_steps(
+            task, model, train, device, optimizer.step, lambda: busy_seconds(device)
+        )
     return _calibrations[key]
 
 
@@ -48,7 +50,7 @@ def time_gradient(task: Task, train: Split, device: str) -> float:
     Without an optimizer: making torch's first one imports its compiler, which takes seconds.
     """
     model = _ready(task, train, device)
-    return _time_steps(task, model, train, device, lambda: None)
+    return _time_steps(task, model, train, device, lambda: None, time.perf_counter)
 
 
 def _ready(task: Task, train: Split, device: str) -> nn.Module:
@@ -59,22 +61,27 @@ def _ready(task: Task, train: Split, device: str) -> nn.Module:
 
 
 def _time_steps(
-    task: Task, model: nn.Module, train: Split, device: str, update: Callable[[], object]
+    task: Task,
+    model: nn.Module,
+    train: Split,
+    device: str,
+    update: Callable[[], object],
+    clock: Callable[[], float],
 ) -> float:
-    """Median seconds of up to 20 steps within 40 ms, after two for warm-up."""
+    """Median seconds by `clock` of up to 20 steps within 40 ms, after two for warm-up."""
     problem = task.problem
     batches = problem.batches(train, task.batch_size, torch.Generator().manual_seed(0))
     seconds: list[float] = []
     for step in range(2 + _CALIBRATION_STEPS):
         inputs, targets = next(batches)
         synchronize(device)
-        began = time.perf_counter()
+        began = clock()
         model.zero_grad()
         problem.criterion(*problem.restrict(model(inputs), targets)).backward()
         update()
         synchronize(device)
         if step >= 2:
-            seconds.append(time.perf_counter() - began)
+            seconds.append(clock() - began)
             if sum(seconds) > _CALIBRATION_SECONDS:
                 break
     return statistics.median(seconds)

@@ -91,7 +91,7 @@ class _Session:
         self._ledger = Ledger(self._budget)
         self._clock = Clock(trial.device)
         self._measuring = Measuring(self._clock, self._ledger)
-        self._recorder = Recorder(task, trial.splits, self._budget, report)
+        self._recorder = Recorder(task, trial.splits, self._budget, report, trial.stop_at)
         #: evaluations after the first step, at equal distances over the budget
         self._evaluations = max(1, round(task.evaluations * self._budget / task.budget))
         self._interval = self._budget / self._evaluations
@@ -122,7 +122,7 @@ class _Session:
         model = setup.make_model(self._trial, self._task, data.train)
         self._train_data, self._hooks = data.train, model.hooks
         self._streams = isinstance(model.batches, TaskStream)
-        self._calibration = rounded(model.calibration)
+        self._calibration = model.calibration
         self._model = model.module
         growth = setup.Growth(self._trial, self._task, model, data.train)
         self._parts = setup.build_method(self._trial, self._task, model, data.train)
@@ -186,7 +186,8 @@ class _Session:
             if not self._task.problem.online:
                 self._record()
             self._make_steps()
-            self._source.finish()
+            if self._trial.stop_at >= 1:  # the batches of a run that is stopped are not all drawn
+                self._source.finish()
             self._end_curve()
         finally:
             self._clock.stop()
@@ -453,7 +454,6 @@ class _Session:
             seconds=rounded(self._clock.training),
             evaluation_seconds=rounded(self._clock.evaluation),
             peak_memory_bytes=peak_memory_bytes(self._trial.device),
-            calibration_step_seconds=self._calibration,
             cost_factor=rounded(self._ledger.factor),
             audit=audit,
             operations=None
@@ -461,7 +461,14 @@ class _Session:
             else rounded(spent * audit.example * (audit.slope or 0)),
             optimizer_state_bytes=self._state_bytes,
             stored_examples=self._ledger.stored_examples,
+            step_cost=self._step_cost(),
         )
+
+    def _step_cost(self) -> float | None:
+        """A step's busy seconds relative to those of a bare AdamW step; None if there was none."""
+        if self._calibration is None or not self._count:
+            return None
+        return rounded(self._clock.busy / self._count / self._calibration)
 
 
 class Measuring:

@@ -48,6 +48,9 @@ class Trial:
     #: the diagnostics of an evaluation run, and at how many evaluations they look
     probes: tuple[str, ...] = ()
     probe_points: int = 0
+    #: the share of the budget after which it is stopped, to verify the beginning of a run:
+    #: schedules and evaluation points remain those of the whole budget
+    stop_at: float = 1.0
 
     @property
     def series(self) -> Series:

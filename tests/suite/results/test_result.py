@@ -508,6 +508,8 @@ def as_schema_2(result: results.Result) -> dict:
         if isinstance(column, dict):
             values = np.linspace(column["first"], column["last"], column["points"])
             run["curve"]["gradient_evaluations"] = values.tolist()
+        del run["cost"]["step_cost"]
+        run["cost"]["calibration_step_seconds"] = 0.008
     del content["protocol"]["replicates"]
     content["protocol"]["version"] = 1
     sampler = content["protocol"]["sampler"]
@@ -548,7 +550,17 @@ def test_a_file_of_schema_2_is_migrated(single):
     assert result.protocol.replicates == 1
     sampler = result.protocol.sampler
     assert (sampler.name, sampler.package, sampler.version) == ("TPESampler", "optuna", "5.0.0")
-    assert result.evaluation_runs == single.evaluation_runs
+    assert [untimed(r) for r in result.evaluation_runs] == [
+        untimed(r) for r in single.evaluation_runs
+    ]
+    assert {run.cost.step_cost for run in result.evaluation_runs} == {None}
+
+
+def untimed(run: results.Run) -> dict:
+    """A run without the time of its steps, which older schemas gave in another unit."""
+    content = run.model_dump()
+    del content["cost"]["step_cost"]
+    return content
 
 
 def test_a_file_of_schema_2_has_no_fields_of_schema_3(single):
@@ -560,7 +572,16 @@ def test_a_file_of_schema_2_has_no_fields_of_schema_3(single):
     content["protocol"]["sampler"]["package"] = "mine"
     with pytest.raises(InvalidResult, match="schema 2 has no 'package' of a sampler"):
         results.parse(json.dumps(sealed(content)))
-    del content["protocol"]
+    content = as_schema_2(single)
+    content["replicates"][0]["tuning"][0]["cost"]["step_cost"] = 1.0
+    with pytest.raises(InvalidResult, match="schema 2 has no 'step_cost'"):
+        results.parse(json.dumps(sealed(content)))
+    content = as_schema_2(single)
+    content["replicates"][0]["tuning"] = "none"
+    with pytest.raises(InvalidResult, match="tuning is not a list of records"):
+        results.parse(json.dumps(sealed(content)))
+    del content["protocol"], content["replicates"][0]["tuning"]
+    content["replicates"][0]["tuning"] = []
     with pytest.raises(InvalidResult, match="protocol: Field required"):
         results.parse(json.dumps(sealed(content)))
 

@@ -1,0 +1,115 @@
+"""Measure how far a run is off on another machine, as `suite.replaying.tolerances` allows it.
+
+    python -m scripts.measure_tolerances results --write
+
+Each result below the folder is replayed with the kernels that torch, MKL and oneDNN choose on older
+processors: first a share of the budget, then all of it. The largest difference of each quantity on
+each task is what was measured. It takes about a second for each run and setting.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from suite import atomic
+from suite.cli.verify import SHARE
+from suite.components import registry
+from suite.replaying.comparing import Difference
+from suite.replaying.tolerances import PLACE, TaskTolerances, Tolerances, merged
+from suite.results.environment import cpu_name
+from suite.results.files import find
+
+#: environment variables under which the libraries take the kernels of another processor
+SETTINGS = {
+    "avx2": {
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    },
+    "compatible": {
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_CBWR": "COMPATIBLE",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+    },
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure every task below the folder; with --write into the file of tolerances."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("--seed", type=int, default=0, help="of the choice of runs")
+    parser.add_argument("--write", action="store_true", help=f"into {PLACE.name}")
+    said = parser.parse_args(arguments)
+    tasks = {}
+    for name in sorted({path.parent.name for path in find(said.results)}):
+        tasks[name] = measure(name, said.results / name, said.seed)
+        print(f"{name}: {tasks[name].equal} of {tasks[name].replays} equal to the bit", flush=True)
+    replays, equal = (
+        sum(getattr(t, what) for t in tasks.values()) for what in ("replays", "equal")
+    )
+    print(f"{equal} of {replays} whole runs equal to the bit")
+    found = Tolerances(
+        command=f"python -m scripts.measure_tolerances {said.results} --seed {said.seed} --write",
+        share=SHARE,
+        cpu=cpu_name(),
+        torch=torch.__version__,
+        settings=SETTINGS,
+        tasks=tasks,
+    )
+    if said.write:
+        text = found.model_dump_json(indent=1) + "\n"
+        atomic.write(PLACE, lambda file: file.write(text.encode()))
+    return 0
+
+
+def measure(task: str, folder: Path, seed: int) -> TaskTolerances:
+    """The largest differences on a task: one evaluation run and one tuning trial of each result."""
+    prefix: dict[str, float] = {}
+    whole: dict[str, float] = {}
+    equal = replays = 0
+    for setting in SETTINGS.values():
+        for _, differences in replayed(folder, SHARE, seed, setting):
+            merged(prefix, differences)
+        for outcome, differences in replayed(folder, 1.0, seed, setting):
+            merged(whole, differences)
+            replays += 1
+            equal += outcome == "equal"
+    return TaskTolerances(
+        version=registry.get("task", task).version,
+        runs=replays // len(SETTINGS),
+        equal=equal,
+        replays=replays,
+        prefix=prefix,
+        whole=whole,
+    )
+
+
+def replayed(
+    folder: Path, share: float, seed: int, setting: dict[str, str]
+) -> Iterable[tuple[str, list[Difference]]]:
+    """Outcome and differences of each run, by `suite verify` in a process with these variables."""
+    command = [sys.executable, "-m", "suite", "verify", str(folder), "--json", "--jobs", "1"]
+    command += ["--share", str(share), "--choice-seed", str(seed)]
+    environment = {**os.environ, **setting}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode not in (0, 1):
+        raise SystemExit(f"measure_tolerances: {' '.join(command)} ended with {done.returncode}")
+    runs: list[dict[str, Any]] = json.loads(done.stdout)["runs"]
+    for run in runs:
+        if run["outcome"] == "not replayed":
+            raise SystemExit(f"measure_tolerances: {run['file']}: {run['reason']}")
+        yield run["outcome"], [Difference(**item) for item in run["differences"]]
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
