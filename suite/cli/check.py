@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from suite.checking.runs import Runs, Scale
     from suite.checking.verdict import Verdict
     from suite.components.registry import Component
+    from suite.diagnostics.declaration import Diagnostic
     from suite.execution.executor import Executor
 
-_KINDS = registry.COMPONENT_KINDS
+_KINDS = (*registry.COMPONENT_KINDS, "diagnostic")
 _COLORS = {"ok": "green", "problem": "red", "warning": "yellow"}
 
 
@@ -64,9 +65,9 @@ def check(names: tuple[str, ...], quick: bool, as_json: bool) -> int:
     return max([1 if problems else 0, *(each.exit_code for each in broken)])
 
 
-def _chosen(names: Sequence[str]) -> tuple[list[Component], list[SuiteError]]:
+def _chosen(names: Sequence[str]) -> tuple[list[Component | Diagnostic], list[SuiteError]]:
     """The components of all names, each once, and the errors of files that cannot be used."""
-    found: dict[tuple[str, str], Component] = {}
+    found: dict[tuple[str, str], Component | Diagnostic] = {}
     broken: list[SuiteError] = []
     for name in names:
         try:
@@ -81,16 +82,16 @@ def _chosen(names: Sequence[str]) -> tuple[list[Component], list[SuiteError]]:
     return list(found.values()), broken
 
 
-def _components(name: str) -> Iterator[Component]:
+def _components(name: str) -> Iterator[Component | Diagnostic]:
     if looks_like_file(name):
         entries = entries_of(name, _KINDS)
         if not entries:
-            raise UsageError(f"{name} registers no optimizer, regularizer or schedule.")
+            raise UsageError(f"{name} registers no component, such as an optimizer.")
         yield from entries
     elif any(mark in name for mark in "*?["):
         matching = [known for known in names_of(_KINDS) if fnmatchcase(known, name)]
         if not matching:
-            raise UsageError(f"no optimizer, regularizer or schedule matches '{name}'.")
+            raise UsageError(f"no component matches '{name}'.")
         for one in matching:
             yield from entries_of(one, _KINDS)
     else:
@@ -144,10 +145,15 @@ def _around() -> Component | None:
 
 
 def _report(
-    component: Component, executor: Executor | None, scales: list[Scale], *, as_json: bool
+    component: Component | Diagnostic,
+    executor: Executor | None,
+    scales: list[Scale],
+    *,
+    as_json: bool,
 ) -> dict[str, Any]:
     """Check one component and say each verdict when it is known."""
     from suite.checking.checks import check_component
+    from suite.checking.diagnostics import check_diagnostic
 
     began = time.monotonic()
     if not as_json:
@@ -155,9 +161,13 @@ def _report(
         click.echo(f"  {component.path}")
     runs: Runs | None = None
     found: list[Verdict] = []
-    if executor is not None:
+    if component.kind == "diagnostic":
+        verdicts = check_diagnostic(component)
+    else:
+        verdicts = check_component(component)
+    if executor is not None and component.kind != "diagnostic":
         runs = _begin_runs(component, executor, scales)
-    for verdict in check_component(component):
+    for verdict in verdicts:
         found.append(verdict)
         if not as_json:
             _show(verdict)

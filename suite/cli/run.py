@@ -133,8 +133,8 @@ _MAX_SEED = 2**63 - 1
     type=NamesType("diagnostic", also=("all", "cheap")),
     multiple=True,
     callback=joined,
-    help="Diagnostics to record along the evaluation runs, which are repeated for it: names, paths, "
-    "'cheap' or 'all'. They change no number; see `suite list diagnostics`.",
+    help="Diagnostics to record along the evaluation runs, which are repeated for them: names, "
+    "paths, 'cheap' or 'all'. No number changes. `suite list diagnostics` lists them.",
 )
 @click.option(
     "--probe-points",
@@ -422,7 +422,8 @@ def _run(
                 plans, executor, max(1, jobs), view, force=force, keep_going=keep_going
             )
         if look is not None:
-            ended = [look(*pair, executor, max(1, jobs), say) for pair in zip(plans, ended)]
+            pairs = zip(plans, ended, strict=True)
+            ended = [look(plan, end, executor, max(1, jobs), say) for plan, end in pairs]
         return ended, todo
     except KeyboardInterrupt:
         without = " without --force" if force else ""

@@ -28,19 +28,16 @@ PACKAGES = ("torch", "torchvision", "optuna", "pytorch-optimizer", "numpy", "sci
 
 #: parts of the suite that only show, estimate or check: no number of a result comes from them
 LOOKING = (
-<<<<<<< HEAD
-    *("checking/", "cli/", "components/templates/", "studies/estimate.py", "words.py"),
-    *("diagnostics/", "studies/probing.py"),
-=======
     *(
         "checking/",
         "cli/",
         "components/templates/",
+        "diagnostics/",
         "replaying/",
         "studies/estimate.py",
+        "studies/probing.py",
         "words.py",
     ),
->>>>>>> next
     *("results/frames.py", "results/verification.py", "results/checks.py"),
 )
 

@@ -1,4 +1,4 @@
-"""The declaration of a diagnostic: `suite.diagnostic(name, measure, paper=..., unit=..., cost=...)`.
+"""The declaration of a diagnostic: `suite.diagnostic(name, measure, unit=..., cost=..., ...)`.
 
 A diagnostic is one file, as every component is, in `baselines/diagnostics/` or elsewhere.
 """

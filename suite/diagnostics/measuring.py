@@ -42,7 +42,7 @@ class _Spoilt(Exception):
 
 
 class ProbeTimeout(BaseException):
-    """The time is up. Not an Exception, so that a measure's `except Exception` does not catch it."""
+    """The time is up. No Exception, so that a measure's `except Exception` does not catch it."""
 
 
 @dataclass(frozen=True)

@@ -21,10 +21,11 @@ _Found = TypeVar("_Found")
 class Probe:
     """A copy of the model at one evaluation, a fixed probing batch, and the run's past.
 
-    A measure may change the model and the batch, which are made anew for the next one. It only reads
-    snapshots, mini-batches and what `once` returns: others get them, too. The model is in evaluation mode: without dropout, batch
-    norm with its running statistics. Its weights are the trained ones, not an average that a method
-    evaluates with. The loss is the task's, without a method's penalties.
+    A measure may change the model and the batch, which are made anew for the next one. It only
+    reads snapshots, mini-batches and what `once` returns: others get them, too. The model is in
+    evaluation mode: without dropout, batch norm with its running statistics. Its weights are the
+    trained ones, not an average that a method evaluates with. The loss is the task's, without a
+    method's penalties.
     """
 
     def __init__(

@@ -61,9 +61,7 @@ def chosen_points(evaluations: int, count: int) -> list[int]:
 class Snapshots:
     """Takes the snapshots of one run; see `suite.training.loop` for when."""
 
-    def __init__(
-        self, count: int, evaluations: int, interval: float, batch_size: int
-    ) -> None:
+    def __init__(self, count: int, evaluations: int, interval: float, batch_size: int) -> None:
         self._count = count
         self._evaluations = evaluations
         self._interval = interval
@@ -160,7 +158,9 @@ class Snapshots:
             kept = self._optimizer.state.get(p)
             if not isinstance(kept, Mapping):
                 continue
-            tensors = {k: t for k, t in kept.items() if isinstance(t, Tensor) and isinstance(k, str)}
+            tensors = {
+                k: t for k, t in kept.items() if isinstance(t, Tensor) and isinstance(k, str)
+            }
             found[name] = _copies({k: t for k, t in tensors.items() if t.shape == p.shape})
             steps = kept.get("step")
             if isinstance(steps, Tensor) and steps.numel() == 1:

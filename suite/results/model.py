@@ -253,15 +253,13 @@ class Run(Record):
         higher = task.higher_is_better or task.score == "time_to_target"
         return values[-1] > values[0] if higher else values[-1] < values[0]
 
-
     def comparable(self) -> dict[str, Any]:
         """Everything that a rerun of the same trial must repeat: all but times and diagnostics."""
         content = self.model_dump(mode="json")
         del content["seconds_to_target"], content["curve"]["seconds"], content["traceback"]
         del content["curve"]["diagnostics"]
-        for timing in ("seconds", "evaluation_seconds", "peak_memory_bytes"):
-            del content["cost"][timing]
-        del content["cost"]["calibration_step_seconds"]
+        for varying in ("seconds", "evaluation_seconds", "step_cost", "peak_memory_bytes"):
+            del content["cost"][varying]
         return content
 
 
@@ -464,7 +462,6 @@ class Result(Record):
         return [run for run in runs if not run.succeeded]
 
     def comparable(self) -> dict[str, Any]:
-<<<<<<< HEAD
         """Everything that a rerun of the same study must repeat.
 
         All but times, environment and diagnostics, which a rerun need not make.
@@ -474,14 +471,4 @@ class Result(Record):
         for replicate, own in zip(content["replicates"], self.replicates, strict=True):
             for purpose, runs in own.by_purpose():
                 replicate[purpose] = [run.comparable() for run in runs]
-=======
-        """Everything that a rerun of the same study must repeat: all but times and environment."""
-        content = self.model_dump(mode="json", exclude={"digest", "environment"})
-        for replicate in content["replicates"]:
-            for run in [*replicate["tuning"], *replicate["evaluation"]]:
-                del run["seconds_to_target"], run["curve"]["seconds"], run["traceback"]
-                for time in ("seconds", "evaluation_seconds", "step_cost"):
-                    del run["cost"][time]
-                del run["cost"]["peak_memory_bytes"]
->>>>>>> next
         return content

@@ -166,8 +166,7 @@ def _outcomes(wanted: Wanted, executor: Executor, jobs: int, say: Say) -> list[O
             _compare(wanted, event.job, outcome)
             found[number] = outcome
             with naming_full(folder):
-                body = _OUTCOME.dump_json(outcome)
-                atomic.write(folder / f"{number}.json", lambda file, b=body: file.write(b))
+                _keep(outcome, folder / f"{number}.json")
             say(f"{wanted.plan.name}: diagnostics of run {len(found)} of {len(planned)}")
     return [found[number] for number in range(len(planned))]
 
@@ -183,6 +182,11 @@ def _folder(wanted: Wanted) -> Path:
     ]
     key = hashlib.sha256(json.dumps(said).encode()).hexdigest()[:12]
     return home() / "probes" / plan.task.name / f"{plan.method.name}.{plan.rules.name}.{key}"
+
+
+def _keep(outcome: Outcome, path: Path) -> None:
+    body = _OUTCOME.dump_json(outcome)
+    atomic.write(path, lambda file: file.write(body))
 
 
 def _read(path: Path) -> Outcome | None:
@@ -202,8 +206,8 @@ def _compare(wanted: Wanted, job: Job, outcome: Outcome) -> None:
         path = wanted.plan.result_path()[0]
         raise SuiteError(
             f"{wanted.plan.name}: evaluation run {trial.number} of replicate {trial.replicate} did "
-            f"not repeat: {differing}. {path} stays as it is. Another machine or another version of "
-            "a package may differ in the last digits: --force --probe runs the study anew here."
+            f"not repeat: {differing}. {path} stays as it is. Another machine, or another version "
+            "of a package, may differ in the last digits: --force --probe runs the study anew here."
         )
 
 

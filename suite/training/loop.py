@@ -28,6 +28,7 @@ from suite.training.audit import Undercharged, audited_factor
 from suite.training.batch_source import Batch, BatchSource
 from suite.training.clock import Clock
 from suite.training.evaluator import Averages, Evaluator, switch_optimizer
+from suite.training.measured_time import Measuring
 from suite.training.memory import peak_memory_bytes, reset_peak_memory, state_bytes
 from suite.training.meter import TOLERANCE, BudgetSpent, Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
@@ -469,30 +470,6 @@ class _Session:
         if self._calibration is None or not self._count:
             return None
         return rounded(self._clock.busy / self._count / self._calibration)
-
-
-class Measuring:
-    """Inside, the suite measures: the time counts as evaluation and a forward pass is free.
-
-    Entered at every step of a stream: a class, because a generator takes twice as long.
-    """
-
-    def __init__(self, clock: Clock, ledger: Ledger) -> None:
-        self._clock = clock
-        self._ledger = ledger
-        self._depth = 0
-
-    def __enter__(self) -> None:
-        self._depth += 1
-        if self._depth == 1:
-            self._clock.pause()
-            self._ledger.measuring = True
-
-    def __exit__(self, *error: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._ledger.measuring = False
-            self._clock.resume()
 
 
 def _is_out_of_memory(error: Exception) -> bool:

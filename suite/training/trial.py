@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from suite.components import registry
 from suite.components.fingerprints import Sources, changed_part, sources
 from suite.components.method import Hyperparameters
-from suite.errors import SuiteError
 from suite.diagnostics.record import Probed
+from suite.errors import SuiteError
 from suite.problems.task import Task
 from suite.results.model import DataRecord, HeldOut, Purpose, Run
 
