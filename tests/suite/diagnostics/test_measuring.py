@@ -1,9 +1,10 @@
-"""Diagnostics look at a run and change nothing of it; what goes wrong in one is told and bounded."""
+"""Diagnostics look at a run and change nothing of it; what goes wrong in one is told."""
 
 from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def everything(probe) -> float:
         ),
         ("tiny_blobs", 1.0, [("optimizer", "adamw"), ("regularizer", "dropout")]),
         ("digits_batchnorm", 0.05, [("optimizer", "adamw"), ("regularizer", "swa")]),
-        ("split_digits", 0.2, [("optimizer", "sgd"), ("regularizer", "ewc")]),
+        ("split_digits", 0.2, [("optimizer", "adamw"), ("regularizer", "ewc")]),
         ("permuted_digits", 0.02, [("optimizer", "adamw")]),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
@@ -76,8 +77,9 @@ def test_a_run_is_the_same_to_the_bit(task, share, components):
     found = probed.probed
     assert found.notes == {}
     seen = [value for value in found.columns["made"] if value is not None]
-    first = 1.0 if task in ("split_digits", "permuted_digits") and len(seen) == 3 else 0.0
-    assert seen == [first + n for n in range(len(seen))]
+    # Before the first batch of a stream there is nothing to look with.
+    assert seen == [seen[0] + n for n in range(len(seen))]
+    assert seen[0] == (1.0 if task == "split_digits" else 0.0)
     assert len(found.columns["made"]) == len(plain.run.curve.gradient_evaluations)
     assert len(seen) >= 3
     assert found.columns["made"][-1] is not None
@@ -94,10 +96,13 @@ def test_the_last_update_is_the_last_one():
         update = probe.flat(probe.update)
         return float((update + probe.setting("lr") * gradient).norm() / update.norm())
 
-    momentum = {"sgd": {**registry.get("optimizer", "sgd").defaults, "momentum": 0.0}}
+    changed = {"momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+    plain = {"sgd": {**registry.get("optimizer", "sgd").defaults, **changed}}
     one = trial("tiny_blobs", ("optimizer", "sgd"), probes=("made",), probe_points=5)
     with registry.replaced(diagnostic(check)):
-        found = run_trial(replace(one, hyperparameters=momentum)).probed
+        outcome = run_trial(replace(one, hyperparameters=plain))
+    assert outcome.run.status == "completed", outcome.run.reason
+    found = outcome.probed
     values = [value for value in found.columns["made"] if value is not None]
     assert len(values) == 4  # before training there is none
     assert max(values) < 1e-5
@@ -153,10 +158,8 @@ def raises(probe):
 
 def waits(probe):
     while True:
-        try:
+        with suppress(Exception):
             time.sleep(0.01)
-        except Exception:
-            pass
 
 
 def spoils(probe):
@@ -309,7 +312,7 @@ def test_checks_find_a_price_that_is_too_low_and_a_value_that_does_not_repeat():
     verdicts = {v.check: v for v in check_diagnostic(diagnostic(dear))}
     assert (verdicts["measures"].outcome, verdicts["repeats"].outcome) == ("ok", "ok")
     assert verdicts["cost"].outcome == "problem"
-    assert verdicts["cost"].cure == "Declare cost=4."
+    assert verdicts["cost"].cure == "Declare cost=6."  # a table has no deeper gradient to pass on
     counter = iter(range(1000))
     verdicts = {v.check: v for v in check_diagnostic(diagnostic(lambda probe: next(counter)))}
     assert verdicts["repeats"].outcome == "problem"

@@ -44,6 +44,15 @@ def finished(plan: Plan) -> results.Result:
     return run_studies([plan], InlineExecutor(), 1, Silent())[0]
 
 
+@pytest.fixture(autouse=True)
+def forgotten():
+    """Diagnostics of one test's files are not known to the next."""
+    registry.names("diagnostic")
+    yield
+    for name in ("weights", "others", "broken", "one", "one_a"):
+        registry.forget("diagnostic", name)
+
+
 @pytest.fixture(scope="module")
 def before(tmp_path_factory):
     """The text of a result without diagnostics."""
