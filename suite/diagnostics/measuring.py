@@ -28,8 +28,10 @@ from suite.training.reasons import reason_of
 from suite.training.repeatable import seed_everything
 from suite.training.seeds import derive
 
-#: examples of the fixed probing batch, and mini-batches beside it
-EXAMPLES, BATCHES = 256, 8
+#: examples of the probing batch, and the parts that it is cut into
+EXAMPLES, PARTS = 256, 8
+#: batches drawn for it at most, where they are small
+_DRAWN = 64
 #: digits of a value: it is looked at, and no score follows from it
 DIGITS = 4
 #: seconds that all diagnostics of a run may take together, on top of the trial's own limit
@@ -103,7 +105,6 @@ class _Session:
     def measure_all(self, snapshots: Sequence[Snapshot]) -> None:
         fixed = () if self._ground.stream else _drawn(self._ground)
         self._seen = [t for one in snapshots for t in _tensors_of(one)]
-        self._seen += [t for batch in fixed for t in batch]
         self._versions = [t._version for t in self._seen]
         for number, snapshot in enumerate(snapshots):
             batches = fixed or snapshot.batches
@@ -135,7 +136,7 @@ class _Session:
                 if model is None or not _is_as_made(model, self._ground.model):
                     model = _copy_of(self._ground.model)
                 own = (batch[0].clone(), batch[1].clone())
-                probe = self._probe(model, snapshot, earlier, batches, own, cache)
+                probe = self._probe(model, snapshot, earlier, own, cache)
                 purpose = ("probe", diagnostic.name, snapshot.point)
                 probe.generator.manual_seed(derive(self._ground.seed, *purpose))
                 probe.kept = self._kept[diagnostic.name]
@@ -151,10 +152,10 @@ class _Session:
             self._current = None
 
     def _refuse_spoilt(self, diagnostic: Diagnostic) -> None:
-        """Raise _Spoilt if a measure wrote into a snapshot or a mini-batch."""
+        """Raise _Spoilt if a measure wrote into a snapshot."""
         if [t._version for t in self._seen] != self._versions:
             raise _Spoilt(
-                f"{diagnostic.path.name} changed a snapshot or a mini-batch in place, which all "
+                f"{diagnostic.path.name} changed a snapshot in place, which all "
                 "diagnostics look at: clone a tensor before you change it"
             )
 
@@ -163,7 +164,6 @@ class _Session:
         model: nn.Module,
         snapshot: Snapshot,
         earlier: tuple[Snapshot, ...],
-        batches: tuple[Batch, ...],
         batch: Batch,
         cache: dict[object, object],
     ) -> Probe:
@@ -173,7 +173,7 @@ class _Session:
             model,
             snapshot,
             earlier,
-            batches,
+            _parts(batch),
             batch,
             criterion=type(problem).criterion,
             restrict=type(problem).restrict,
@@ -243,13 +243,16 @@ def _drawn(ground: Ground) -> tuple[Batch, ...]:
     generator = torch.Generator().manual_seed(derive(ground.seed, "probing batch"))
     task = ground.task
     batches = iter(task.problem.batches(ground.train, task.batch_size, generator))
-    return tuple(batch for batch, _ in zip(batches, range(BATCHES), strict=False))
+    found: list[Batch] = []
+    while len(found) < _DRAWN and sum(len(inputs) for inputs, _ in found) < EXAMPLES:
+        found.append(next(batches))
+    return tuple(found)
 
 
 def _joined(batches: Sequence[Batch]) -> Batch:
-    """The examples of batches as one, up to the size of the probing batch."""
-    inputs = torch.cat([inputs for inputs, _ in batches])[:EXAMPLES]
-    return inputs, torch.cat([targets for _, targets in batches])[:EXAMPLES]
+    """The latest examples of batches as one, up to the size of the probing batch."""
+    inputs = torch.cat([inputs for inputs, _ in batches])[-EXAMPLES:]
+    return inputs, torch.cat([targets for _, targets in batches])[-EXAMPLES:]
 
 
 def _copy_of(model: nn.Module) -> nn.Module:
@@ -276,6 +279,12 @@ def _is_as_made(made: nn.Module, model: nn.Module) -> bool:
         return False
     ours = {n: (p.shape, p.requires_grad, p.is_leaf) for n, p in made.named_parameters()}
     return ours == {n: (p.shape, p.requires_grad, True) for n, p in model.named_parameters()}
+
+
+def _parts(batch: Batch) -> tuple[Batch, ...]:
+    """The examples of a batch in parts."""
+    inputs, targets = (tensor.tensor_split(PARTS) for tensor in batch)
+    return tuple(part for part in zip(inputs, targets, strict=True) if len(part[0]))
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -22,7 +23,7 @@ class Probe:
     """A copy of the model at one evaluation, a fixed probing batch, and the run's past.
 
     A measure may change the model and the batch, which are made anew for the next one. It only
-    reads snapshots, mini-batches and what `once` returns: others get them, too. The model is in
+    reads snapshots and what `once` returns: others get them, too. The model is in
     evaluation mode: without dropout, batch norm with its running statistics. Its weights are the
     trained ones, not an average that a method evaluates with. The loss is the task's, without a
     method's penalties.
@@ -33,7 +34,7 @@ class Probe:
         model: nn.Module,
         snapshot: Snapshot,
         earlier: tuple[Snapshot, ...],
-        batches: tuple[Batch, ...],
+        parts: tuple[Batch, ...],
         batch: Batch,
         *,
         criterion: Callable[[Tensor, Tensor], Tensor],
@@ -50,8 +51,8 @@ class Probe:
         #: up to 256 training examples, the same ones at every evaluation and for every method; of a
         #: stream, the latest ones that were drawn
         self.batch = batch
-        #: up to 8 mini-batches of the task's size
-        self.batches = batches
+        #: the same examples in up to 8 parts of equal size, as mini-batches
+        self.parts = parts
         #: the present snapshot: weights, last update, the optimizer's settings and state
         self.now = snapshot
         #: snapshots of the earlier chosen evaluations, the one before training first
@@ -109,6 +110,12 @@ class Probe:
         with torch.no_grad():
             for name, tensor in weights.items():
                 named[name].copy_(tensor)
+
+    def anew(self) -> Probe:
+        """The same probe with nothing computed yet: for a model whose weights were changed."""
+        other = copy.copy(self)
+        other._cache = {}
+        return other
 
     # -- the model ------------------------------------------------------------------------------
 

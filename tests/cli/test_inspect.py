@@ -155,7 +155,8 @@ def test_new_file_trains_at_once(capsys, tmp_path: Path, kind: str) -> None:
     entry, *others = registry.load_file(path)
     assert (entry.kind, entry.name, others) == (kind, name, [])
     (tiny,) = registry.load_file(TINY)
-    components = {"optimizer": "sgd"} | ({kind: name} if kind != "task" else {})
+    of_a_method = kind not in ("task", "diagnostic")
+    components = {"optimizer": "sgd"} | ({kind: name} if of_a_method else {})
     trial = Trial(
         name if kind == "task" else tiny.name,
         tuple(components.items()),
@@ -163,8 +164,13 @@ def test_new_file_trains_at_once(capsys, tmp_path: Path, kind: str) -> None:
         0,
         1,
         "evaluation",
+        probes=(name,) if kind == "diagnostic" else (),
+        probe_points=2,
     )
     outcome = run_trial(trial)
+    if kind == "diagnostic":
+        assert outcome.probed.notes == {}
+        assert outcome.probed.columns[name][-1] > 0
     assert outcome.run.status == "completed", outcome.run.reason
     curve = next(iter(outcome.run.curve.test.values()))
     assert curve[-1] < curve[0]

@@ -43,7 +43,7 @@ def everything(probe) -> float:
     """Draws from every generator, trains the model, and writes into what it may write into."""
     torch.rand(3)
     probe.model.train()
-    probe.loss(probe.batches[0]).backward()
+    probe.loss(probe.parts[0]).backward()
     torch.optim.SGD(probe.model.parameters(), lr=10.0).step()
     probe.batch[0].zero_()
     probe.model.register_forward_hook(lambda *_: None)

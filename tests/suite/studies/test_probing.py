@@ -191,8 +191,8 @@ def test_groups_and_names(tmp_path):
     assert [d.name for d in everything] == registry.names("diagnostic")
     cheap = find_diagnostics(["cheap"])
     assert {d.name for d in cheap} == {d.name for d in everything if d.cheap}
-    with pytest.raises(UsageError, match="Did you mean 'distance_from_init'"):
-        find_diagnostics(["distance_from_initt"])
+    with pytest.raises(UsageError, match="Did you mean 'layer_rotation'"):
+        find_diagnostics(["layer_rotatoin"])
     with pytest.raises(UsageError, match="registers no diagnostic"):
         find_diagnostics([TINY])
 

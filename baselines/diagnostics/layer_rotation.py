@@ -1,0 +1,34 @@
+"""Layer rotation: the angle between each layer's weights and their initial values."""
+
+from __future__ import annotations
+
+from suite import NotApplicable, Probe, diagnostic
+
+from .families.gradients import cosine
+
+
+def layer_rotation(probe: Probe) -> dict[str, float]:
+    """1 - cos(w_t, w_0) of each layer's weight tensor: the mean over layers, and both ends.
+
+    Layers are tensors of at least two dimensions; biases and norms are left
+    out, as there.
+    """
+    initial = probe.initial
+    found = [
+        1.0 - float(cosine(p.detach().flatten(), initial[name].flatten()))
+        for name, p in probe.parameters.items()
+        if p.ndim >= 2
+    ]
+    if not found:
+        raise NotApplicable("the model has no matrix and no filter")
+    return {"mean": sum(found) / len(found), "smallest": min(found), "largest": max(found)}
+
+
+diagnostic(
+    "layer_rotation",
+    layer_rotation,
+    paper="Carbonnelle and De Vleeschouwer 2019, Layer rotation",
+    url="https://arxiv.org/abs/1806.01603",
+    unit=dict.fromkeys(("mean", "smallest", "largest"), "1 - cosine"),
+    cost=0,
+)
