@@ -1,0 +1,44 @@
+"""The rank of each layer's features: numerical, and by the entropy of singular values."""
+
+from __future__ import annotations
+
+import torch
+
+from suite import Probe, diagnostic
+
+from .families.features import entropy_rank, features
+
+
+def layer_effective_dim(probe: Probe) -> dict[str, float]:
+    """Numerical rank over the possible one, mean and smallest of layers; entropy rank of the last.
+
+    The numerical rank counts singular values above max(rows, units) * eps * the largest one, as
+    numpy's matrix_rank does; the possible one is min(rows, units).
+    """
+    shares = []
+    for matrix in features(probe).values():
+        # In double precision: only the rounding of the features themselves counts.
+        values = torch.linalg.svdvals(matrix.double())
+        limit = max(matrix.shape) * torch.finfo(matrix.dtype).eps * values.max()
+        shares.append(int((values > limit).sum()) / min(matrix.shape))
+    last = list(features(probe).values())[-1]
+    return {
+        "mean": sum(shares) / len(shares),
+        "smallest": min(shares),
+        "last_entropy": entropy_rank(last),
+    }
+
+
+diagnostic(
+    "layer_effective_dim",
+    layer_effective_dim,
+    paper="Makwana 2025, Layerwise Effective Dimension Oscillations in Finite-Width ReLU Networks; "
+    "Roy and Vetterli 2007, The effective rank",
+    url="https://arxiv.org/abs/2507.07675",
+    unit={
+        "mean": "share of the possible rank",
+        "smallest": "share of the possible rank",
+        "last_entropy": "effective rank",
+    },
+    cost=0.4,
+)
