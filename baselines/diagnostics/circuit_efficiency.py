@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
 from suite import NotApplicable, Probe, diagnostic
 
 from .families.curvature import weights
+from .families.features import compared
 
 
 def circuit_efficiency(probe: Probe) -> dict[str, float]:
@@ -19,10 +18,9 @@ def circuit_efficiency(probe: Probe) -> dict[str, float]:
     """
     if probe.loss_name != "cross_entropy":
         raise NotApplicable("the loss of this task is not a cross entropy")
-    with torch.no_grad():
-        outputs, targets = probe.compared()
-        logits, labels = outputs.flatten(0, -2), targets.flatten()
-        right = logits.gather(-1, labels[:, None])[:, 0] - logits.mean(-1)
+    outputs, targets = compared(probe)
+    logits, labels = outputs.flatten(0, -2), targets.flatten()
+    right = logits.gather(-1, labels[:, None])[:, 0] - logits.mean(-1)
     size = float(weights(probe).norm())
     if not size > 0:
         raise NotApplicable("all weights are 0")

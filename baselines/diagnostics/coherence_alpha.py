@@ -27,5 +27,5 @@ diagnostic(
     paper="Chatterjee and Zielinski 2022, On the Generalization Mystery in Deep Learning",
     url="https://arxiv.org/abs/2203.10036",
     unit={"alpha": "ratio", "examples": "examples"},
-    cost=1,
+    cost=0.6,
 )

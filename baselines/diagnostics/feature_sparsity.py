@@ -24,22 +24,16 @@ def feature_sparsity(probe: Probe) -> float:
     """
     found = []
     for matrix in features(probe).values():
-        kept = _distinct(matrix.double())
+        kept = _distinct(matrix)
         active = (matrix[:, kept].abs() > 0).double().mean(0)
         found.append(float(active.sum()) / matrix.shape[1])
     return sum(found) / len(found)
 
 
-def _distinct(matrix: Tensor) -> list[int]:
-    """The first unit of each group of units that are alike."""
-    centered = matrix - matrix.mean(0)
-    unit = torch.nn.functional.normalize(centered, dim=0)
-    alike = (unit.T @ unit > ALIKE).tolist()
-    kept: list[int] = []
-    for number, row in enumerate(alike):
-        if not any(row[other] for other in kept):
-            kept.append(number)
-    return kept
+def _distinct(matrix: Tensor) -> Tensor:
+    """Which units, (units,), are like none before them."""
+    unit = torch.nn.functional.normalize(matrix - matrix.mean(0), dim=0)
+    return ~(unit.T @ unit > ALIKE).triu(1).any(0)
 
 
 diagnostic(

@@ -6,7 +6,7 @@ import torch
 
 from suite import Probe, diagnostic
 
-from .families.features import entropy_rank, features
+from .families.features import entropy_of, features, singular_values
 
 
 def layer_effective_dim(probe: Probe) -> dict[str, float]:
@@ -17,15 +17,13 @@ def layer_effective_dim(probe: Probe) -> dict[str, float]:
     """
     shares = []
     for matrix in features(probe).values():
-        # In double precision: only the rounding of the features themselves counts.
-        values = torch.linalg.svdvals(matrix.double())
+        values = singular_values(matrix)
         limit = max(matrix.shape) * torch.finfo(matrix.dtype).eps * values.max()
         shares.append(int((values > limit).sum()) / min(matrix.shape))
-    last = list(features(probe).values())[-1]
     return {
         "mean": sum(shares) / len(shares),
         "smallest": min(shares),
-        "last_entropy": entropy_rank(last),
+        "last_entropy": entropy_of(values),
     }
 
 

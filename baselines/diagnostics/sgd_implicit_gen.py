@@ -35,5 +35,5 @@ diagnostic(
     paper="Roberts 2021, SGD Implicitly Regularizes Generalization Error",
     url="https://arxiv.org/abs/2104.04874",
     unit={"gap": "loss", "variance": "squared norm of a gradient", "correlation": "cosine"},
-    cost=1,
+    cost=0.6,
 )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import torch
-
 from suite import NotApplicable, Probe, diagnostic
 
 from .families.curvature import weights
+from .families.features import compared
 from .families.gradients import cosine, gradient
 
 
@@ -19,11 +18,10 @@ def softmax_collapse(probe: Probe) -> dict[str, float]:
     """
     if probe.loss_name != "cross_entropy":
         raise NotApplicable("the loss of this task is not a cross entropy")
-    with torch.no_grad():
-        logits, targets = probe.compared()
-        logits, targets = logits.flatten(0, -2), targets.flatten()
-        terms = (logits - logits.max(-1, keepdim=True).values).exp()
-        absorbed = terms.sum(-1) == terms.gather(-1, targets[:, None])[:, 0]
+    outputs, targets = compared(probe)
+    logits, targets = outputs.flatten(0, -2), targets.flatten()
+    terms = (logits - logits.max(-1, keepdim=True).values).exp()
+    absorbed = terms.sum(-1) == terms.gather(-1, targets[:, None])[:, 0]
     return {
         "absorbed": float(absorbed.float().mean()),
         "along_weights": float(cosine(-gradient(probe), weights(probe))),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: what a measure returns: a number, or one for each name of its unit; None where there is none
 Values = float | Mapping[str, float | None]
 #: up to this price, in gradient evaluations, a diagnostic is one of `--probe cheap`
-CHEAP = 2.0
+CHEAP = 0.5
 #: values that one diagnostic may return
 MAX_VALUES = 8
 _MAX_COLUMN = 60

@@ -30,6 +30,8 @@ from suite.training.seeds import derive
 
 #: examples of the probing batch, and the parts that it is cut into
 EXAMPLES, PARTS = 256, 8
+#: predictions that it has at most: fewer sequences than single examples
+PREDICTIONS = 2048
 #: batches drawn for it at most, where they are small
 _DRAWN = 64
 #: digits of a value: it is looked at, and no score follows from it
@@ -93,11 +95,14 @@ class _Session:
         self._diagnostics = list(diagnostics)
         self._ground = ground
         self._points = points
+        self._loss_name = ground.task.problem.loss_name
         self._kept: dict[str, dict[str, object]] = {d.name: {} for d in diagnostics}
         self._inapplicable: dict[str, str] = {}
         self._failed: set[str] = set()
         self._not_finite: dict[str, list[int]] = {}
         self._current: Diagnostic | None = None
+        #: the copy that measures get, as long as they leave it as it was made
+        self._model: nn.Module | None = None
         self.columns: dict[str, list[float | None]] = {}
         self.notes: dict[str, str] = {}
         self.seconds = dict.fromkeys((d.name for d in diagnostics), 0.0)
@@ -126,17 +131,16 @@ class _Session:
     ) -> None:
         batch = _joined(batches)
         cache: dict[object, object] = {}
-        model: nn.Module | None = None
         for diagnostic in self._diagnostics:
             if diagnostic.name in self._failed:
                 continue
             began = time.perf_counter()
             self._current = diagnostic
             try:
-                if model is None or not _is_as_made(model, self._ground.model):
-                    model = _copy_of(self._ground.model)
+                if self._model is None or not _is_as_made(self._model, self._ground.model):
+                    self._model = _copy_of(self._ground.model)
                 own = (batch[0].clone(), batch[1].clone())
-                probe = self._probe(model, snapshot, earlier, own, cache)
+                probe = self._probe(self._model, snapshot, earlier, own, cache)
                 purpose = ("probe", diagnostic.name, snapshot.point)
                 probe.generator.manual_seed(derive(self._ground.seed, *purpose))
                 probe.kept = self._kept[diagnostic.name]
@@ -178,7 +182,7 @@ class _Session:
             criterion=type(problem).criterion,
             restrict=type(problem).restrict,
             classes=problem.classes,
-            loss_name=problem.loss_name,
+            loss_name=self._loss_name,
             stream=self._ground.stream,
             device=self._ground.device,
             cache=cache,
@@ -251,8 +255,11 @@ def _drawn(ground: Ground) -> tuple[Batch, ...]:
 
 def _joined(batches: Sequence[Batch]) -> Batch:
     """The latest examples of batches as one, up to the size of the probing batch."""
-    inputs = torch.cat([inputs for inputs, _ in batches])[-EXAMPLES:]
-    return inputs, torch.cat([targets for _, targets in batches])[-EXAMPLES:]
+    inputs = torch.cat([inputs for inputs, _ in batches])
+    targets = torch.cat([targets for _, targets in batches])
+    each = max(1, targets[0].numel())
+    count = min(EXAMPLES, max(PARTS, PREDICTIONS // each))
+    return inputs[-count:], targets[-count:]
 
 
 def _copy_of(model: nn.Module) -> nn.Module:

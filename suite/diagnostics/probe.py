@@ -48,8 +48,8 @@ class Probe:
         self.model = model
         #: trained parameters of the model by name
         self.parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-        #: up to 256 training examples, the same ones at every evaluation and for every method; of a
-        #: stream, the latest ones that were drawn
+        #: up to 256 training examples (of sequences, up to 2048 positions), the same ones at every
+        #: evaluation and for every method; of a stream, the latest ones that were drawn
         self.batch = batch
         #: the same examples in up to 8 parts of equal size, as mini-batches
         self.parts = parts

@@ -6,6 +6,8 @@ import torch
 
 from suite import NotApplicable, Probe
 
+from .features import compared
+
 
 def correct(probe: Probe) -> torch.Tensor:
     """Whether each example is classified correctly, the same examples at every evaluation."""
@@ -13,6 +15,5 @@ def correct(probe: Probe) -> torch.Tensor:
         raise NotApplicable("the examples of a stream do not come again")
     if probe.classes is None:
         raise NotApplicable("the targets of this task are no classes")
-    with torch.no_grad():
-        outputs, targets = probe.compared()
+    outputs, targets = compared(probe)
     return (outputs.argmax(-1) == targets).flatten().cpu()

@@ -23,22 +23,31 @@ def features(probe: Probe) -> dict[str, Tensor]:
     channels, and its rows positions. Costs 1/3, once an evaluation. Raises NotApplicable if there
     is no such layer.
     """
-    return probe.once("features", _features)
-
-
-def _features(probe: Probe) -> dict[str, Tensor]:
-    found = entering(probe, probe.batch[0])
+    found = probe.once("features", lambda p: {n: rows(t) for n, t in _forward(p)[0].items()})
     if not found:
         raise NotApplicable("the model has no second layer of matrices or filters")
-    return {name: rows(tensor) for name, tensor in found.items()}
+    return found
 
 
-def entering(probe: Probe, inputs: Tensor) -> dict[str, Tensor]:
-    """By layer, the tensor that enters it for these inputs, as it is.
+def compared(probe: Probe) -> tuple[Tensor, Tensor]:
+    """Outputs without a graph, and targets, as the task compares them.
+
+    Of the same forward pass as `features`.
+    """
+    return _forward(probe)[1]
+
+
+def _forward(probe: Probe) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+    return probe.once("forward", _passed)
+
+
+def _passed(probe: Probe) -> tuple[dict[str, Tensor], tuple[Tensor, Tensor]]:
+    """By layer, the tensor that enters it, as it is; and what comes out at the end.
 
     The first layer of all gets the inputs, or what a fixed rule makes of them, except where they
     are symbols, which an embedding learns.
     """
+    inputs = probe.batch[0]
     found: dict[str, Tensor] = {}
     called: list[str] = []
 
@@ -58,11 +67,11 @@ def entering(probe: Probe, inputs: Tensor) -> dict[str, Tensor]:
     ]
     try:
         with torch.no_grad():
-            probe.model(inputs)
+            outputs = probe.compared()
     finally:
         for handle in handles:
             handle.remove()
-    return found
+    return found, outputs
 
 
 def leaving(probe: Probe, inputs: Tensor) -> dict[str, Tensor]:
@@ -100,13 +109,28 @@ def rows(tensor: Tensor) -> Tensor:
 def last(probe: Probe) -> Tensor:
     """The features that enter the last layer, one row an example: the mean over its positions."""
     name = list(features(probe))[-1]
-    tensor = entering(probe, probe.batch[0])[name]
+    tensor = _forward(probe)[0][name]
     return tensor.flatten(1, -2).mean(1) if tensor.ndim > 2 else tensor
+
+
+def singular_values(matrix: Tensor) -> Tensor:
+    """Singular values in double precision, rising, by the smaller Gram matrix.
+
+    Its rounding is 1e-8 of the largest value: below that of float32 features, and many times as
+    fast as a decomposition of the matrix itself.
+    """
+    wide = matrix.double()
+    gram = wide.T @ wide if wide.shape[0] >= wide.shape[1] else wide @ wide.T
+    return torch.linalg.eigvalsh(gram).clamp_min(0).sqrt()
 
 
 def entropy_rank(matrix: Tensor) -> float:
     """exp of the entropy of the singular values' shares (Roy and Vetterli 2007); 0 of a zero."""
-    values = torch.linalg.svdvals(matrix.double())
+    return entropy_of(singular_values(matrix))
+
+
+def entropy_of(values: Tensor) -> float:
+    """The same from the singular values."""
     if not values.sum() > 0:
         return 0.0
     shares = values / values.sum()
