@@ -9,15 +9,15 @@ each task is what was measured. It takes about a second for each run and setting
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import click
 import torch
 
 from suite import atomic
@@ -43,44 +43,43 @@ SETTINGS = {
 }
 
 
-def main(arguments: Sequence[str]) -> int:
+@click.command(help=__doc__.partition("\n")[0])
+@click.argument("results", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the choice.")
+@click.option("--jobs", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--write", is_flag=True, help=f"Write {PLACE.name}.")
+def main(results: Path, seed: int, jobs: int, write: bool) -> None:
     """Measure every task below the folder; with --write into the file of tolerances."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("results", type=Path)
-    parser.add_argument("--seed", type=int, default=0, help="of the choice of runs")
-    parser.add_argument("--write", action="store_true", help=f"into {PLACE.name}")
-    said = parser.parse_args(arguments)
     tasks = {}
-    for name in sorted({path.parent.name for path in find(said.results)}):
-        tasks[name] = measure(name, said.results / name, said.seed)
-        print(f"{name}: {tasks[name].equal} of {tasks[name].replays} equal to the bit", flush=True)
+    for name in sorted({path.parent.name for path in find(results)}):
+        tasks[name] = measure(name, results / name, seed, jobs)
+        click.echo(f"{name}: {tasks[name].equal} of {tasks[name].replays} equal to the bit")
     replays, equal = (
         sum(getattr(t, what) for t in tasks.values()) for what in ("replays", "equal")
     )
-    print(f"{equal} of {replays} whole runs equal to the bit")
+    click.echo(f"{equal} of {replays} whole runs equal to the bit")
     found = Tolerances(
-        command=f"python -m scripts.measure_tolerances {said.results} --seed {said.seed} --write",
+        command=f"python -m scripts.measure_tolerances {results} --seed {seed} --write",
         share=SHARE,
         cpu=cpu_name(),
         torch=torch.__version__,
         settings=SETTINGS,
         tasks=tasks,
     )
-    if said.write:
+    if write:
         text = found.model_dump_json(indent=1) + "\n"
         atomic.write(PLACE, lambda file: file.write(text.encode()))
-    return 0
 
 
-def measure(task: str, folder: Path, seed: int) -> TaskTolerances:
+def measure(task: str, folder: Path, seed: int, jobs: int) -> TaskTolerances:
     """The largest differences on a task: one evaluation run and one tuning trial of each result."""
     prefix: dict[str, float] = {}
     whole: dict[str, float] = {}
     equal = replays = 0
     for setting in SETTINGS.values():
-        for _, differences in replayed(folder, SHARE, seed, setting):
+        for _, differences in replayed(folder, SHARE, seed, jobs, setting):
             merged(prefix, differences)
-        for outcome, differences in replayed(folder, 1.0, seed, setting):
+        for outcome, differences in replayed(folder, 1.0, seed, jobs, setting):
             merged(whole, differences)
             replays += 1
             equal += outcome == "equal"
@@ -95,11 +94,11 @@ def measure(task: str, folder: Path, seed: int) -> TaskTolerances:
 
 
 def replayed(
-    folder: Path, share: float, seed: int, setting: dict[str, str]
+    folder: Path, share: float, seed: int, jobs: int, setting: dict[str, str]
 ) -> Iterable[tuple[str, list[Difference]]]:
     """Outcome and differences of each run, by `suite verify` in a process with these variables."""
-    command = [sys.executable, "-m", "suite", "verify", str(folder), "--json", "--jobs", "1"]
-    command += ["--share", str(share), "--choice-seed", str(seed)]
+    command = [sys.executable, "-m", "suite", "verify", str(folder), "--json"]
+    command += ["--share", str(share), "--choice-seed", str(seed), "--jobs", str(jobs)]
     environment = {**os.environ, **setting}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode not in (0, 1):
@@ -112,4 +111,4 @@ def replayed(
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main()

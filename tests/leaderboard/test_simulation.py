@@ -12,18 +12,15 @@ import numpy as np
 import pytest
 
 from scripts.simulate_boards import (
-    NOISES,
     SPREADS,
     TRACK_TASKS,
     Counts,
-    censored_worlds,
     former_rule,
     load_spreads,
     measure,
     simulate,
-    true_spreads,
-    worlds,
 )
+from scripts.simulated_worlds import NOISES, censored_worlds, true_spreads, worlds
 
 #: below the promised 93%, and why: three replicates of scores with two modes are often all in one
 #: mode, like those of a method that hardly varies
@@ -116,5 +113,5 @@ def test_true_spreads_vary_less_than_measured_ones():
 def test_spreads_are_measured_from_a_folder_of_results(tmp_path):
     assert measure(tmp_path) == {}
     content = json.loads(SPREADS.read_text(encoding="utf-8"))
-    assert content["command"].startswith("python scripts/simulate_boards.py --measure")
+    assert content["command"].startswith("python -m scripts.simulate_boards --measure")
     assert len(load_spreads()) >= 4
