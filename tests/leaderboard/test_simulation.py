@@ -24,9 +24,13 @@ from scripts.simulated_worlds import NOISES, censored_worlds, true_spreads, worl
 
 #: below the promised 93%, and why: three replicates of scores with two modes are often all in one
 #: mode, like those of a method that hardly varies
-TOO_LOW = {("two modes, 30:70", 3): 0.915, ("two modes, 50:50", 3): 0.86}
-#: above the promised 97%: the rare mode is seen in few methods, and lengthens all intervals
-TOO_HIGH = {("two modes, 15:85", 3): 0.985, ("two modes, 15:85", 5): 0.995}
+TOO_LOW = {("two modes, 30:70", 3): 0.9, ("two modes, 50:50", 3): 0.83}
+#: above the promised 97%: few methods show the rare mode or the long tail, and they lengthen all
+TOO_HIGH = {
+    ("two modes, 15:85", 3): 0.985,
+    ("two modes, 15:85", 5): 0.998,
+    ("skewed, long tail", 5): 0.985,
+}
 
 
 def counted(noise: str, replicates: int, *, boards: int, methods: int, tasks: int = 1) -> Counts:
