@@ -113,6 +113,23 @@ def _compared(said, again, tolerances, *, exact=False, whole=False):
     )
 
 
+def test_a_large_number_may_differ_by_a_share_of_it(result):
+    """The loss of a trial that diverges is off by thousands elsewhere."""
+    metric = result.task.metric
+
+    def to(value):
+        def change(run):
+            run["curve"]["test"][metric][-1] = value
+
+        return changed(result, change)
+
+    allowed_share = {f"test {metric}": 0.02}
+    assert _compared(to(5000.0), to(5050.0), allowed_share).outcome == "close"
+    assert _compared(to(5000.0), to(5150.0), allowed_share).outcome == "mismatch"
+    assert _compared(to(0.5), to(0.515), allowed_share).outcome == "close"
+    assert _compared(to(0.5), to(0.53), allowed_share).outcome == "mismatch"
+
+
 def test_a_difference_passes_within_its_tolerance_and_on_another_machine_only(result):
     metric = result.task.metric
 
