@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli.options import NamesType, NearChoice, as_json, joined, wide
+from suite.cli.options import NamesType, NearChoice, as_json, data_dir, joined, wide
 from suite.cli.summary import Say, print_ended, print_plans
+from suite.cli.workers import starter_of
 from suite.errors import MissingData, StudyStopped, SuiteError, UsageError
 from suite.studies.protocol import PROTOCOLS
 
@@ -111,11 +112,7 @@ _MAX_SEED = 2**63 - 1
     show_default=True,
     help="Folder of the result files.",
 )
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
-)
+@data_dir
 @click.option(
     "--trial-timeout",
     type=click.FloatRange(min=1),
@@ -182,7 +179,7 @@ def run(
     if core and not track:
         raise UsageError("--core chooses among the tasks of a track: give --track, too.")
     left_out, say = _LeftOut(), Say(as_json=as_json)
-    started = nullcontext() if dry_run or jobs == 0 else _workers(settings["threads"])
+    started = nullcontext() if dry_run or jobs == 0 else starter_of(settings["threads"])
     with started as starter:
         with _without_collection():
             from suite.studies.run_studies import default_jobs
@@ -219,25 +216,6 @@ def _without_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
-
-
-@contextmanager
-def _workers(threads: int) -> Iterator[Starter]:
-    """The process that forks workers: it imports torch while this process makes plans."""
-    from suite.execution.starting import Starter, worker_log
-    from suite.home import make_home
-
-    make_home()
-    log = worker_log()
-    starter = Starter(threads, log)
-    try:
-        yield starter
-    finally:
-        starter.close()
-        if log.stat().st_size == 0:
-            log.unlink()
-        else:
-            click.echo(f"What the trials printed: {log}", err=True)
 
 
 class _LeftOut:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli.options import as_json
+from suite.cli.options import as_json, data_dir
 from suite.cli.results import result_files
 from suite.cli.tables import print_json
+from suite.cli.workers import local_executor
 from suite.errors import InvalidResult, UsageError
 
 if TYPE_CHECKING:
@@ -73,11 +72,7 @@ _OUTCOMES = {"equal": "equal to the bit", "close": "within tolerance", "mismatch
     type=click.IntRange(1),
     help="Runs at a time.  [default: number of CPU cores]",
 )
-@click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
-)
+@data_dir
 @as_json
 def verify(
     paths: tuple[Path, ...],
@@ -119,7 +114,7 @@ def verify(
     choice = Choice(None, None, 1.0, seed) if full else Choice(runs, trials, share, seed)
     verdicts = _Verdicts(as_json)
     for threads, results in _by_threads(found, verdicts).items():
-        with _executor(threads, jobs or default_jobs("cpu")) as executor:
+        with local_executor(threads, jobs or default_jobs("cpu")) as executor:
             for file, result in results:
                 _replay(file, result, choice, executor, data_folder(data_dir), verdicts)
     verdicts.conclude(choice)
@@ -219,21 +214,3 @@ def _replay(
             verdicts.add(file, item)
     except (NotReplayable, UsageError) as error:
         verdicts.not_replayed(file, str(error))
-
-
-@contextmanager
-def _executor(threads: int, jobs: int) -> Iterator[Executor]:
-    """Processes for the runs, each separate from this one: a stranger's method runs in them."""
-    from suite.execution.local import LocalExecutor
-    from suite.execution.starting import Starter, worker_log
-    from suite.home import make_home
-
-    make_home()
-    log = worker_log()
-    executor = LocalExecutor(jobs, Starter(threads, log))
-    try:
-        yield executor
-    finally:
-        executor.close()
-        if log.stat().st_size == 0:
-            log.unlink()

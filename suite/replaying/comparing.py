@@ -13,8 +13,8 @@ from suite.results.trimming import trimmed
 #: "equal": to the bit; "close": every number within its tolerance
 Outcome = Literal["equal", "close", "mismatch"]
 
-#: a measured task's numbers may differ by this share where no difference was seen: results keep
-#: five or six digits, and another processor may round the last one the other way
+#: a measured task's numbers may be so far apart where no difference was seen: results keep five or
+#: six digits, and another processor may round the last one the other way
 ROUNDING = 2e-5
 
 _Column = Sequence[float | None]
@@ -22,7 +22,11 @@ _Column = Sequence[float | None]
 
 @dataclass(frozen=True)
 class Difference:
-    """Where a quantity along two curves first differs, and how far apart it is at most."""
+    """Where a quantity along two curves first differs, and how far apart it is at most.
+
+    Apart by x is by x where the file says less than 1, and by x times what it says elsewhere: the
+    loss of a trial that diverges is off by thousands, and must not allow others to be.
+    """
 
     quantity: str
     #: gradient evaluations; None for what is about the whole run
@@ -90,7 +94,8 @@ def compare(
         allowed = max(tolerances.get(difference.quantity, 0.0), _rounding(difference))
         if difference.largest > allowed:
             reason = (
-                f"{difference.quantity} differs by {difference.largest:.3g}, allowed {allowed:.3g}"
+                f"{difference.quantity} differs by {difference.largest:.3g} (a share where it is "
+                f"above 1), allowed {allowed:.3g}"
             )
             return Comparison("mismatch", points, found, reason)
     return Comparison("close", points, found)
@@ -98,9 +103,8 @@ def compare(
 
 def _rounding(difference: Difference) -> float:
     """How much the last digits of a measured number may say; where a point lies is counted."""
-    if difference.at is None or difference.quantity == "gradient_evaluations":
-        return 0.0
-    return ROUNDING * max(1.0, abs(difference.said or 0.0))
+    counted = difference.at is None or difference.quantity == "gradient_evaluations"
+    return 0.0 if counted else ROUNDING
 
 
 def _how_they_ended(said: Run, again: Run, points: int, whole: bool) -> str | None:
@@ -156,10 +160,12 @@ def _of_the_whole(said: Run, again: Run) -> Iterator[Difference]:
             yield Difference(name, None, a, b, _apart(a, b))
 
 
-def _apart(a: float | None, b: float | None) -> float:
-    if a == b:
+def _apart(said: float | None, found: float | None) -> float:
+    if said == found:
         return 0.0
-    return math.inf if a is None or b is None else abs(a - b)
+    if said is None or found is None:
+        return math.inf
+    return abs(said - found) / max(1.0, abs(said))
 
 
 def _shown(value: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,8 +88,3 @@ def replay(result: Result, choice: Choice, executor: Executor, data: Path) -> It
                 whole=choice.whole,
             )
             yield Replayed(item, comparison)
-
-
-def failed(replayed: Sequence[Replayed]) -> bool:
-    """Whether one of the runs is not what the file says."""
-    return any(item.comparison.outcome == "mismatch" for item in replayed)

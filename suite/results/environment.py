@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 import suite
+from suite import instruction_set
 from suite.components.fingerprints import suite_hash
 from suite.home import ROOT
 from suite.results.model import EnvironmentRecord
@@ -43,7 +44,7 @@ def record(device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         cpu=cpu_name(),
-        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        cpu_capability=instruction_set.in_use(),
         cores=os.cpu_count() or 1,
         gpu=torch.cuda.get_device_name() if device == "cuda" else None,
         code=suite_hash(),
