@@ -38,6 +38,19 @@ _OF_AN_ELEMENT = {"elements", "element", "jobs", "results", "data_dir", "as_json
     help="A file that `suite plan` wrote: run its study number --element, and nothing else.",
 )
 @click.option("--element", type=click.IntRange(0), help="Which line of --elements, from 0.")
+@click.option(
+    "--on",
+    "engine",
+    metavar="slurm",
+    help="Run the studies in Slurm's queue instead of on this machine.",
+)
+@click.option(
+    "--slurm",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="With --on slurm: `time` in minutes, `parallel` jobs at a time, or any long option of "
+    "sbatch, such as partition=gpu. Can be repeated.",
+)
 @wide
 @as_json
 @click.pass_context
@@ -51,6 +64,8 @@ def run(
     as_json: bool,
     elements: Path | None,
     element: int | None,
+    engine: str | None,
+    slurm: tuple[str, ...],
     **options: Any,
 ) -> int:
     """Tune and evaluate methods on tasks; write one result file each.
@@ -65,6 +80,22 @@ def run(
     """
     if elements is not None or element is not None:
         return _run_element(context, elements, element)
+    if slurm and engine != "slurm":
+        raise UsageError("--slurm belongs to --on slurm.")
+    if engine == "slurm":
+        from suite.cli.on_slurm import run_on_slurm
+
+        return run_on_slurm(
+            options,
+            jobs=jobs,
+            given=slurm,
+            force=force,
+            dry_run=dry_run,
+            wide=wide,
+            as_json=as_json,
+        )
+    if engine is not None:
+        raise UsageError(f"--on {engine}: there is only --on slurm.")
     left_out, say = LeftOut(), Say(as_json=as_json)
     check(options)
     started = nullcontext() if dry_run or jobs == 0 else workers(options["threads"])

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     #: how each study ended, and the plans that were not done before
     Ended = tuple[list[Result | StudyStopped], list[Plan]]
 
+#: how to run again what is done
+AGAIN = " (--force runs it again)"
+
 
 @contextmanager
 def workers(threads: int) -> Iterator[Starter]:
@@ -52,7 +55,7 @@ def run_plans(
     keep_going: bool,
     say: Say,
     watched: Callable[[View], View] = lambda view: view,
-    again: str = " (--force runs it again)",
+    again: str = AGAIN,
 ) -> Ended | None:
     """How each study ended, and the plans that were run; None if the user interrupted them.
 
@@ -66,12 +69,7 @@ def run_plans(
 
     # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    todo = [plan for plan in plans if plan.finished() is None or force]
-    for plan in plans:
-        if plan not in todo:
-            say(f"{plan.name}: done already, {plan.result_path()[0]}{again}")
-        elif reason := plan.why_own_name():
-            say(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
+    todo = say_what_is_done(plans, say, force=force, again=again)
     if not todo:
         return [there for plan in plans if (there := plan.finished()) is not None], todo
     estimates = _say_how_long(todo, jobs, say)
@@ -93,6 +91,19 @@ def run_plans(
         return None
     finally:
         executor.close()
+
+
+def say_what_is_done(
+    plans: Sequence[Plan], say: Say, *, force: bool, again: str = AGAIN
+) -> list[Plan]:
+    """Say which studies are done already; returns the others, or all with `force`."""
+    todo = [plan for plan in plans if plan.finished() is None or force]
+    for plan in plans:
+        if plan not in todo:
+            say(f"{plan.name}: done already, {plan.result_path()[0]}{again}")
+        elif reason := plan.why_own_name():
+            say(f"{plan.name}: {reason}. This one goes to {plan.result_path()[0]}")
+    return todo
 
 
 def exit_code(ended: Sequence[Result | StudyStopped]) -> int:

@@ -16,8 +16,7 @@ from suite.execution.executor import Event, Reported, Started
 
 if TYPE_CHECKING:
     from suite.studies.plan import Plan
-    from suite.studies.run_studies import View
-    from suite.studies.study import Study
+    from suite.studies.run_studies import Shown, View
 
 
 def progress_file(plan: Plan) -> Path:
@@ -41,14 +40,14 @@ class ProgressFile:
         """The study ended for a reason that the user can mend, and trying again does not."""
         self._say(error=str(error), exit_code=error.exit_code)
 
-    def opened(self, study: Study) -> None:
+    def opened(self, study: Shown) -> None:
         """A study begins or resumes: what an earlier process said is over."""
         with suppress(OSError):
             self._path.write_bytes(b"")
         if self._then is not None:
             self._then.opened(study)
 
-    def event(self, study: Study, event: Event) -> None:
+    def event(self, study: Shown, event: Event) -> None:
         """Something happened to one of its trials; a finished one is in the journal."""
         trial = [*event.job.trial.series, event.job.trial.number]
         if isinstance(event, Started):
@@ -58,7 +57,7 @@ class ProgressFile:
         if self._then is not None:
             self._then.event(study, event)
 
-    def closed(self, study: Study) -> None:
+    def closed(self, study: Shown) -> None:
         """Its result is written, or it has stopped."""
         if study.stopped is not None:
             self._say(stopped=str(study.stopped))
