@@ -20,7 +20,7 @@ from leaderboard.selection import Superseded, finished, method_of, select
 from leaderboard.standings import Entry, TaskStanding, task_standing
 from leaderboard.tracks import TrackStanding, track_standings
 from suite.home import ROOT
-from suite.results.frames import Invalid, Stored, read_folder
+from suite.results.frames import Invalid, Stored
 from suite.results.model import Result
 
 #: work on one task's standing that must succeed for its files to be shown, such as its figures
@@ -105,27 +105,18 @@ def load_board(
     *,
     tasks: Collection[str] | None = None,
     published: bool = False,
-    whole: bool = False,
     extra: Extra | None = None,
 ) -> Board:
     """The board of every valid result file below a folder, with paths relative to it.
 
-    Curves are thin (see `leaderboard.index`), or with `whole` as in the files, which takes longer.
-    With `tasks`, only these are read. With `published`, the published results are added where the
-    folder has none of the same study; None is no folder. Raises UsageError if there is no such
-    folder. `extra` is called with each task's standing; files with which it, or the computation of
-    the standing, fails are left out with a notice.
+    Curves are thin (see `leaderboard.index`). With `tasks`, only these are read. With `published`,
+    the published results are added where the folder has none of the same study; None is no folder.
+    Raises UsageError if there is no such folder. `extra` is called with each task's standing; files
+    with which it, or the computation of the standing, fails are left out with a notice.
     """
     stored: list[Stored] = []
     invalid: list[Invalid] = []
-    if results is None:
-        pass
-    elif whole:
-        results = Path(results)
-        stored, invalid = read_folder(results, tasks)
-        stored = [Stored(item.path.relative_to(results), item.result) for item in stored]
-        invalid = [Invalid(item.path.relative_to(results), item.reason) for item in invalid]
-    else:
+    if results is not None:
         stored, invalid = read_thin(results, tasks)
     if published:
         own = {_study(item.result) for item in stored}

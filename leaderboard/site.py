@@ -29,7 +29,7 @@ from leaderboard.references import References
 from leaderboard.standings import TaskStanding
 from leaderboard.statistics import CLIP, LEVEL, SOLVED
 from suite.components.claims import Stated
-from suite.results.frames import Invalid
+from suite.results.frames import Invalid, Stored, read_folder
 from suite.studies.protocol import PROTOCOLS
 from suite.training.costs import COSTS
 
@@ -106,7 +106,7 @@ def build(
     repository = declared_repository() if repository is None else repository.rstrip("/")
     draw = Drawn()
     board = load_board(results, references, extra=draw)
-    board = dataclasses.replace(board, claims=_decided(list(claims), board, results))
+    board = dataclasses.replace(board, claims=_decided(list(claims), board, Path(results)))
     site = Site(board, read_catalogue(), draw.drawings, repository)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
@@ -117,12 +117,15 @@ def build(
     return BuildReport([output / page for page in written], board.left_out, board.notices)
 
 
-def _decided(claims: list[Stated], board: Board, results: str | Path) -> tuple[Verdict, ...]:
+def _decided(claims: list[Stated], board: Board, results: Path) -> tuple[Verdict, ...]:
     """The verdicts on claims. Columns are compared at a curve's end, which thin curves lack."""
     tasks = {stated.claim.task for stated in claims if stated.claim.measure == "column"}
-    thin = [item for item in board.stored if item.result.task.name not in tasks]
-    whole = load_board(results, board.references, tasks=tasks, whole=True).stored
-    return tuple(decide(claims, [*thin, *whole], board.references))
+    shown = {item.path: item for item in board.stored}
+    for path, result in read_folder(results, tasks)[0]:
+        relative = path.relative_to(results)
+        if relative in shown:
+            shown[relative] = Stored(relative, result)
+    return tuple(decide(claims, shown.values(), board.references))
 
 
 def declared_repository() -> str:

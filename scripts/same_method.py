@@ -11,6 +11,7 @@ and kept below the suite's home folder; interrupt and start the command again at
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,8 +22,8 @@ from leaderboard.board import load_board
 from leaderboard.references import References
 from leaderboard.selection import BASELINE
 from leaderboard.standings import replicate_scores
-from leaderboard.statistics import Comparisons, task_comparisons, track_comparisons
-from leaderboard.tracks import TrackStanding
+from leaderboard.statistics import Comparisons, task_comparisons
+from leaderboard.tracks import TrackStanding, compare_methods
 from scripts.board_plans import board_tasks
 from scripts.boards import BOARDS
 from suite.components.method import make_method
@@ -36,9 +37,6 @@ from suite.studies.run_studies import Silent, default_jobs, run_studies
 
 COPIES = 10
 PROTOCOL = "quick"
-
-#: family to task to method to scores of its replicates
-Scores = dict[str, dict[str, dict[str, list[float]]]]
 
 
 class Verdicts(NamedTuple):
@@ -96,23 +94,20 @@ def run_copy(seed: int, jobs: int) -> dict[str, Result]:
 
 def of_track(track: TrackStanding, copy: Mapping[str, Result], frozen: References) -> Verdicts:
     """AdamW against its copy by the headline."""
-    tables = scaled_tables(track)
-    for tasks in tables.values():
-        for task, of_task in tasks.items():
-            scores = replicate_scores(copy[task]).values()
-            of_task["copy"] = [references.scaled(frozen[task], score) for score in scores]
-    return verdicts(track_comparisons(tables, baseline=BASELINE))
-
-
-def scaled_tables(track: TrackStanding) -> Scores:
-    """The scaled scores of the complete methods."""
-    tables: Scores = {}
-    for standing in track.tasks:
-        task = standing.task.name
-        tables.setdefault(track.family_of[task], {})[task] = {
-            entry.method: list(entry.entries[task].scaled_scores or []) for entry in track.complete
-        }
-    return tables
+    found = {entry.method: entry.entries for entry in track.complete}
+    found["copy"] = {
+        task: replace(
+            entry,
+            scaled_scores=[
+                references.scaled(frozen[task], score)
+                for score in replicate_scores(copy[task]).values()
+            ],
+        )
+        for task, entry in found[BASELINE].items()
+    }
+    compared = compare_methods(found, found.keys(), track.family_of)
+    assert compared is not None, "the track has a complete method"
+    return verdicts(compared)
 
 
 def of_tasks(track: TrackStanding, copy: Mapping[str, Result]) -> Iterator[Verdicts]:

@@ -9,6 +9,11 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from suite import instruction_set as _instruction_set
+
+#: before torch computes
+_instruction_set.fix()
+
 _HOME = {
     "optimizer": "suite.components.registry",
     "regularizer": "suite.components.registry",

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+import suite  # noqa: F401, before torch computes: it fixes the instruction set
+
 
 def pytest_configure() -> None:
     """Let Ctrl-C through to the processes that tests start.

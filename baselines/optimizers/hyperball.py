@@ -56,7 +56,7 @@ def build(parameters: list[nn.Parameter], lr: float, adamw_lr: float, base: str)
     """Hyperball for hidden matrices and filters, Adam for the rest, nothing decays.
 
     Deviates from the paper: matrices that begin at 0 are trained by Adam; in the form with Muon,
-    matrices below 128 rows are not rounded to bfloat16.
+    on a CPU, and below 128 rows, matrices are not rounded to bfloat16.
     """
     return with_adamw(
         parameters,

@@ -21,8 +21,8 @@ class MARSShampoo(MARS):
     by mars_adamw's rule at the rate `adamw_lr`, as in the authors' code.
 
     Deviates from the paper: as mars_adamw does; iterations have the weights' precision instead of
-    bfloat16 where matrices are small. The default rate is a quarter of Muon's: embeddings and heads
-    are orthogonalized here too, and the authors tuned the AdamW form only.
+    bfloat16 on a CPU and where matrices are small. The default rate is a quarter of Muon's:
+    embeddings and heads are orthogonalized here too, and the authors tuned the AdamW form only.
     """
 
     def __init__(

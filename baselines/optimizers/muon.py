@@ -17,8 +17,9 @@ def build(
     """Muon for hidden matrices and filters, AdamW for the rest; constants are the author's.
 
     Deviates from the paper: a weight decay of 0.01 by default, which the author's example has and
-    his class has not; matrices whose smaller side is below 128 are multiplied in the precision of
-    the parameter, not in bfloat16; matrices of equal shape are multiplied together.
+    his class has not; on a CPU, and where the smaller side is below 128, matrices are multiplied
+    in the precision of the parameter, not in bfloat16; matrices of equal shape are multiplied
+    together.
     """
     return with_adamw(
         parameters, lambda matrices: Muon(matrices, lr, weight_decay), adamw_lr, weight_decay

@@ -25,7 +25,8 @@ def build(parameters: list[nn.Parameter], lr: float, weight_decay: float) -> Opt
     same rate.
 
     Deviates from the paper: momentum is an average, not a sum (the factor between them goes with
-    the normalization before Newton-Schulz); matrices below 128 rows are not rounded to bfloat16.
+    the normalization before Newton-Schulz); on a CPU, and below 128 rows,
+    matrices are not rounded to bfloat16.
     """
     return with_adamw(
         parameters,

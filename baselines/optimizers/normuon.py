@@ -48,7 +48,8 @@ def build(
     Deviates from the paper: the step keeps the length of the orthogonal matrix and Jordan's factor,
     as in the authors' code (the paper's algorithm gives it a root mean square of 0.2); rows of a
     filter are its outputs, while the code normalizes along the last axis of the kernel; a weight
-    decay of 0.01 by default; matrices below 128 rows are not rounded to bfloat16.
+    decay of 0.01 by default; on a CPU, and below 128 rows, matrices are not rounded
+    to bfloat16.
     """
     return with_adamw(
         parameters, lambda matrices: NorMuon(matrices, lr, weight_decay), adamw_lr, weight_decay

@@ -28,8 +28,8 @@ class Scion(Decoupled):
     vectors:    m divided by its root mean square
 
     Deviates from the paper: weights begin as the task initializes them, not on the ball's
-    surface; vectors have a radius of 1 and the head one of its own; matrices below 128 rows are
-    not rounded to bfloat16.
+    surface; vectors have a radius of 1 and the head one of its own; on a CPU, and below 128
+    rows, matrices are not rounded to bfloat16.
     """
 
     def __init__(

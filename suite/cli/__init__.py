@@ -59,6 +59,10 @@ COMMANDS = {
         "suite.cli.results:validate",
         "Check result files, or all below a folder: one line each, exit code 1 if one is refused.",
     ),
+    "verify": (
+        "suite.cli.verify:verify",
+        "Run runs of results again from their seeds, and compare; exit code 1 for a mismatch.",
+    ),
     "new": (
         "suite.cli.inspect:new",
         "Write a working skeleton of an optimizer, regularizer, schedule or task.",

@@ -6,7 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import click
 
 from suite.cli.options import AnyNameType, as_json, entries_of, names_of
 from suite.cli.tables import print_json
+from suite.cli.workers import local_executor
 from suite.components import registry
 from suite.components.discovery import looks_like_file
 from suite.errors import SuiteError, UsageError
@@ -48,7 +49,7 @@ def check(names: tuple[str, ...], quick: bool, as_json: bool) -> int:
     """
     wanted, broken = _chosen(names)
     reports = []
-    with nullcontext() if quick else _executor() as executor:
+    with nullcontext() if quick else local_executor(1, 2) as executor:
         if wanted:
             import suite.checking.checks  # noqa: F401, torch is imported before anything is said
         scales = [] if executor is None else _scales()
@@ -95,26 +96,6 @@ def _components(name: str) -> Iterator[Component]:
             yield from entries_of(one, _KINDS)
     else:
         yield from entries_of(name, _KINDS)
-
-
-@contextmanager
-def _executor() -> Iterator[Executor]:
-    """Two processes for the runs on tasks; they start while this process imports torch."""
-    from suite.execution.starting import Starter, worker_log
-    from suite.home import make_home
-
-    make_home()
-    log = worker_log()
-    starter = Starter(1, log)
-    from suite.execution.local import LocalExecutor
-
-    executor = LocalExecutor(2, starter)
-    try:
-        yield executor
-    finally:
-        executor.close()
-        if log.stat().st_size == 0:
-            log.unlink()
 
 
 def _scales() -> list[Scale]:

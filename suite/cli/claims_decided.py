@@ -17,6 +17,7 @@ from leaderboard import references as frozen
 from leaderboard.claims import OUTCOMES, Verdict, decide
 from suite.cli.summary import Say
 from suite.cli.tables import Column, print_json, show_table
+from suite.cli.workers import local_executor
 from suite.components import registry
 from suite.components.claims import Stated
 from suite.errors import StudyStopped, SuiteError
@@ -219,21 +220,15 @@ def _seconds(wanted: Sequence[ClaimStudies], jobs: int) -> dict[str, float]:
 @contextmanager
 def _executor(jobs: int) -> Iterator[Executor]:
     """Trials in processes of their own, or with 0 jobs in this one."""
+    if jobs:
+        with local_executor(1, jobs) as executor:
+            yield executor
+        return
     from suite.execution.inline import InlineExecutor
-    from suite.execution.local import LocalExecutor
-    from suite.execution.starting import Starter, worker_log
     from suite.home import make_home
 
     make_home()
-    executor: Executor
-    if jobs == 0:
-        executor = InlineExecutor(tracebacks=True)
-    else:
-        executor = LocalExecutor(jobs, Starter(1, worker_log()))
-    try:
-        yield executor
-    finally:
-        executor.close()
+    yield InlineExecutor(tracebacks=True)
 
 
 def _run_studies(plans: Sequence[Plan], executor: Executor, jobs: int) -> list[StudyStopped]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
+from suite.cli.options import data_dir
 from suite.data import catalog
 from suite.errors import DamagedData, MissingData
 from suite.home import data_folder
@@ -34,20 +35,13 @@ class _DatasetName(click.ParamType):
         return [CompletionItem(name) for name in catalog.datasets() if name.startswith(incomplete)]
 
 
-_in_folder = click.option(
-    "--data-dir",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
-)
-
-
 @click.group()
 def data() -> None:
     """List, fetch and check the data sets that tasks need."""
 
 
 @data.command("list")
-@_in_folder
+@data_dir
 def list_(data_dir: Path | None) -> None:
     """List the data sets, their size, licence, state and tasks."""
     from suite.cli.tables import Column, show_table
@@ -103,7 +97,7 @@ def _tasks_of(entry: Dataset, tasks: Iterable[Task]) -> Iterator[str]:
 
 @data.command(no_args_is_help=True)
 @click.argument("names", metavar="NAME...", nargs=-1, required=True, type=_DatasetName())
-@_in_folder
+@data_dir
 def fetch(names: tuple[str, ...], data_dir: Path | None) -> int:
     """Download data sets and make them ready.
 
@@ -130,7 +124,7 @@ def _known(entry: Dataset, folder: Path) -> str:
 
 @data.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1, type=_DatasetName())
-@_in_folder
+@data_dir
 def check(names: tuple[str, ...], data_dir: Path | None) -> int:
     """Read data sets again and verify their checksums.
 

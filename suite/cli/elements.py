@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from suite.cli.running import run_plans, workers
+from suite.cli.running import run_plans
 from suite.cli.selection import LeftOut, check, choose, ready, selecting
 from suite.cli.summary import Say, print_ended
+from suite.cli.workers import starter_of
 from suite.errors import StudyBusy, StudyStopped, SuiteError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _run_when_free(
     while True:
         try:
             idle = count == 0 or plan.finished() is not None
-            with nullcontext() if idle else workers(plan.threads) as starter:
+            with nullcontext() if idle else starter_of(plan.threads) as starter:
                 return run_plans(
                     [plan],
                     count,

@@ -153,4 +153,9 @@ as_json = click.option(
     is_flag=True,
     help="One JSON document on standard output; everything else goes to standard error.",
 )
+data_dir = click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
+)
 wide = click.option("--wide", is_flag=True, help="Show all columns, also beyond the terminal.")

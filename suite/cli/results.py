@@ -37,7 +37,7 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> int:
     from suite.results.files import check_place, read
     from suite.results.verification import check_consistency
 
-    files = [file for path in paths for file in _files(path)]
+    files = [file for path in paths for file in result_files(path)]
     if not files:
         raise UsageError("no result files (*.json) found: " + ", ".join(map(str, paths)))
     refused = 0
@@ -67,7 +67,8 @@ def validate(paths: tuple[Path, ...], as_json: bool) -> int:
     return 1 if refused else 0
 
 
-def _files(path: Path) -> list[Path]:
+def result_files(path: Path) -> list[Path]:
+    """A file itself, or the result files below a folder."""
     if path.is_file():
         return [path]
     found = sorted(file for file in path.rglob("*.json") if not file.name.startswith("."))

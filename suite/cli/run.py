@@ -12,9 +12,10 @@ import click
 from click.core import ParameterSource
 
 from suite.cli.options import as_json, wide
-from suite.cli.running import exit_code, run_plans, workers
+from suite.cli.running import exit_code, run_plans
 from suite.cli.selection import LeftOut, check, choose, ready, selecting
 from suite.cli.summary import Say, print_ended, print_plans
+from suite.cli.workers import starter_of
 from suite.errors import UsageError
 
 #: the options that an element leaves open
@@ -98,7 +99,7 @@ def run(
         raise UsageError(f"--on {engine}: there is only --on slurm.")
     left_out, say = LeftOut(), Say(as_json=as_json)
     check(options)
-    started = nullcontext() if dry_run or jobs == 0 else workers(options["threads"])
+    started = nullcontext() if dry_run or jobs == 0 else starter_of(options["threads"])
     with started as starter:
         with _without_collection():
             from suite.studies.run_studies import default_jobs

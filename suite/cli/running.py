@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -25,25 +24,6 @@ if TYPE_CHECKING:
 
 #: how to run again what is done
 AGAIN = " (--force runs it again)"
-
-
-@contextmanager
-def workers(threads: int) -> Iterator[Starter]:
-    """The process that forks workers: it imports torch while this process makes plans."""
-    from suite.execution.starting import Starter, worker_log
-    from suite.home import make_home
-
-    make_home()
-    log = worker_log()
-    starter = Starter(threads, log)
-    try:
-        yield starter
-    finally:
-        starter.close()
-        if log.stat().st_size == 0:
-            log.unlink()
-        else:
-            click.echo(f"What the trials printed: {log}", err=True)
 
 
 def run_plans(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from suite.cli.options import NamesType, NearChoice, joined
+from suite.cli.options import NamesType, NearChoice, data_dir, joined
 from suite.errors import MissingData, SuiteError, UsageError
 from suite.studies.protocol import PROTOCOLS
 
@@ -96,11 +96,7 @@ _OPTIONS = (
         show_default=True,
         help="Folder of the result files.",
     ),
-    click.option(
-        "--data-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
-    ),
+    data_dir,
     click.option(
         "--trial-timeout",
         type=click.FloatRange(min=1),

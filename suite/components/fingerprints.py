@@ -28,7 +28,14 @@ PACKAGES = ("torch", "torchvision", "optuna", "pytorch-optimizer", "numpy", "sci
 
 #: parts of the suite that only show, estimate or check: no number of a result comes from them
 LOOKING = (
-    *("checking/", "cli/", "components/templates/", "studies/estimate.py", "words.py"),
+    *(
+        "checking/",
+        "cli/",
+        "components/templates/",
+        "replaying/",
+        "studies/estimate.py",
+        "words.py",
+    ),
     *("results/frames.py", "results/verification.py", "results/checks.py"),
 )
 

@@ -13,7 +13,8 @@ import sys
 from bdb import BdbQuit
 from collections import deque
 
-from suite.errors import SuiteError
+from suite import instruction_set
+from suite.errors import SuiteError, UsageError
 from suite.execution.audits import kept_audit
 from suite.execution.executor import (
     Ended,
@@ -39,6 +40,12 @@ class InlineExecutor:
     """
 
     def __init__(self, *, tracebacks: bool = False) -> None:
+        if (there := instruction_set.here()) != instruction_set.in_use():
+            raise UsageError(
+                f"torch has computed with {there} in this process, and trials use "
+                f"{instruction_set.in_use()}: import suite before torch computes, or run trials in "
+                "processes of their own (jobs=1)."
+            )
         self._tracebacks = tracebacks
         #: audits that were made here. None is cached on disk: what earlier trials left in this
         #: process may have changed it

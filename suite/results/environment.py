@@ -13,9 +13,18 @@ from pathlib import Path
 import torch
 
 import suite
+from suite import instruction_set
 from suite.components.fingerprints import suite_hash
 from suite.home import ROOT
 from suite.results.model import EnvironmentRecord
+
+#: what /proc/cpuinfo says of a processor's model; results of older versions lack it
+_MODEL = ("cpu family", "model", "stepping")
+
+
+def names_model(cpu: str) -> bool:
+    """Whether a recorded processor's name says which model it is."""
+    return f"({_MODEL[0]} " in cpu
 
 
 def now() -> str:
@@ -35,7 +44,7 @@ def record(device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
         cpu=cpu_name(),
-        cpu_capability=torch.backends.cpu.get_cpu_capability(),
+        cpu_capability=instruction_set.in_use(),
         cores=os.cpu_count() or 1,
         gpu=torch.cuda.get_device_name() if device == "cuda" else None,
         code=suite_hash(),
@@ -69,10 +78,17 @@ def _git(*arguments: str) -> str:
 
 @functools.cache
 def cpu_name() -> str:
-    """The processor's name, as the operating system gives it."""
+    """The processor's name, as the operating system gives it, with its model where that is known.
+
+    Cloud machines give one name to processors of several generations, whose last digits differ.
+    """
     info = Path("/proc/cpuinfo")
     if info.exists():
+        first: dict[str, str] = {}
         for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+            key, _, value = line.partition(":")
+            first.setdefault(key.strip(), value.strip())
+        if "model name" in first:
+            model = ", ".join(f"{key} {first[key]}" for key in _MODEL if key in first)
+            return first["model name"] + (f" ({model})" if model else "")
     return platform.processor() or platform.machine()

@@ -70,7 +70,7 @@ def _check_proposals(result: Result) -> list[str]:
 
 def proposals_are_the_samplers(result: Result) -> Iterator[str]:
     """Every generation of tuning trials is what the sampler proposes after those before it."""
-    rules, space = _rules(result), _space(result)
+    rules, space = recorded_rules(result), _space(result)
     direction: Direction = "maximize" if result.task.higher_is_better else "minimize"
     for at, replicate in enumerate(result.replicates):
         tried = [(_flat(run.hyperparameters), run.validation_score) for run in replicate.tuning]
@@ -85,7 +85,7 @@ def proposals_are_the_samplers(result: Result) -> Iterator[str]:
                     return
 
 
-def _rules(result: Result) -> StudyRules:
+def recorded_rules(result: Result) -> StudyRules:
     """The recorded rules as those of a protocol of this suite."""
     record = result.protocol
     return replace(
@@ -209,7 +209,7 @@ def _plan(result: Result, task: Task, method: Method) -> Plan:
     return make_plan(
         method,
         task,
-        _rules(result),
+        recorded_rules(result),
         seed=result.seed,
         device="cpu",
         threads=1,

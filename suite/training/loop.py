@@ -84,7 +84,7 @@ class _Session:
         self._ledger = Ledger(self._budget)
         self._clock = Clock(trial.device)
         self._measuring = Measuring(self._clock, self._ledger)
-        self._recorder = Recorder(task, trial.splits, self._budget, report)
+        self._recorder = Recorder(task, trial.splits, self._budget, report, trial.stop_at)
         #: evaluations after the first step, at equal distances over the budget
         self._evaluations = max(1, round(task.evaluations * self._budget / task.budget))
         self._interval = self._budget / self._evaluations
@@ -169,7 +169,8 @@ class _Session:
             if not self._task.problem.online:
                 self._record()
             self._make_steps()
-            self._source.finish()
+            if self._trial.stop_at >= 1:  # the batches of a run that is stopped are not all drawn
+                self._source.finish()
             self._end_curve()
         finally:
             self._clock.stop()

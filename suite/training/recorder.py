@@ -26,16 +26,19 @@ class Recorder:
         splits: Sequence[HeldOut],
         budget: float,
         report: Callable[[float, float], None],
+        stop_at: float = 1.0,
     ) -> None:
         self._task = task
         self._splits = splits
         self._budget = budget
         self._report = report
+        #: examples after which no more points are wanted; None: all points are
+        self._stop_at = None if stop_at >= 1 else stop_at * budget
         self._at: list[float] = []
         self._seconds: list[float] = []
         self._train_loss: list[float | None] = []
         self._metrics: dict[str, dict[str, list[float]]] = {"validation": {}, "test": {}}
-        #: no later evaluation can change a score
+        #: no later evaluation can change a score, or none is wanted
         self.settled = False
 
     @property
@@ -103,6 +106,8 @@ class Recorder:
 
     def _find_out_whether_settled(self) -> bool:
         score, target = self._task.score, self._task.target
+        if self._stop_at is not None and self._at[-1] * self._task.batch_size >= self._stop_at:
+            return True
         return all(score.settled(self._at, self._values(s), target=target) for s in self._splits)
 
     def score(self, split: HeldOut, completed: bool) -> float:

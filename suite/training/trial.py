@@ -44,6 +44,9 @@ class Trial:
     audited: Hyperparameters | None = None
     #: which replicate of its study it belongs to
     replicate: int = 0
+    #: the share of the budget after which it is stopped, to verify the beginning of a run:
+    #: schedules and evaluation points remain those of the whole budget
+    stop_at: float = 1.0
 
     @property
     def series(self) -> Series:

@@ -12,6 +12,7 @@ from torch import nn
 from baselines.optimizers.families.matrices import exact
 from baselines.optimizers.families.orthogonal import (
     in_batches,
+    in_bfloat16,
     newton_schulz,
     orthogonalized,
     polar,
@@ -128,10 +129,16 @@ def test_filters_are_matrices_and_keep_their_shape():
     torch.testing.assert_close(found.flatten(1) @ found.flatten(1).T, torch.eye(4).double())
 
 
-def test_large_matrices_are_multiplied_in_bfloat16_and_small_ones_are_not():
-    small, large = torch.randn(127, 200), torch.randn(128, 200)
-    assert not torch.equal(newton_schulz(small), newton_schulz(small).bfloat16().float())
-    assert torch.equal(newton_schulz(large), newton_schulz(large).bfloat16().float())
+def test_large_matrices_are_multiplied_in_bfloat16_on_a_gpu():
+    def matrix(rows, device, dtype=torch.float32):
+        return torch.empty(rows, 200, device=device, dtype=dtype)
+
+    assert in_bfloat16(matrix(128, "meta"))  # "meta" stands for a GPU
+    assert not in_bfloat16(matrix(127, "meta"))
+    assert not in_bfloat16(matrix(128, "meta", torch.cfloat))
+    assert not in_bfloat16(matrix(128, "cpu"))
+    large = newton_schulz(torch.randn(128, 200))
+    assert not torch.equal(large, large.bfloat16().float())
 
 
 @few

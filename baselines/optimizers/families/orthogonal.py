@@ -17,8 +17,7 @@ from .matrices import Decoupled, Group, exact, finite, flat
 #: a, b, c of x -> a x + b x^3 + c x^5: Jordan et al. 2024; singular values end in [0.7, 1.2]
 QUINTIC = (3.4445, -4.7750, 2.0315)
 STEPS = 5
-#: From this size of the smaller side on, matrices are multiplied in bfloat16, as the author does.
-#: Below it single precision is up to 5 times as fast on a CPU, and rounds less.
+#: From this size of the smaller side on, a GPU multiplies matrices in bfloat16, as the author does.
 BFLOAT16_FROM = 128
 #: From this size of the smaller side on, matrices of equal shape come one at a time.
 ALONE_FROM = 512
@@ -28,7 +27,7 @@ def newton_schulz(matrices: Tensor, steps: int = STEPS) -> Tensor:
     """Matrices (n, rows, columns), or one, with their singular values moved towards 1."""
     a, b, c = QUINTIC
     x = matrices
-    if min(x.shape[-2:]) >= BFLOAT16_FROM and x.is_floating_point():
+    if in_bfloat16(x):
         x = x.bfloat16()
     tall = x.shape[-2] > x.shape[-1]
     if tall:  # products of the smaller side are cheaper
@@ -43,6 +42,16 @@ def newton_schulz(matrices: Tensor, steps: int = STEPS) -> Tensor:
         add_product(x, polynomial, x, beta=a, out=other)
         x, other = other, x
     return (x.mH if tall else x).resolve_conj().to(matrices.dtype)
+
+
+def in_bfloat16(matrices: Tensor) -> bool:
+    """Whether the iteration rounds to bfloat16: large real matrices on a GPU.
+
+    A CPU takes up to 5 times as long in bfloat16 as in single precision, unless it has instructions
+    that few have and that the suite does not use.
+    """
+    large = min(matrices.shape[-2:]) >= BFLOAT16_FROM
+    return large and matrices.is_floating_point() and matrices.device.type != "cpu"
 
 
 def orthogonalized(tensors: list[Tensor], steps: int = STEPS) -> list[Tensor]:
@@ -64,7 +73,7 @@ def in_batches(tensors: list[Tensor], function: Callable[[Tensor], Tensor]) -> l
     found = list(tensors)
     for places in alike.values():
         matrices = [flat(tensors[i]) for i in places]
-        # torch multiplies a batch of one in bfloat16 up to a hundred times as slowly as a matrix.
+        # A batch of one may take far longer than a matrix.
         several = len(matrices) > 1
         results = function(torch.stack(matrices)) if several else [function(matrices[0])]
         for i, result in zip(places, results, strict=True):

@@ -1,0 +1,90 @@
+"""Replays: chosen runs of a result, run again and compared one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.errors import MissingData
+from suite.execution.executor import Ended, Executor, Refused
+from suite.replaying.comparing import Comparison, compare
+from suite.replaying.plans import Chosen, NotReplayable, choose, job_of, replay_plan
+from suite.replaying.tolerances import allowed
+from suite.results import environment
+from suite.results.environment import names_model
+from suite.results.model import EnvironmentRecord, Result
+from suite.training.trial import Key
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which runs of each result are replayed, and how far."""
+
+    #: evaluation runs and tuning trials of each result; None: all of them
+    runs: int | None
+    trials: int | None
+    #: of the budget
+    share: float
+    #: what the choice follows from
+    seed: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether the runs are replayed to their end."""
+        return self.share >= 1
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A run that was run again."""
+
+    chosen: Chosen
+    comparison: Comparison
+
+
+def same_kind(recorded: EnvironmentRecord, here: EnvironmentRecord) -> bool:
+    """Whether runs must be equal to the bit here: the same processor model, GPU and packages.
+
+    A record that does not say which model it was, as those of older versions, is of no known kind.
+    """
+    same = ("cpu", "cpu_capability", "platform", "gpu", "packages")
+    equal = all(getattr(recorded, name) == getattr(here, name) for name in same)
+    return equal and names_model(recorded.cpu)
+
+
+def replay(result: Result, choice: Choice, executor: Executor, data: Path) -> Iterator[Replayed]:
+    """Run the chosen runs again and yield each comparison when it is known.
+
+    Raises NotReplayable before the first if nothing can be compared.
+    """
+    plan = replay_plan(result, data)
+    chosen = choose(result, choice.runs, choice.trials, choice.seed)
+    if not chosen:
+        raise NotReplayable("no run of it completed or diverged, and nothing else comes again")
+    try:
+        plan.task.problem.prepare(plan.data)
+    except MissingData as error:
+        raise NotReplayable(str(error)) from None
+    exact = same_kind(result.environment, environment.record(plan.device, plan.packages))
+    tolerances = allowed(result.task.name, result.task.version, choice.share)
+    waiting: dict[Key, Chosen] = {}
+    for item in chosen:
+        job = job_of(plan, result, item, choice.share)
+        waiting[job.key] = item
+        executor.submit(job)
+    while waiting:
+        event = executor.next_event(0.5)
+        if isinstance(event, Refused):
+            raise NotReplayable(str(event.error))
+        if isinstance(event, Ended):
+            item = waiting.pop(event.job.key)
+            comparison = compare(
+                item.run,
+                event.outcome.run,
+                result.task,
+                tolerances,
+                exact=exact,
+                whole=choice.whole,
+            )
+            yield Replayed(item, comparison)
