@@ -47,8 +47,7 @@ from suite.execution.starting import Starter, worker_log
 from suite.home import home, make_folder
 from suite.results.files import file_name
 from suite.studies.plan import Plan, find_task
-from suite.studies.run_studies import attempt_studies, default_jobs
-from suite.studies.study import Study
+from suite.studies.run_studies import Shown, attempt_studies, default_jobs
 from suite.training.trial import Key
 from suite.words import duration
 
@@ -115,13 +114,13 @@ class Progress:
         #: estimated seconds of the studies that were run here
         self._ran = 0.0
 
-    def opened(self, study: Study) -> None:
+    def opened(self, study: Shown) -> None:
         """Nothing is shown."""
 
-    def event(self, study: Study, event: Event) -> None:
+    def event(self, study: Shown, event: Event) -> None:
         """Nothing is shown."""
 
-    def closed(self, study: Study) -> None:
+    def closed(self, study: Shown) -> None:
         """A study has a result, or stopped."""
         entry = self._entries[study.plan.identity]
         self._ran += entry.seconds * (study.trials - study.resumed) / study.trials

@@ -21,6 +21,10 @@ class UsageError(SuiteError):
     exit_code = 2
 
 
+class StudyBusy(UsageError):
+    """Another process works on the study."""
+
+
 class MissingData(SuiteError):
     """A task's data is missing and was not downloaded (exit code 2)."""
 

@@ -1,9 +1,10 @@
-"""What the tests need beside Python packages: a Chromium that opens the leaderboard.
+"""What the tests need beside Python packages: a Chromium and, where possible, a Slurm.
 
     python tests/system_packages.py
 
-Says where it is. When there is none, installs Debian's if it may (root, apt-get); otherwise ends
-with exit code 1 and says what to install.
+Says where they are. What is missing is installed from Debian's packages if that is allowed (root,
+apt-get). Without a Chromium, which opens the leaderboard, it ends with exit code 1 and says what to
+install. Without a Slurm the tests of `--on slurm` are skipped, each with the reason.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import subprocess
 import sys
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+#: programs of Slurm and of munge, which it trusts
+SLURM = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "munged")
 
 
 def find_chromium() -> str | None:
@@ -24,22 +27,31 @@ def find_chromium() -> str | None:
     return next(filter(None, map(shutil.which, NAMES)), None)
 
 
-def install_chromium() -> bool:
-    """Install Debian's package; whether that was possible."""
+def missing_slurm() -> list[str]:
+    """The programs of Slurm that are not on PATH."""
+    return [name for name in SLURM if shutil.which(name) is None]
+
+
+def install(*packages: str) -> bool:
+    """Install Debian's packages; whether that was possible."""
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
         return False
     settings = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for arguments in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "chromium"]):
+    for arguments in (["update", "-q"], ["install", "-qy", "--no-install-recommends", *packages]):
         if subprocess.run(["apt-get", *arguments], env=settings).returncode != 0:
             return False
     return True
 
 
 def main() -> int:
-    """Find Chromium or install it; the exit code."""
+    """Find what is needed or install it; the exit code."""
     path = find_chromium()
-    if path is None and install_chromium():
+    if path is None and install("chromium"):
         path = find_chromium()
+    if missing_slurm():
+        install("slurm-wlm", "munge")
+    missing = missing_slurm()
+    print(f"Slurm: {f'no {missing[0]}, so its tests are skipped' if missing else 'installed'}")
     if path is None:
         print(
             "The tests open the leaderboard in Chromium, and there is none on PATH.\n"

@@ -23,6 +23,10 @@ COMMANDS = {
         "suite.cli.run:run",
         "Tune and evaluate methods on tasks; write one result file each.",
     ),
+    "plan": (
+        "suite.cli.elements:plan",
+        "Write studies as lines of JSON: elements that any scheduler can run, each by one command.",
+    ),
     "check": (
         "suite.cli.check:check",
         "Check what every component must do, and run it on two cheap tasks.",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from suite.execution.executor import Ended, Event, Reported, Started
 from suite.studies.estimate import Estimate
 from suite.studies.plan import Plan
-from suite.studies.study import Study
+from suite.studies.run_studies import Shown
 from suite.training.trial import Key
 from suite.words import duration, in_words
 
@@ -54,7 +54,7 @@ def _shows(text: str) -> bool:
 class _Watched:
     """The state of a running study. The thread that redraws the live view reads it, too."""
 
-    study: Study
+    study: Shown
     estimate: Estimate
     progress: dict[Key, float] = field(default_factory=dict)
     curves: dict[Key, list[float]] = field(default_factory=dict)
@@ -93,7 +93,11 @@ class _Watched:
 class _View(AbstractContextManager["_View"]):
     """Counts studies and trials; the two classes below show them."""
 
-    def __init__(self, plans: Sequence[Plan], estimates: Mapping[str, Estimate]) -> None:
+    def __init__(
+        self, plans: Sequence[Plan], estimates: Mapping[str, Estimate], beside: int = 1
+    ) -> None:
+        #: how many studies run beside one another, each on cores of its own
+        self._beside = max(1, beside)
         self._studies = len(plans)
         self._closed = 0
         self._watched: dict[str, _Watched] = {}
@@ -105,7 +109,7 @@ class _View(AbstractContextManager["_View"]):
     def __exit__(self, *error: object) -> None:
         """Nothing to clean up."""
 
-    def opened(self, study: Study) -> None:
+    def opened(self, study: Shown) -> None:
         """A study begins or resumes."""
         identity = study.plan.identity
         self._waiting.pop(identity, None)
@@ -117,7 +121,7 @@ class _View(AbstractContextManager["_View"]):
                 f"{study.plan.name}: resumes, {study.resumed} of {study.trials} trials are kept"
             )
 
-    def event(self, study: Study, event: Event) -> None:
+    def event(self, study: Shown, event: Event) -> None:
         """Something happened to one of its trials."""
         self._watched[event.job.study].note(event, time.monotonic())
         if isinstance(event, Ended) and study.stopped is None:
@@ -133,7 +137,7 @@ class _View(AbstractContextManager["_View"]):
                 f"{said} ({run.cost.seconds:.1f} s{f'; {tried}' if tried else ''})"
             )
 
-    def closed(self, study: Study) -> None:
+    def closed(self, study: Shown) -> None:
         """Its result is written, or it has stopped."""
         watched = self._watched.pop(study.plan.identity)
         self._closed += 1
@@ -156,14 +160,16 @@ class _View(AbstractContextManager["_View"]):
             took += sum(each.took)
             should += len(each.took) * each.estimate.trial
         overall = took / should if should else 1.0
-        left = overall * sum(list(self._waiting.values()))
+        lefts = [overall * seconds for seconds in list(self._waiting.values())]
         for each in watched:
             # Trials beside one another: the same share of the study for each of them.
             share = each.estimate.rounds / each.study.trials
             known = list(each.took) or each.projected(now)
             trial = statistics.fmean(known) if known else overall * each.estimate.trial
-            left += each.trials_left * share * trial
-        return left
+            lefts.append(each.trials_left * share * trial)
+        if self._beside == 1:
+            return sum(lefts)
+        return max(max(lefts, default=0.0), sum(lefts) / self._beside)
 
     @abstractmethod
     def _say(self, line: str) -> None:
@@ -180,8 +186,10 @@ class PlainView(_View):
 class LiveView(_View):
     """A table that redraws itself: trial i of n, best so far, curves, time left."""
 
-    def __init__(self, plans: Sequence[Plan], estimates: Mapping[str, Estimate]) -> None:
-        super().__init__(plans, estimates)
+    def __init__(
+        self, plans: Sequence[Plan], estimates: Mapping[str, Estimate], beside: int = 1
+    ) -> None:
+        super().__init__(plans, estimates, beside)
         from rich.console import Console
         from rich.live import Live
 
@@ -217,9 +225,13 @@ class LiveView(_View):
         return table
 
 
-def make_view(plans: Sequence[Plan], estimates: Mapping[str, Estimate]) -> _View:
+def make_view(
+    plans: Sequence[Plan], estimates: Mapping[str, Estimate], *, beside: int = 1
+) -> _View:
     """The live view on a terminal, plain lines otherwise.
 
-    `plans` are the studies that will run; `estimates` says what each should take by its identity.
+    `plans` are the studies that will run; `estimates` says what each should take by its identity,
+    and `beside` how many run on cores of their own.
     """
-    return LiveView(plans, estimates) if sys.stderr.isatty() else PlainView(plans, estimates)
+    shown = LiveView if sys.stderr.isatty() else PlainView
+    return shown(plans, estimates, beside)

@@ -100,8 +100,12 @@ def print_ended(
     say: Say,
     *,
     wide: bool,
+    compared: bool = True,
 ) -> None:
-    """What came out of each study; `ran` are those that were not done before."""
+    """What came out of each study; `ran` are those that were not done before.
+
+    With `compared`, tables show them among the results of the folder.
+    """
     pairs = list(zip(plans, ended, strict=True))
     if say.as_json:
         print_json(
@@ -114,7 +118,7 @@ def print_ended(
         if not isinstance(result, StudyStopped):
             _print_result(plan, plan.result_path()[0], result, say)
     finished = [plan for plan, result in pairs if not isinstance(result, StudyStopped)]
-    if finished and not say.as_json:
+    if finished and compared and not say.as_json:
         _print_standings(finished, wide=wide)
     for result in ended:
         if isinstance(result, StudyStopped):

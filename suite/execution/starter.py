@@ -34,6 +34,9 @@ def main() -> None:
     # time. They are excluded from garbage collection before it is enabled again.
     gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the starting process handles Ctrl-C
+    # So it does with this one, which a scheduler sends to all processes of a job: a worker that
+    # died of it would count against its trial.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     from suite.execution import worker
 
     worker.prepare(())

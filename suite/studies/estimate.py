@@ -119,6 +119,8 @@ def study_estimates(plans: Sequence[Plan], jobs: int) -> dict[str, Estimate]:
     estimates = {}
     for plan in plans:
         trial = kept_trial_seconds(plan)
+        if trial is None and plan.device == "cuda" and not torch.cuda.is_available():
+            trial = plan.task.time_limit  # it runs elsewhere, and cannot be timed here
         if trial is None:
             if plan.task.name not in timed:
                 timed[plan.task.name] = trial_seconds(plan)

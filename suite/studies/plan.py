@@ -213,8 +213,13 @@ def make_plan(
     results: Path,
     data: Path,
     time_limit: float | None = None,
+    elsewhere: bool = False,
 ) -> Plan:
-    """A plan with its device decided: "auto" is a GPU for full tasks, the CPU for the rest."""
+    """A plan with its device decided: "auto" is a GPU for full tasks, the CPU for the rest.
+
+    Without a GPU here "auto" is the CPU, unless the study runs `elsewhere`: then this machine's
+    devices say nothing, and where the study runs its device is looked for.
+    """
     _check_whole("seed", seed, 0, MAX_INTEGER // REPLICATES - 1)
     _check_whole("threads", threads, 1, MAX_COUNT)
     parts: list[Task | Component] = [task, *method.components]
@@ -226,8 +231,10 @@ def make_plan(
                 "path instead of the name."
             )
     if device == "auto":
-        gpu = task.track == "full" and torch.cuda.is_available()
+        gpu = task.track == "full" and (elsewhere or torch.cuda.is_available())
         device = "cuda" if gpu else "cpu"
+    elif elsewhere:
+        pass
     elif device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch finds no GPU here. Use --device cpu.")
     elif device == "mps" and not torch.backends.mps.is_available():

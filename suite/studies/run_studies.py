@@ -26,29 +26,65 @@ from suite.studies.study import Study
 from suite.training.trial import Key
 
 
+class Shown(Protocol):
+    """What a view reads of a study, which runs in this process or elsewhere."""
+
+    @property
+    def plan(self) -> Plan:
+        """What it is to do."""
+
+    @property
+    def trials(self) -> int:
+        """Trials of the whole study."""
+
+    @property
+    def done(self) -> int:
+        """Trials that have ended, with any status."""
+
+    @property
+    def resumed(self) -> int:
+        """Trials that had ended when it began."""
+
+    @property
+    def damage(self) -> str | None:
+        """What was damaged in its storage, in words."""
+
+    @property
+    def best_score(self) -> float | None:
+        """The best validation score among its tuning trials so far."""
+
+    @property
+    def stopped(self) -> StudyStopped | None:
+        """Why it stopped, if it did."""
+
+    @property
+    def path(self) -> Path:
+        """Its result file."""
+
+
 class View(Protocol):
     """Observes running studies, as the command line's live view does."""
 
-    def opened(self, study: Study) -> None:
+    def opened(self, study: Shown) -> None:
         """A study begins or resumes."""
 
-    def event(self, study: Study, event: Event) -> None:
+    def event(self, study: Shown, event: Event) -> None:
         """Something happened to one of its trials; a finished one is counted already."""
 
-    def closed(self, study: Study) -> None:
+    def closed(self, study: Shown) -> None:
         """Its result is written, or it has stopped."""
 
 
 class Silent:
     """A view that shows nothing."""
 
-    def opened(self, study: Study) -> None:
+    def opened(self, study: Shown) -> None:
         """Show nothing."""
 
-    def event(self, study: Study, event: Event) -> None:
+    def event(self, study: Shown, event: Event) -> None:
         """Show nothing."""
 
-    def closed(self, study: Study) -> None:
+    def closed(self, study: Shown) -> None:
         """Show nothing."""
 
 

@@ -16,7 +16,7 @@ import filelock
 from optuna.distributions import BaseDistribution
 
 from suite.disk import naming_full
-from suite.errors import UsageError
+from suite.errors import StudyBusy
 from suite.home import make_folder
 from suite.problems.score import Direction
 from suite.results import environment
@@ -26,6 +26,9 @@ from suite.studies.journal import Entry, Journal
 from suite.training.trial import Outcome, Series
 
 Flat = dict[str, Any]
+
+#: how often one who waits for a study looks whether it is free
+_LOOK_SECONDS = 1.0
 
 
 class StudyStorage:
@@ -177,7 +180,7 @@ def _outcome(entry: Entry) -> Outcome:
 def set_aside(path: Path) -> Path | None:
     """Rename a study's journal so that the study restarts; nothing is deleted.
 
-    Raises UsageError while another process works on the study: its trials would be lost.
+    Raises StudyBusy while another process works on the study: its trials would be lost.
     """
     owner = _own(path)
     try:
@@ -192,15 +195,25 @@ def set_aside(path: Path) -> Path | None:
         owner.release()
 
 
+def wait_until_free(path: Path) -> None:
+    """Wait until no other process works on the study of a journal."""
+    with filelock.FileLock(_owner_file(path), poll_interval=_LOOK_SECONDS):
+        pass
+
+
+def _owner_file(path: Path) -> str:
+    return f"{path}.owner"
+
+
 def _own(path: Path) -> filelock.BaseFileLock:
-    """Take the lock on the study of a journal; raises UsageError while another process has it."""
+    """Take the lock on the study of a journal; raises StudyBusy while another process has it."""
     make_folder(path.parent)
-    owner = filelock.FileLock(f"{path}.owner", blocking=False)
+    owner = filelock.FileLock(_owner_file(path), blocking=False)
     try:
         with naming_full(path.parent):
             owner.acquire()
     except filelock.Timeout:
-        raise UsageError(
+        raise StudyBusy(
             f"another process is working on this study ({path}). Wait for it, or stop it."
         ) from None
     return owner
