@@ -36,6 +36,7 @@ RESULT_MODEL = {
     "suite.results.fields",
     "suite.results.files",
     "suite.results.frames",
+    "suite.results.marks",
     "suite.results.migrations",
     "suite.results.model",
     "suite.studies.protocol",

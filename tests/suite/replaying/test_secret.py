@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import random
 
@@ -123,9 +124,14 @@ def test_a_method_that_knows_the_test_data_of_public_seeds_falls(folder):
     registry.forget("optimizer", "peeks")
 
 
+@functools.cache
+def sample():
+    return make_result("digits", "sgd")
+
+
 def scored(scores):
     """A result whose replicates have one evaluation score each."""
-    result = make_result("digits", "sgd")
+    result = sample()
     replicates = []
     for replicate, score in zip(result.replicates, scores, strict=True):
         (run,) = replicate.evaluation
