@@ -39,6 +39,7 @@ RESULT_MODEL = {
     "suite.results.marks",
     "suite.results.migrations",
     "suite.results.model",
+    "suite.results.record_lists",
     "suite.studies.protocol",
     "suite.training.costs",
     "suite.training.seeds",

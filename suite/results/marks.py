@@ -7,25 +7,19 @@ record names a result by its digest, so that a changed result loses its mark. `s
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from suite import atomic
-from suite.errors import UsageError
 from suite.results.fields import Few, MethodName, Name, Record, Text
+from suite.results.record_lists import append, read_list
 
 NAME = "verifications.jsonl"
 #: what a reader may think of a result: nobody has run it again; some of its runs repeated; it held
 #: under seeds that its author could not know; the last verification of one kind found otherwise
 Mark = Literal["claimed", "replayed", "verified", "disputed"]
-_MAX_BYTES = 50_000_000
 
 
 class Verification(Record):
@@ -56,47 +50,14 @@ def marks_file(results: Path) -> Path:
 
 
 def read_verifications(results: Path) -> list[Verification]:
-    """The records of a results folder, oldest first; none if there is no file.
-
-    Raises UsageError with the line that is damaged.
-    """
-    path = marks_file(results)
-    if not path.exists() and not path.is_symlink():
-        return []
-    if path.is_symlink() or not path.is_file() or path.stat().st_size > _MAX_BYTES:
-        raise UsageError(f"{path}: a link, no regular file, or larger than {_MAX_BYTES} bytes.")
-    found = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            found.append(Verification.model_validate_json(line))
-        except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            where = ".".join(map(str, first["loc"]))
-            raise UsageError(
-                f"{path}, line {number}: {where}: {first['msg']}. `git checkout` restores the file."
-            ) from None
-    return found
+    """The records of a results folder, oldest first; raises UsageError if they are damaged."""
+    return read_list(marks_file(results), Verification)
 
 
 def add(results: Path, new: Iterable[Verification]) -> Path:
-    """Append records; the file is the old or the whole new one. Returns its path."""
-    path = marks_file(results)
-    with _alone(results):
-        lines = [*read_verifications(results), *new]
-        text = "".join(f"{json.dumps(each.model_dump(mode='json'))}\n" for each in lines)
-        atomic.write(path, lambda file: file.write(text.encode("utf-8")))
-    return path
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Inside, no other process appends records to the folder."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
+    """Append records; returns the file's path."""
+    append(marks_file(results), Verification, new)
+    return marks_file(results)
 
 
 def marks(found: Iterable[Verification]) -> dict[str, Mark]:
