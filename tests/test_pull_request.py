@@ -7,7 +7,6 @@ of GitHub (checkouts are made with git) and the installation of packages, which 
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -148,8 +147,8 @@ class Server:
         self.git("checkout", "-q", "-f", "-B", name, base)
         self.git("clean", "-qfd")
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the suite of the clone."""
+    def run(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run the suite of the clone, which must end with this exit code."""
         done = subprocess.run(
             [sys.executable, "-P", "-m", "suite.cli", *arguments],
             cwd=self.work,
@@ -157,14 +156,14 @@ class Server:
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == code, done.stdout + done.stderr
         return done
 
     def pull_request(self, branch: str, job: str) -> Job:
         """Push a branch and run a job of the workflow on it, in a folder of its own."""
         self.git("push", "-q", "-f", "origin", branch)
         base = self.git("rev-parse", "origin/main")
-        place = self.folder / f"{branch}-{job}"
+        place = self.folder / f"{branch.replace('/', '-')}-{job}"
         place.mkdir()
         summary, log, code = place / "summary.md", "", 0
         for step in yaml.safe_load(WORKFLOW.read_text())["jobs"][job]["steps"]:
@@ -259,13 +258,31 @@ def test_a_good_submission_passes_both_jobs(server):
     (server.work / "baselines/optimizers/heavy_ball.py").write_text(
         GOOD.replace("NAME", "heavy_ball")
     )
-    server.run("run", "-o", "heavy_ball", "-t", "xor_cluster", "--jobs", "2")
-    server.commit("heavy ball")
-    results = server.pull_request("good", "results")
+    server.run("run", "-o", "heavy_ball", "-t", "xor_cluster", "--jobs", "2", "--authors", "A, B")
+    (server.work / "notes.txt").write_text("mine")
+    before = server.git("status", "--porcelain")
+    asked = ("submit", "heavy_ball", "--base", "main")
+    refused = server.run(*asked, code=1)
+    assert "missing  tests/golden/references: no second form of its rule" in refused.stdout
+    assert "Nothing was made." in refused.stdout
+    assert "submit/heavy_ball" not in server.git("branch", "--list", "submit/*")
+    done = server.run(*asked, "--draft")
+    assert "branch   submit/heavy_ball: 2 files" in done.stdout
+    (text,) = (server.folder / "home" / "submissions").iterdir()
+    assert "Results run by: A, B" in text.read_text()
+    assert "| `xor_cluster/heavy_ball.quick.json` |" in text.read_text()
+    assert server.git("status", "--porcelain") == before
+    assert server.git("diff", "--name-only", "main", "submit/heavy_ball").splitlines() == [
+        "baselines/optimizers/heavy_ball.py",
+        "results/xor_cluster/heavy_ball.quick.json",
+    ]
+    again = server.run(*asked, "--draft", code=2)
+    assert "there is a branch submit/heavy_ball" in again.stderr
+    results = server.pull_request("submit/heavy_ball", "results")
     assert results.code == 0, results.log
     assert results.verdict("results/xor_cluster/heavy_ball.quick.json") == "passed"
     assert results.verdict("suite leaderboard build") == "passed"
-    methods = server.pull_request("good", "methods")
+    methods = server.pull_request("submit/heavy_ball", "methods")
     assert methods.code == 0, methods.log
     assert "Runs are in a sandbox." in methods.summary
     assert methods.verdict("baselines/optimizers/heavy_ball.py: suite check") == "passed"
@@ -303,13 +320,12 @@ def test_forged_others_and_hidden_results_fail_and_are_named(server):
 def test_a_reason_lets_a_published_result_be_changed_and_removed(server):
     server.branch("reasons")
     path = server.work / RESULT
-    before = read(path).digest
     changed(path, elsewhere)
-    said = {"path": "xor_cluster/sgd.quick.json", "was": before, "now": read(path).digest}
-    line = json.dumps({**said, "why": "the machine's number of cores was wrong"})
-    (server.work / "results" / "changes.jsonl").write_text(f"{line}\n")
-    server.commit("with a reason")
-    job = server.pull_request("reasons", "results")
+    asked = ("submit", "sgd", "--base", "main", "--draft", "--branch", "with_reason")
+    silent = server.run(*asked, "--dry-run")
+    assert f"missing  {RESULT} is published and another one now: --reason" in silent.stdout
+    server.run(*asked, "--reason", "the machine's number of cores was wrong")
+    job = server.pull_request("with_reason", "results")
     assert job.code == 0, job.log
     assert job.verdict(f"{RESULT}: a published result, changed") == "passed"
     assert "    the machine's number of cores was wrong" in job.summary
