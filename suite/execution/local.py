@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
 
 from suite.components.method import method_name
@@ -29,7 +30,8 @@ from suite.execution.messages import Inbox, Message, Request, WrongMessage, send
 from suite.execution.processes import kill_group
 from suite.execution.starting import Starter, WorkerProcess
 from suite.execution.worker import ATTEMPTS, AUDIT_SECONDS, START_UP_SECONDS
-from suite.results.model import Status
+from suite.results import environment
+from suite.results.model import EnvironmentRecord, Status
 from suite.training.trial import Outcome
 
 #: how long after a trial's limit its worker may take to report how it ended
@@ -49,6 +51,10 @@ class LocalExecutor:
         self._events: deque[Event] = deque()
         #: slow imports of trials, as far as they are known
         self._modules: set[str] = set()
+
+    def environment(self, device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
+        """This machine."""
+        return environment.record(device, packages)
 
     def submit(self, job: Job) -> None:
         """Queue a job."""

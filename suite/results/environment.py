@@ -6,7 +6,7 @@ import functools
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,19 @@ from suite.results.model import EnvironmentRecord
 
 #: what /proc/cpuinfo says of a processor's model; results of older versions lack it
 _MODEL = ("cpu family", "model", "stepping")
+
+
+#: what decides the last digits of a number, beside the code: machines that are equal in it are of
+#: one kind
+MACHINE = ("platform", "cpu", "cpu_capability", "gpu")
+
+
+def differences(
+    was: EnvironmentRecord, now: EnvironmentRecord, fields: Iterable[str] = MACHINE
+) -> list[str]:
+    """What differs between two environments, in words; nothing on machines of one kind."""
+    pairs = [(name, getattr(was, name), getattr(now, name)) for name in fields]
+    return [f"{name}: {a or 'none'}, now {b or 'none'}" for name, a, b in pairs if a != b]
 
 
 def names_model(cpu: str) -> bool:

@@ -151,7 +151,8 @@ def attempt_studies(
                     path, _ = plan.result_path()
                     with naming_full(plan.journal.parent, plan.results):
                         storage = owned.enter_context(_storage(plan))
-                        study = Study(plan, storage, path, keep_going=keep_going)
+                        here = executor.environment(plan.device, plan.packages)
+                        study = Study(plan, storage, path, keep_going=keep_going, here=here)
                     view.opened(study)
                     active[plan.identity] = (index, study)
                     _close_if_done(study, index, active, finished, view)
