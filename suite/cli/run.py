@@ -58,8 +58,9 @@ _OF_AN_ELEMENT = {"elements", "element", "jobs", "results", "data_dir", "as_json
 @click.option(
     "--on",
     "engine",
-    metavar="slurm",
-    help="Run the studies in Slurm's queue instead of on this machine.",
+    metavar="slurm|dask://HOST:PORT",
+    help="Run the studies in Slurm's queue, or their trials on the workers of a dask scheduler, "
+    "instead of on this machine.",
 )
 @click.option(
     "--slurm",
@@ -119,8 +120,20 @@ def run(
             wide=wide,
             as_json=as_json,
         )
+    if engine is not None and engine.startswith("dask://"):
+        from suite.cli.on_dask import run_on_dask
+
+        return run_on_dask(
+            engine,
+            options,
+            jobs=jobs,
+            force=force,
+            dry_run=dry_run,
+            wide=wide,
+            as_json=as_json,
+        )
     if engine is not None:
-        raise UsageError(f"--on {engine}: there is only --on slurm.")
+        raise UsageError(f"--on {engine}: there are --on slurm and --on dask://HOST:PORT.")
     left_out, say = LeftOut(), Say(as_json=as_json)
     check(options)
     started = nullcontext() if dry_run or jobs == 0 else starter_of(options["threads"])

@@ -133,6 +133,14 @@ def send(file: int, message: Message) -> None:
         left = left[os.write(file, left) :]
 
 
+def read(text: str | bytes) -> Message:
+    """A message from its JSON; raises WrongMessage."""
+    try:
+        return _READER.validate_json(text)
+    except ValidationError as error:
+        raise WrongMessage(f"a message that the schema refuses: {error}") from None
+
+
 class Inbox:
     """The messages that arrive through a file descriptor."""
 
@@ -162,7 +170,4 @@ class Inbox:
                 return
             body = bytes(self._unread[_HEADER.size : end])
             del self._unread[:end]
-            try:
-                yield _READER.validate_json(body)
-            except ValidationError as error:
-                raise WrongMessage(f"a message that the schema refuses: {error}") from None
+            yield read(body)

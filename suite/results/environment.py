@@ -28,11 +28,25 @@ MACHINE = ("platform", "cpu", "cpu_capability", "gpu")
 
 
 def differences(
-    was: EnvironmentRecord, now: EnvironmentRecord, fields: Iterable[str] = MACHINE
-) -> list[str]:
-    """What differs between two environments, in words; nothing on machines of one kind."""
-    pairs = [(name, getattr(was, name), getattr(now, name)) for name in fields]
-    return [f"{name}: {a or 'none'}, now {b or 'none'}" for name, a, b in pairs if a != b]
+    one: EnvironmentRecord, other: EnvironmentRecord, fields: Iterable[str] = MACHINE
+) -> list[tuple[str, str, str]]:
+    """Which fields differ, each with its two values; none on machines of one kind."""
+    first, second = (_texts(record, fields) for record in (one, other))
+    names = dict.fromkeys((*first, *second))
+    found = [(name, first.get(name, "none"), second.get(name, "none")) for name in names]
+    return [each for each in found if each[1] != each[2]]
+
+
+def _texts(record: EnvironmentRecord, fields: Iterable[str]) -> dict[str, str]:
+    """Fields as texts, each package one of its own."""
+    texts: dict[str, str] = {}
+    for name in fields:
+        value = getattr(record, name)
+        if isinstance(value, Mapping):
+            texts |= {f"package {package}": version for package, version in value.items()}
+        elif value is not None:
+            texts[name] = str(value)
+    return texts
 
 
 def names_model(cpu: str) -> bool:

@@ -116,9 +116,10 @@ class Study:
         """Stop if the trials that have ended ran on another kind of machine than this one."""
         found = environment.differences(self._environment, here)
         if found:
+            changes = "; ".join(f"{name}: {was}, now {now}" for name, was, now in found)
             self.stopped = StudyStopped(
                 f"{self.plan.name} stopped: {self.done} of its {self.trials} trials ran on another "
-                f"kind of machine, and a result is of one kind. {'; '.join(found)}.\n"
+                f"kind of machine, and a result is of one kind. {changes}.\n"
                 "Run the same command on a machine of that kind (--slurm constraint=... chooses "
                 f"one), or restart the study: with --force or, for an element, once you have "
                 f"moved {self.plan.journal} away."
