@@ -98,7 +98,7 @@ def run(text: str) -> str:
     """
     order = Order.model_validate_json(text)
     worker = get_worker()
-    key = worker.get_current_task()
+    key = str(worker.get_current_task())
     job = Job(order.study, order.trial, order.task, order.time_limit)
     with suppress(_Unwanted), _executor(order.trial.threads) as executor:
         executor.submit(job)
@@ -130,9 +130,9 @@ def _message(event: Event, attempt: int) -> messages.Message:
     return messages.Began(**said, process=0)
 
 
-def _is_unwanted(worker: Worker, key: object) -> bool:
+def _is_unwanted(worker: Worker, key: str) -> bool:
     """Whether the coordinator has withdrawn its trial, or has ended."""
-    task = worker.state.tasks.get(key)  # type: ignore[call-overload]
+    task = worker.state.tasks.get(key)
     return task is None or task.state == "cancelled"
 
 
