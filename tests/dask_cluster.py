@@ -15,15 +15,6 @@ from pathlib import Path
 from tests.commands import ROOT
 
 
-def why_no_dask() -> str | None:
-    """Why no cluster can run here, in words; None if it can."""
-    try:
-        import distributed  # noqa: F401
-    except ImportError:
-        return "the extra 'dask' (distributed) is not installed"
-    return None
-
-
 class Cluster:
     """A scheduler and its workers, which have one thread each."""
 

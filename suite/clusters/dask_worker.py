@@ -6,6 +6,7 @@ nor ends it. Texts go both ways, JSON that a schema reads.
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import threading
@@ -68,10 +69,16 @@ class Card(BaseModel):
 
 
 def introduce(packages: Sequence[str]) -> str:
-    """This worker's card, with the versions of these packages.
+    """This worker's card, with the versions of these packages."""
+    record = _machine(tuple(packages))
+    return Card(environment=record, resources=get_worker().state.total_resources).model_dump_json()
 
-    Another process makes it: to name a GPU takes memory of it, which only trials should have. The
-    code is what this process has read, which is older than the files once somebody edits them.
+
+@functools.cache
+def _machine(packages: tuple[str, ...]) -> EnvironmentRecord:
+    """The machine, said by another process: to name a GPU takes memory that trials should have.
+
+    The code is what this process has read, which is older than the files once somebody edits them.
     """
     code = suite_hash()
     make_home()
@@ -84,11 +91,7 @@ def introduce(packages: Sequence[str]) -> str:
     if done.returncode != 0:
         raise RuntimeError(done.stderr.strip().rpartition("\n")[2])
     record = EnvironmentRecord.model_validate_json(done.stdout)
-    card = Card(
-        environment=record.model_copy(update={"code": code}),
-        resources=get_worker().state.total_resources,
-    )
-    return card.model_dump_json()
+    return record.model_copy(update={"code": code})
 
 
 def run(text: str) -> str:

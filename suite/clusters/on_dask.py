@@ -212,7 +212,7 @@ class DaskExecutor:
             raise self._scheduler_lost() from None
         for address in self._workers.keys() - there.keys():
             self._lose(self._workers.pop(address))
-        for address in there.keys() - self._workers.keys():
+        for address in sorted(there.keys() - self._workers.keys()):
             worker = self._workers[address] = _Worker(address, there[address])
             asked = self._client.submit(
                 introduce,
