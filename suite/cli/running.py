@@ -34,6 +34,7 @@ def run_plans(
     jobs: int,
     starter: Starter | None,
     *,
+    per_device: int | None = None,
     executor: Executor | None = None,
     force: bool,
     keep_going: bool,
@@ -61,8 +62,10 @@ def run_plans(
         return [there for plan in plans if (there := plan.finished()) is not None], todo
     where = "on machines like this one" if executor else "on this machine"
     estimates = _say_how_long(todo, jobs, where, say) if todo else {}
-    if executor is None:
-        executor = LocalExecutor(jobs, starter) if starter else InlineExecutor(tracebacks=True)
+    if executor is None and starter is not None:
+        executor = LocalExecutor(jobs, starter, per_device)
+    elif executor is None:
+        executor = InlineExecutor(tracebacks=True)
     # A live view would draw over a debugger.
     in_process = isinstance(executor, InlineExecutor)
     shown = PlainView(todo, estimates) if in_process else make_view(todo, estimates)

@@ -21,6 +21,7 @@ from suite.components.fingerprints import suite_hash
 from suite.execution import messages
 from suite.execution.executor import Ended, Event, Job, Refused, Reported
 from suite.execution.local import LocalExecutor
+from suite.execution.resources import gpus
 from suite.execution.starting import Starter, worker_environment, worker_log
 from suite.home import make_home
 from suite.problems.score import Score
@@ -66,12 +67,18 @@ class Card(BaseModel):
     environment: EnvironmentRecord
     #: what `dask worker --resources` gave it
     resources: dict[str, float]
+    #: how many GPUs it sees
+    gpus: int
 
 
 def introduce(packages: Sequence[str]) -> str:
     """This worker's card, with the versions of these packages."""
-    record = _machine(tuple(packages))
-    return Card(environment=record, resources=get_worker().state.total_resources).model_dump_json()
+    card = Card(
+        environment=_machine(tuple(packages)),
+        resources=get_worker().state.total_resources,
+        gpus=len(gpus()),
+    )
+    return card.model_dump_json()
 
 
 @functools.cache
@@ -103,7 +110,7 @@ def run(text: str) -> str:
     worker = get_worker()
     key = str(worker.get_current_task())
     job = Job(order.study, order.trial, order.task, order.time_limit)
-    with suppress(_Unwanted), _executor(order.trial.threads) as executor:
+    with suppress(_Unwanted), _executor(order.trial) as executor:
         executor.submit(job)
         while True:
             event = executor.next_event(_LOOK_SECONDS)
@@ -145,17 +152,23 @@ _lock = threading.Lock()
 
 
 @contextmanager
-def _executor(threads: int) -> Iterator[LocalExecutor]:
-    """An executor for one trial, kept for the next one; a new one, if all are taken."""
+def _executor(trial: Trial) -> Iterator[LocalExecutor]:
+    """An executor for a trial, kept for the next one; a new one, if all are taken.
+
+    One whose trial ran on a GPU is not kept: its process holds memory of it.
+    """
     with _lock:
-        idle = _idle.setdefault(threads, [])
+        idle = _idle.setdefault(trial.threads, [])
         executor = idle.pop() if idle else None
     if executor is None:
-        executor = LocalExecutor(1, Starter(threads, worker_log()))
+        executor = LocalExecutor(1, Starter(trial.threads, worker_log()))
+    kept = False
     try:
         yield executor
-    except BaseException:
-        executor.close()
-        raise
-    with _lock:
-        idle.append(executor)
+        kept = trial.device == "cpu"
+    finally:
+        if not kept:
+            executor.close()
+    if kept:
+        with _lock:
+            idle.append(executor)

@@ -26,6 +26,7 @@ from suite.components.fingerprints import suite_hash, versions
 from suite.errors import SuiteError, UsageError
 from suite.execution import messages
 from suite.execution.executor import Ended, Event, Job, Refused, Reported, Started, lost
+from suite.execution.resources import ran_out_of_memory
 from suite.results import environment
 from suite.results.model import EnvironmentRecord
 
@@ -233,11 +234,6 @@ class DaskExecutor:
     def _meet_all(self) -> None:
         """Get to know the workers that are there; raises UsageError if they cannot be used."""
         self._look()
-        if not self._workers:
-            raise UsageError(
-                f"the dask scheduler at {self._address} has no workers: start some with "
-                f"`dask worker {self._address.partition('://')[2]}`."
-            )
         until = time.monotonic() + _INTRODUCTION_SECONDS
         while any(worker.card is None for worker in self._workers.values()):
             if time.monotonic() > until:
@@ -247,6 +243,11 @@ class DaskExecutor:
                 )
             self._listen(0.5)
             self._look()
+        if self._kind is None:
+            raise UsageError(
+                f"the dask scheduler at {self._address} has no workers: start some with "
+                f"`dask worker {self._address}`."
+            )
         self._met_all = True
 
     def _met(self, answer: tuple[_Worker, Future[str]]) -> None:
@@ -263,7 +264,7 @@ class DaskExecutor:
                 "needs the suite in the environment that `dask worker` was started in."
             )
         else:
-            refused = self._why_refused(worker.address, worker.card.environment)
+            refused = self._why_refused(worker.address, worker.card)
         if refused is None:
             worker.usable = True
         elif self._met_all:
@@ -271,9 +272,16 @@ class DaskExecutor:
         else:
             raise UsageError(refused)
 
-    def _why_refused(self, address: str, card: EnvironmentRecord) -> str | None:
+    def _why_refused(self, address: str, card: Card) -> str | None:
         """Why a worker may not run trials, and what to do about it; None if it may."""
-        record = card if self._gpu else card.model_copy(update={"gpu": None})
+        record = card.environment
+        if not self._gpu:
+            record = record.model_copy(update={"gpu": None})
+        elif card.resources.get("GPU") and card.gpus != 1:
+            return (
+                f"the dask worker at {address} sees {card.gpus or 'no'} GPUs. Start one for each "
+                "GPU: CUDA_VISIBLE_DEVICES=0 dask worker ... --resources GPU=1."
+            )
         mine = record.model_copy(
             update={
                 "code": suite_hash(),
@@ -397,9 +405,16 @@ class DaskExecutor:
             ) from None
         self._forget(attempt)
         if isinstance(message, messages.Finished):
+            shared = attempt.on_gpu and not attempt.alone and worker.slots(1, gpu=True) > 1
+            if shared and ran_out_of_memory(message.outcome.run):
+                attempt.alone = True
+                self._try_again(attempt)
+                return
             self._events.append(Ended(attempt.job, message.outcome))
         elif isinstance(message, messages.Refused):
-            self._events.append(Refused(attempt.job, message.error()))
+            error = message.error()
+            said = type(error)(f"{error} (On the dask worker at {worker.address}.)")
+            self._events.append(Refused(attempt.job, said))
 
     def _forget(self, attempt: _Attempt) -> None:
         """An attempt is over; dask, which may try it again on its own, forgets it, too."""

@@ -48,6 +48,8 @@ class Request(_Message):
     #: measure the costs of the trial's method instead of running it
     audit_only: bool = False
     audit: AuditRecord | None = None
+    #: the GPU that the trial sees, as CUDA_VISIBLE_DEVICES names it; None for those that are there
+    gpu: str | None = None
     #: modules to import before the trial's process starts
     modules: tuple[str, ...] = ()
 

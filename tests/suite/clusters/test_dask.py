@@ -169,8 +169,9 @@ class FakeFuture:
 HERE = record("cpu", versions())
 
 
-def card(resources=None, **changes) -> Card:
-    return Card(environment=HERE.model_copy(update=changes), resources=resources or {})
+def card(resources=None, gpus=1, **changes) -> Card:
+    record = HERE.model_copy(update=changes)
+    return Card(environment=record, resources=resources or {}, gpus=gpus)
 
 
 @pytest.fixture
@@ -224,10 +225,10 @@ def test_a_trial_that_kills_workers_is_blamed_and_those_beside_it_are_not(connec
     assert ended[1].reason == "3 dask workers died while each ran this trial and nothing else"
 
 
-def _end(client: FakeClient, key: str) -> None:
-    """A trial ends well."""
+def _end(client: FakeClient, key: str, status: str = "completed") -> None:
+    """A trial ends."""
     _, number = client.running[key]
-    outcome = lost(job(number), "completed", "", progress=1.0, seconds=1.0)
+    outcome = lost(job(number), status, "", progress=1.0, seconds=1.0)
     end = messages.Finished(key=job(number).key, attempt=1, outcome=outcome)
     client.futures[key].finish(end.model_dump_json())
 
@@ -241,6 +242,31 @@ def test_trials_on_a_gpu_run_where_one_is_given_and_no_more_than_are_given(conne
     assert sorted(client.at().values()) == ["b", "b", "c"]
     executor.submit(job(4))
     assert client.at()[4] == "a"
+
+
+def test_a_trial_that_got_no_memory_of_a_shared_gpu_runs_again_alone(connected):
+    executor, client, _ = connected({"a": card({"GPU": 2})}, threads=2, gpu=True)
+    for number in range(3):
+        executor.submit(job(number, "cuda"))
+    keys = {number: key for key, (_, number) in client.running.items()}
+    _end(client, keys[0], "out_of_memory")
+    assert not [e for e in events(executor) if isinstance(e, Ended)]
+    assert client.at() == {1: "a"}  # the third waits, too
+    _end(client, keys[1])
+    events(executor)
+    assert client.at() == {0: "a"}
+    _end(client, next(iter(client.running)), "out_of_memory")
+    ended = [e.outcome.run.status for e in events(executor) if isinstance(e, Ended)]
+    assert ended == ["out_of_memory"]
+    assert client.at() == {2: "a"}
+
+
+def test_a_worker_gives_one_gpu(connected):
+    for seen in (0, 2):
+        with pytest.raises(
+            UsageError, match=r"sees (no|2) GPUs\. Start one for each GPU: CUDA_VIS"
+        ):
+            connected({"a": card({"GPU": 2}, gpus=seen)}, gpu=True)
 
 
 def test_workers_of_another_kind_are_refused_at_the_start_and_left_out_later(connected):
@@ -293,6 +319,7 @@ def test_what_cannot_be_is_one_line_with_what_to_do(home, tmp_path, monkeypatch)
     assert "there are --on slurm and --on dask://HOST:PORT" in on("cloud")
     assert "--on dask://host: dask://HOST:PORT" in on("dask://host")
     assert "--jobs 0 is for a debugger" in on("dask://host:1", "--jobs", "0")
+    assert "--per-device and --on dask" in on("dask://host:1", "--per-device", "2")
     monkeypatch.setattr(on_dask, "_CONNECT_SECONDS", 1)
     assert "no dask scheduler answers at tcp://127.0.0.1:9" in on("dask://127.0.0.1:9", *there)
     monkeypatch.setitem(sys.modules, "distributed", None)
