@@ -412,9 +412,9 @@ class DaskExecutor:
                 return
             self._events.append(Ended(attempt.job, message.outcome))
         elif isinstance(message, messages.Refused):
-            error = message.error()
-            said = type(error)(f"{error} (On the dask worker at {worker.address}.)")
-            self._events.append(Refused(attempt.job, said))
+            said = f"{message.text} (On the dask worker at {worker.address}.)"
+            refused = message.model_copy(update={"text": said})
+            self._events.append(Refused(attempt.job, refused.error()))
 
     def _forget(self, attempt: _Attempt) -> None:
         """An attempt is over; dask, which may try it again on its own, forgets it, too."""
