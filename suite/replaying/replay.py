@@ -49,9 +49,8 @@ def same_kind(recorded: EnvironmentRecord, here: EnvironmentRecord) -> bool:
 
     A record that does not say which model it was, as those of older versions, is of no known kind.
     """
-    same = ("cpu", "cpu_capability", "platform", "gpu", "packages")
-    equal = all(getattr(recorded, name) == getattr(here, name) for name in same)
-    return equal and names_model(recorded.cpu)
+    same = not environment.differences(recorded, here, (*environment.MACHINE, "packages"))
+    return same and names_model(recorded.cpu)
 
 
 def is_same_kind(result: Result, plan: Plan) -> bool:
