@@ -82,9 +82,9 @@ def list_(
         ]
         show_table(columns, [_task_row(task) for task in entries], wide=wide)
     elif kind == "diagnostic":
-        columns = [Column("name"), Column("cost", 2), Column("unit", 3, text=True)]
+        columns = [Column("name"), Column("cost", 2), Column("values", 3, text=True)]
         columns.append(Column("summary", 1, text=True))
-        rows = [[d.name, f"{d.cost:g}", _units(d), d.summary] for d in entries]
+        rows = [[d.name, f"{d.cost:g}", ", ".join(d.units) or "-", d.summary] for d in entries]
         show_table(columns, rows, wide=wide)
     else:
         columns = [Column("name"), Column("hyperparameters", 2, text=True)]
@@ -268,11 +268,6 @@ def _show_component(component: Component, *, wide: bool = False) -> None:
     rows = [[name, str(d.default), str(d)] for name, d in component.search.items()]
     columns = [Column("hyperparameter"), Column("default"), Column("search space", text=True)]
     show_table(columns, rows, wide=wide)
-
-
-def _units(diagnostic: Diagnostic) -> str:
-    """The unit, or those of its values: `ratio`, `whole: norm; relative: ratio`."""
-    return "; ".join(f"{name}: {unit}" if name else unit for name, unit in diagnostic.units.items())
 
 
 def _show_diagnostic(diagnostic: Diagnostic) -> None:
