@@ -4,8 +4,8 @@
     python -m scripts.time_diagnostics --probe all --points 3
 
 One evaluation run of AdamW with its defaults, in this process, on one thread: the time of training
-and evaluation, and the time of the diagnostics at evenly spread evaluations, with snapshots and the probing
-batch.
+and evaluation, and the time of the diagnostics at evenly spread evaluations, with that of snapshots
+and of the probing batch.
 """
 
 from __future__ import annotations
