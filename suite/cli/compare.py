@@ -90,6 +90,8 @@ def compare(
 
     if figure is not None:
         check_figure(figure)
+    if probes:  # published results have no curves of diagnostics
+        published = False
     board = find_board(results, published, None if task is None else [task])
     if task is None:
         over = compare_on_track(board, track or "mini", methods, protocol)

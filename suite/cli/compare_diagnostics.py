@@ -24,18 +24,12 @@ def diagnosed(found: TaskComparison, folder: Path) -> dict[str, Result]:
 
     results = {}
     for entry in found.entries:
-        path = folder / entry.stored.path
-        command = f"{command_of(entry.result)} --probe cheap"
         if not entry.result.diagnostics:
+            command = f"{command_of(entry.result)} --probe cheap"
             raise UsageError(
                 f"the result of {entry.method} has no diagnostics. `{command}` adds them."
             )
-        if not path.is_file():
-            raise UsageError(
-                f"{folder} has no result of {entry.method}, and published ones have no curves of "
-                f"diagnostics. `{command}` makes one."
-            )
-        results[entry.method] = read(path)
+        results[entry.method] = read(folder / entry.stored.path)
     return results
 
 
