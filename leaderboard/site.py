@@ -127,7 +127,8 @@ def build(
 
 def _decided(claims: list[Stated], board: Board, results: Path) -> tuple[Verdict, ...]:
     """The verdicts on claims. Columns are compared at a curve's end, which thin curves lack."""
-    tasks = {stated.claim.task for stated in claims if stated.claim.measure == "column"}
+    at_end = ("column", "diagnostic", "correlation")
+    tasks = {stated.claim.task for stated in claims if stated.claim.measure in at_end}
     shown = {item.path: item for item in board.stored}
     for path, result in read_folder(results, tasks)[0]:
         relative = path.relative_to(results)
