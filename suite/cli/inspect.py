@@ -125,6 +125,7 @@ def _in_json(entry: Any) -> dict[str, Any]:
             "authors": list(entry.authors),
             "columns": entry.columns,
             "cost": entry.cost,
+            "claims": [claim_in_json(claim) for claim in stated([entry])],
         }
     if entry.kind != "task":
         space = {name: distribution.to_json() for name, distribution in entry.search.items()}
@@ -187,6 +188,7 @@ def show(name: str, wide: bool, as_json: bool) -> None:
             _show_task(entry)
         elif entry.kind == "diagnostic":
             _show_diagnostic(entry)
+            _show_claims(entry, wide=wide)
         else:
             _show_component(entry, wide=wide)
             _show_claims(entry, wide=wide)
@@ -288,7 +290,7 @@ def _show_diagnostic(diagnostic: Diagnostic) -> None:
     show_table(columns, [[name, unit] for name, unit in diagnostic.columns.items()])
 
 
-def _show_claims(component: Component, *, wide: bool) -> None:
+def _show_claims(component: Component | Diagnostic, *, wide: bool) -> None:
     if component.claims:
         click.echo()
         show_claims(stated([component]), wide=wide)

@@ -39,6 +39,7 @@ WORKS_ON = {
     "layer_effective_dim": LAYERS,
     "layer_rotation": LAYERS,
     "lion_linf_bound": set(ALL),
+    "lmc_barrier": set(ALL),
     "local_complexity": LAYERS - {"words"},
     "negative_flip_rate": CLASSES - {"stream"},
     "neural_collapse": CLASSES,
