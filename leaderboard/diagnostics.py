@@ -7,6 +7,7 @@ board have none, so that files are read whole. Nothing here ranks a method.
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -146,11 +147,29 @@ class _Points:
     methods: list[str]
 
 
-def correlations(diagnosed: Sequence[Diagnosed]) -> list[Correlation]:
-    """Each column with generalization and with speed; pairs with too little data are left out.
+#: of one column
+Row = dict[tuple[When, Outcome], Correlation]
 
-    Of one protocol, so that a task counts once.
-    """
+
+def of_one_protocol(diagnosed: Sequence[Diagnosed]) -> list[Diagnosed]:
+    """Those under the protocol with most results, so that a task counts once."""
+    results = Counter[str]()
+    for each in diagnosed:
+        results[each.protocol.name] += len(each.results)
+    protocol = max(sorted(results), key=results.__getitem__, default="")
+    return [each for each in diagnosed if each.protocol.name == protocol]
+
+
+def by_column(diagnosed: Sequence[Diagnosed]) -> dict[str, Row]:
+    """The correlations of each column; columns without one are left out."""
+    rows: dict[str, Row] = {}
+    for one in correlations(diagnosed):
+        rows.setdefault(one.column, {})[one.when, one.outcome] = one
+    return rows
+
+
+def correlations(diagnosed: Sequence[Diagnosed]) -> list[Correlation]:
+    """Each column with generalization and with speed; pairs with too little data are left out."""
     found = []
     for column, unit in units_of(r for each in diagnosed for r in each.results).items():
         for when in _WHEN:

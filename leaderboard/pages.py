@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from leaderboard import figures
 from leaderboard.board import Board, MethodResults
 from leaderboard.catalogue import Catalogue
-from leaderboard.diagnostics import Correlation, Diagnosed, correlations
+from leaderboard.diagnostics import Diagnosed, by_column, of_one_protocol
 from leaderboard.drawing import Drawing
 from leaderboard.families import FamilyResult
 from leaderboard.filters import count, file_id, shorten, space_words, study_words
@@ -284,15 +284,9 @@ def claims_context(claims: list[ClaimRow]) -> dict[str, Any]:
 
 def diagnostics_context(diagnosed: Sequence[Diagnosed]) -> dict[str, Any]:
     """What goes with each diagnostic, under the protocol with most results that have any."""
-    results = Counter[str]()
-    for each in diagnosed:
-        results[each.protocol.name] += len(each.results)
-    protocol = max(sorted(results), key=results.__getitem__)
-    chosen = [each for each in diagnosed if each.protocol.name == protocol]
-    rows: dict[str, dict[tuple[str, str], Correlation]] = {}
-    for one in correlations(chosen):
-        rows.setdefault(one.column, {})[one.when, one.outcome] = one
-    return {"diagnosed": chosen, "protocol": protocol, "rows": rows}
+    chosen = of_one_protocol(diagnosed)
+    protocol = chosen[0].protocol.name
+    return {"diagnosed": chosen, "protocol": protocol, "rows": by_column(chosen)}
 
 
 # -- what lost ------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from leaderboard.diagnostics import (
     read_diagnosed,
 )
 from leaderboard.site import build
+from scripts.write_diagnostics import END, START, table, written
 from tests.samples import make_result, with_diagnostics, write_results
 
 METHODS = [f"method_{letter}" for letter in "abcdefghij"]
@@ -159,3 +161,18 @@ def test_colours_are_of_the_best_methods_and_the_others_are_one_grey_path(built)
     assert of_one.drawings[0].title == "train loss"
     assert [name for name, _ in of_one.legend] == ["digits", "lm_markov"]
     assert of_method("plain", [digits]).drawings == []
+
+
+def test_the_page_of_the_docs_has_a_line_for_each_column(built):
+    found = read_diagnosed(load_board(built / "results"), built / "results")
+    good = [with_diagnostics(scored(n), {"good": [[n]], "bad": [[-n]]}) for n in range(10)]
+    text = table([diagnosed(good)])
+    assert "Of 10 results of 10 methods on digits, protocol quick." in text
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", text, re.MULTILINE))
+    assert list(rows) == ["bad", "good"]
+    assert rows["good"].split(" | ")[0].startswith("**+1.00 (")
+    assert rows["bad"].split(" | ")[0].startswith("**-1.00 (")
+    assert "No result has diagnostics" in table(found)  # all methods have the same values
+    page = f"before {START} old {END} after"
+    assert written(page, text) == f"before {START}\n{text}\n{END} after"
+    assert written(written(page, "x"), text) == written(page, text)
