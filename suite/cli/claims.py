@@ -28,7 +28,7 @@ from suite.components.claims import Stated, stated
 from suite.errors import UsageError
 from suite.studies.protocol import PROTOCOLS
 
-_KINDS = registry.COMPONENT_KINDS
+_KINDS = (*registry.COMPONENT_KINDS, "diagnostic")
 _TEXT_WIDTH = 80
 
 
