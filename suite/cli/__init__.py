@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "show": (
         "suite.cli.inspect:show",
-        "Show a task, optimizer, regularizer or schedule, or what a file registers.",
+        "Show a task, optimizer, regularizer, schedule or diagnostic, or what a file registers.",
     ),
     "claims": (
         "suite.cli.claims:claims",

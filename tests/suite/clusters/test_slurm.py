@@ -243,16 +243,23 @@ def test_a_killed_command_is_rejoined_and_a_failing_method_is_not_tried_again(ho
     arrays = {line.split()[0] for line in jobs()}
     first.kill()
     first.wait()
-    threading.Timer(5.0, hold.unlink).start()
-    again = subprocess.run(
-        command(*arguments), env=environment(home), capture_output=True, text=True, timeout=120
+    again = subprocess.Popen(
+        command(*arguments),
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=(tmp_path / "errors").open("wb"),
+        text=True,
     )
+    said = next(line for line in again.stdout if line.startswith("Slurm: "))
+    hold.unlink()
+    again.stdout.read()
+    assert again.wait(timeout=120) == 1
     # A new command tries again what failed, since it may be mended; but one command does not.
-    assert "Slurm: 1 of 2 studies submitted, 1 were there already" in again.stdout
+    assert "1 of 2 studies submitted, 1 were there already" in said
     assert len({line.split()[0] for line in jobs()} - arrays) == 1
-    assert again.returncode == 1, again.stderr
-    assert "ValueError: no such thing" in again.stderr
-    assert "Traceback" not in again.stderr
+    errors = (tmp_path / "errors").read_text()
+    assert "ValueError: no such thing" in errors
+    assert "Traceback" not in errors
     (written,) = (tmp_path / "r" / "tiny_blobs").iterdir()
     assert results.read(written).method.name == "waits"
 
