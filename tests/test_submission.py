@@ -27,7 +27,8 @@ from tests.samples import make_result, write_results
 
 TASK = "xor_cluster"
 WORKFLOW = ROOT / ".github" / "workflows" / "submission.yml"
-EXIT = "import os\nos._exit(0)\n"
+#: what no patch of Python can catch
+EXIT = "import ctypes\nctypes.CDLL(None)._exit(0)\n"
 METHOD = """
 from torch.optim import SGD
 

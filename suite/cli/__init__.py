@@ -69,7 +69,7 @@ COMMANDS = {
     ),
     "new": (
         "suite.cli.inspect:new",
-        "Write a working skeleton of an optimizer, regularizer, schedule or task.",
+        "Write a working skeleton of an optimizer, regularizer, schedule, diagnostic or task.",
     ),
 }
 
