@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
@@ -46,6 +46,7 @@ from suite.execution.local import LocalExecutor
 from suite.execution.starting import Starter, worker_log
 from suite.home import home, make_folder
 from suite.results.files import file_name
+from suite.results.model import EnvironmentRecord
 from suite.studies.plan import Plan, find_task
 from suite.studies.run_studies import Shown, attempt_studies, default_jobs
 from suite.training.trial import Key
@@ -78,6 +79,10 @@ class Watch:
     #: when the time is over, by `time.monotonic`
     until: float | None
     _began: dict[Key, tuple[float, Job]] = field(default_factory=dict)
+
+    def environment(self, device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
+        """As the executor's."""
+        return self.inner.environment(device, packages)
 
     def submit(self, job: Job) -> None:
         """Queue a job."""

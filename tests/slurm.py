@@ -108,6 +108,9 @@ def one_node(folder: Path) -> Iterator[Node]:
                 _wait(lambda: (folder / "munge.socket").exists(), folder)
         _wait(_is_idle, folder)
         yield Node(name)
+        # A job whose controller has gone would wait for it for ever.
+        subprocess.run(["scancel", "--full", f"--user={os.getuid()}"])
+        _wait(_is_empty, folder)
     finally:
         for daemon in reversed(daemons):
             daemon.terminate()
@@ -132,10 +135,15 @@ def _is_idle() -> bool:
     return asked.stdout.strip() == "idle"
 
 
+def _is_empty() -> bool:
+    asked = subprocess.run(["squeue", "-h"], capture_output=True, text=True)
+    return asked.returncode == 0 and not asked.stdout.strip()
+
+
 def _wait(ready, folder: Path) -> None:
     until = time.monotonic() + 30
     while not ready():
         if time.monotonic() > until:
             logs = "\n".join(p.read_text(errors="replace") for p in folder.glob("*.output"))
-            raise RuntimeError(f"Slurm does not start:\n{logs}")
+            raise RuntimeError(f"Slurm does not get so far:\n{logs}")
         time.sleep(0.1)

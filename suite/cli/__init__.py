@@ -61,7 +61,11 @@ COMMANDS = {
     ),
     "verify": (
         "suite.cli.verify:verify",
-        "Run runs of results again from their seeds, and compare; exit code 1 for a mismatch.",
+        "Run runs of results again, and compare; exit code 1 for a mismatch.",
+    ),
+    "submit": (
+        "suite.cli.submit:submit",
+        "Prepare a pull request: a branch with a method's file and results, and its description.",
     ),
     "new": (
         "suite.cli.inspect:new",

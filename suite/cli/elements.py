@@ -50,6 +50,7 @@ def run_element(
     number: int,
     *,
     jobs: int | None,
+    per_device: int | None,
     results: Path | None,
     data: Path | None,
     as_json: bool,
@@ -64,7 +65,7 @@ def run_element(
     told = ProgressFile(plan)
     try:
         plan.task.problem.prepare(plan.data)
-        ended = _run_when_free(plan, jobs, element.keep_going, told, say)
+        ended = _run_when_free(plan, jobs, per_device, element.keep_going, told, say)
     except SuiteError as error:
         told.failed(error)
         raise
@@ -76,7 +77,12 @@ def run_element(
 
 
 def _run_when_free(
-    plan: Plan, jobs: int | None, keep_going: bool, told: ProgressFile, say: Say
+    plan: Plan,
+    jobs: int | None,
+    per_device: int | None,
+    keep_going: bool,
+    told: ProgressFile,
+    say: Say,
 ) -> Ended | None:
     """Run a study once no other process works on it; then it may be done already.
 
@@ -85,7 +91,9 @@ def _run_when_free(
     from suite.studies.run_studies import default_jobs
     from suite.studies.storage import wait_until_free
 
-    count = default_jobs(plan.device) if jobs is None else jobs
+    if jobs is None:
+        per_device = per_device or 1
+    count = default_jobs(plan.device, per_device or 1) if jobs is None else jobs
     while True:
         try:
             idle = count == 0 or plan.finished() is not None
@@ -94,6 +102,7 @@ def _run_when_free(
                     [plan],
                     count,
                     starter,
+                    per_device=per_device,
                     force=False,
                     keep_going=keep_going,
                     say=say,

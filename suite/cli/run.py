@@ -20,7 +20,9 @@ from suite.diagnostics import POINTS
 from suite.errors import UsageError
 
 #: the options that an element leaves open
-_OF_AN_ELEMENT = {"elements", "element", "jobs", "results", "data_dir", "as_json"}
+_OF_AN_ELEMENT = {
+    *("elements", "element", "jobs", "per_device", "results", "data_dir", "as_json"),
+}
 
 
 @click.command(no_args_is_help=True)
@@ -31,6 +33,13 @@ _OF_AN_ELEMENT = {"elements", "element", "jobs", "results", "data_dir", "as_json
     type=click.IntRange(0),
     help="Trials at a time; 0 runs them in this process, where breakpoints work.  "
     "[default: number of CPU cores]",
+)
+@click.option(
+    "--per-device",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Trials at a time on each GPU of this machine.  [default: 1; with --jobs, that is shared "
+    "evenly]",
 )
 @click.option(
     "--probe",
@@ -59,8 +68,9 @@ _OF_AN_ELEMENT = {"elements", "element", "jobs", "results", "data_dir", "as_json
 @click.option(
     "--on",
     "engine",
-    metavar="slurm",
-    help="Run the studies in Slurm's queue instead of on this machine.",
+    metavar="slurm|dask://HOST:PORT",
+    help="Run the studies in Slurm's queue, or their trials on the workers of a dask scheduler, "
+    "instead of on this machine.",
 )
 @click.option(
     "--slurm",
@@ -76,6 +86,7 @@ def run(
     context: click.Context,
     /,
     jobs: int | None,
+    per_device: int | None,
     probes: tuple[str, ...],
     probe_points: int,
     dry_run: bool,
@@ -108,6 +119,11 @@ def run(
             f"--probe and --on {engine}: diagnostics are recorded on this machine. Run the study "
             "first; then the same command without --on adds them."
         )
+    if engine is not None and per_device is not None:
+        raise UsageError(
+            f"--per-device and --on {engine}: it is about this machine's GPUs. docs/clusters.md "
+            "says how others share theirs."
+        )
     if engine == "slurm":
         from suite.cli.on_slurm import run_on_slurm
 
@@ -120,8 +136,20 @@ def run(
             wide=wide,
             as_json=as_json,
         )
+    if engine is not None and engine.startswith("dask://"):
+        from suite.cli.on_dask import run_on_dask
+
+        return run_on_dask(
+            engine,
+            options,
+            jobs=jobs,
+            force=force,
+            dry_run=dry_run,
+            wide=wide,
+            as_json=as_json,
+        )
     if engine is not None:
-        raise UsageError(f"--on {engine}: there is only --on slurm.")
+        raise UsageError(f"--on {engine}: there are --on slurm and --on dask://HOST:PORT.")
     left_out, say = LeftOut(), Say(as_json=as_json)
     check(options)
     started = nullcontext() if dry_run or jobs == 0 else starter_of(options["threads"])
@@ -131,7 +159,11 @@ def run(
 
             plans = choose(options, left_out)
             look = looking(probes, probe_points)
-        count = max(default_jobs(plan.device) for plan in plans) if jobs is None else jobs
+        if jobs is None:
+            per_device = per_device or 1
+            count = max(default_jobs(plan.device, per_device) for plan in plans)
+        else:
+            count = jobs
         if dry_run:
             print_plans(plans, max(1, count), force, say)
             left_out.say()
@@ -141,6 +173,7 @@ def run(
             plans,
             count,
             starter,
+            per_device=per_device,
             force=force,
             keep_going=options["keep_going"],
             say=say,
@@ -169,13 +202,14 @@ def _run_element(context: click.Context, file: Path | None, number: int | None) 
         names = ", ".join(option.opts[0] for option in options)
         raise UsageError(
             f"{names}: the element says what is run. Beside --elements and --element there are "
-            "--jobs, --results, --data-dir and --json."
+            "--jobs, --per-device, --results, --data-dir and --json."
         )
     folders = {name: context.params[name] for name in ("results", "data_dir")}
     return run_element(
         file,
         number,
         jobs=context.params["jobs"],
+        per_device=context.params["per_device"],
         results=folders["results"] if "results" in given else None,
         data=folders["data_dir"],
         as_json=context.params["as_json"],

@@ -34,6 +34,8 @@ def run_plans(
     jobs: int,
     starter: Starter | None,
     *,
+    per_device: int | None = None,
+    executor: Executor | None = None,
     force: bool,
     keep_going: bool,
     say: Say,
@@ -43,7 +45,8 @@ def run_plans(
 ) -> Ended | None:
     """How each study ended, and the plans that were run; None if the user interrupted them.
 
-    Without a starter the trials run in this process. `watched` may put another view around the one
+    Trials run in processes of the starter, or in this one; or where an executor runs them, which is
+    closed at the end. `watched` may put another view around the one
     that is shown; `again` says how to run again what is done; `look` lets diagnostics look at the
     ended studies.
     """
@@ -57,10 +60,15 @@ def run_plans(
     todo = say_what_is_done(plans, say, force=force, again=again)
     if not todo and look is None:
         return [there for plan in plans if (there := plan.finished()) is not None], todo
-    estimates = _say_how_long(todo, jobs, say) if todo else {}
-    executor = LocalExecutor(jobs, starter) if starter else InlineExecutor(tracebacks=True)
+    where = "on machines like this one" if executor else "on this machine"
+    estimates = _say_how_long(todo, jobs, where, say) if todo else {}
+    if executor is None and starter is not None:
+        executor = LocalExecutor(jobs, starter, per_device)
+    elif executor is None:
+        executor = InlineExecutor(tracebacks=True)
     # A live view would draw over a debugger.
-    shown = make_view(todo, estimates) if starter else PlainView(todo, estimates)
+    in_process = isinstance(executor, InlineExecutor)
+    shown = PlainView(todo, estimates) if in_process else make_view(todo, estimates)
     try:
         with shown as view:
             ended = attempt_studies(
@@ -120,7 +128,7 @@ def exit_code(ended: Sequence[Result | StudyStopped]) -> int:
     return 0 if whole and len(results) == len(ended) else 1
 
 
-def _say_how_long(plans: list[Plan], jobs: int, say: Say) -> dict[str, Estimate]:
+def _say_how_long(plans: list[Plan], jobs: int, where: str, say: Say) -> dict[str, Estimate]:
     """Print it; returns what each study should take by its identity."""
     from suite.studies.estimate import study_estimates
     from suite.words import duration
@@ -131,5 +139,5 @@ def _say_how_long(plans: list[Plan], jobs: int, say: Say) -> dict[str, Estimate]
     seconds = sum(each.seconds for each in estimates.values()) + time.process_time()
     studies = "1 study" if len(plans) == 1 else f"{len(plans)} studies"
     how = f"{jobs} at a time" if jobs else "in this process"
-    say(f"{studies}, {trials} trials, {how}: about {duration(seconds)} on this machine.")
+    say(f"{studies}, {trials} trials, {how}: about {duration(seconds)} {where}.")
     return estimates

@@ -1,1 +1,1 @@
-"""Studies on other machines: elements in a scheduler's queue, and what is seen of them."""
+"""Studies on other machines: in a scheduler's queue, or their trials on workers elsewhere."""

@@ -1,17 +1,33 @@
-"""Executors run trials. An executor has three methods: submit, next_event, close."""
+"""Executors run trials: they take jobs and give events."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from suite.errors import SuiteError
-from suite.problems.task import Task
-from suite.results.model import Cost, Curve, Run, Status
+from suite.problems.score import Score
+from suite.results.model import Cost, Curve, EnvironmentRecord, Run, Status
 from suite.training.trial import Key, Outcome, Trial
 
 #: how the reason of a trial begins whose audit failed
 NOT_COUNTED = "its operations could not be counted: "
+
+
+class Measured(Protocol):
+    """What the record of a trial that left none needs of its task."""
+
+    @property
+    def batch_size(self) -> int:
+        """Examples of a gradient evaluation."""
+
+    @property
+    def score(self) -> Score:
+        """Which score is the worst."""
+
+    def budget_under(self, fraction: float) -> float:
+        """The budget in examples for a trial that gets a fraction of it."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +37,7 @@ class Job:
     #: the identity of the study: two studies of one method and task may run at the same time
     study: str
     trial: Trial
-    task: Task
+    task: Measured
     #: seconds after which the trial counts as hanging
     time_limit: float
 
@@ -69,6 +85,9 @@ Event = Started | Reported | Ended | Refused
 
 class Executor(Protocol):
     """Runs trials: this machine's processes, or a cluster."""
+
+    def environment(self, device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
+        """Where trials on a device run, with the versions of the packages that they use."""
 
     def submit(self, job: Job) -> None:
         """Queue a job."""

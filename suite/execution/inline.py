@@ -12,6 +12,7 @@ import re
 import sys
 from bdb import BdbQuit
 from collections import deque
+from collections.abc import Mapping
 
 from suite import instruction_set
 from suite.errors import SuiteError, UsageError
@@ -26,7 +27,8 @@ from suite.execution.executor import (
     lost,
     without_audit,
 )
-from suite.results.model import AuditRecord
+from suite.results import environment
+from suite.results.model import AuditRecord, EnvironmentRecord
 from suite.training.audit import measure
 from suite.training.loop import Report, run_trial
 from suite.training.reasons import reason_of, trace_of
@@ -52,6 +54,10 @@ class InlineExecutor:
         self._audits: dict[str, AuditRecord] = {}
         self._waiting: deque[Job] = deque()
         self._events: deque[Event] = deque()
+
+    def environment(self, device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
+        """This machine."""
+        return environment.record(device, packages)
 
     def submit(self, job: Job) -> None:
         """Queue a job."""

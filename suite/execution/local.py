@@ -2,6 +2,10 @@
 
 If a process dies, its trial is tried again once, and the study continues; a trial that hangs is
 killed, with all processes that it started.
+
+Each worker runs trials on one GPU, if there are any; several workers may share one. A trial that
+gets no memory of a GPU that it shares runs again without neighbours. No trial begins beside others
+while less memory is available than a trial of its study took.
 """
 
 from __future__ import annotations
@@ -10,7 +14,10 @@ import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 
 from suite.components.method import method_name
 from suite.execution import messages
@@ -27,9 +34,11 @@ from suite.execution.executor import (
 )
 from suite.execution.messages import Inbox, Message, Request, WrongMessage, send
 from suite.execution.processes import kill_group
+from suite.execution.resources import available_memory, gpus_of_slots, ran_out_of_memory
 from suite.execution.starting import Starter, WorkerProcess
 from suite.execution.worker import ATTEMPTS, AUDIT_SECONDS, START_UP_SECONDS
-from suite.results.model import Status
+from suite.results import environment
+from suite.results.model import EnvironmentRecord, Status
 from suite.training.trial import Outcome
 
 #: how long after a trial's limit its worker may take to report how it ended
@@ -38,21 +47,46 @@ GRACE_SECONDS = 30.0
 LISTENING_SECONDS = 1.0
 
 
-class LocalExecutor:
-    """Worker processes on this machine, each running one trial at a time."""
+@dataclass(frozen=True)
+class _Turn:
+    """A job that waits, and which attempt it is."""
 
-    def __init__(self, jobs: int, starter: Starter) -> None:
+    job: Job
+    attempt: int = 1
+    #: with no other trial on its GPU
+    alone: bool = False
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether it runs on a GPU, which the executor chooses."""
+        return self.job.trial.device == "cuda"
+
+
+class LocalExecutor:
+    """Worker processes on this machine, each running one trial at a time.
+
+    `per_device`: how many of them run trials on one GPU; without, all share the GPUs evenly.
+    """
+
+    def __init__(self, jobs: int, starter: Starter, per_device: int | None = None) -> None:
         self._starter = starter
-        self._waiting: deque[tuple[Job, int]] = deque()
+        self._per_device = per_device
+        self._waiting: deque[_Turn] = deque()
         self._messages: queue.SimpleQueue[tuple[_Worker, Message | None]] = queue.SimpleQueue()
         self._slots: list[_Worker | None] = [None] * jobs
         self._events: deque[Event] = deque()
+        #: the most memory that a trial of each study took, in bytes
+        self._took: dict[str, int] = {}
         #: slow imports of trials, as far as they are known
         self._modules: set[str] = set()
 
+    def environment(self, device: str, packages: Mapping[str, str]) -> EnvironmentRecord:
+        """This machine."""
+        return environment.record(device, packages)
+
     def submit(self, job: Job) -> None:
         """Queue a job."""
-        self._waiting.append((job, 1))
+        self._waiting.append(_Turn(job))
         self._dispatch()
 
     def next_event(self, timeout: float) -> Event | None:
@@ -62,6 +96,7 @@ class LocalExecutor:
             while not self._messages.empty():
                 self._handle_message(0.0)
             self._stop_hanging()
+            self._dispatch()  # memory may have become available
             left = until - time.monotonic()
             if left <= 0:
                 return None
@@ -108,9 +143,16 @@ class LocalExecutor:
                 if not _belongs_to(outcome, job):
                     worker.give_up("an answer for another trial")
                     return
-                self._end(
-                    worker, outcome if problem is None else without_audit(job, outcome, problem)
-                )
+                if problem is not None:
+                    outcome = without_audit(job, outcome, problem)
+                if self._had_neighbours(worker) and ran_out_of_memory(outcome.run):
+                    worker.job = None
+                    self._waiting.appendleft(_Turn(job, worker.attempt, alone=True))
+                    return
+                if job.trial.device == "cpu":
+                    took = outcome.run.cost.peak_memory_bytes
+                    self._took[job.study] = max(took, self._took.get(job.study, 0))
+                self._end(worker, outcome)
             case messages.Refused():
                 worker.job = None
                 self._events.append(Refused(job, message.error()))
@@ -130,7 +172,7 @@ class LocalExecutor:
         assert job is not None
         if worker.attempt < ATTEMPTS:
             worker.job = None
-            self._waiting.appendleft((job, worker.attempt + 1))
+            self._waiting.appendleft(_Turn(job, worker.attempt + 1, worker.alone))
             return
         reason = f"its process died {ATTEMPTS} times, last by {cause}"
         self._end(worker, worker.lost(job, "failed", reason, seconds))
@@ -143,14 +185,59 @@ class LocalExecutor:
     def _dispatch(self) -> None:
         self._modules.update(loaded_modules())
         for index, worker in enumerate(self._slots):
-            if not self._waiting:
-                return
+            if worker is not None and (worker.job is not None or not worker.usable):
+                continue
+            turn = next((turn for turn in self._waiting if self._may_begin(turn, index)), None)
+            if turn is None:
+                continue
+            self._waiting.remove(turn)
             if worker is None:
                 process = self._ready_starter().start_worker(self._modules)
                 worker = self._slots[index] = _Worker(process, self._messages)
-            if worker.job is None and worker.usable:
-                job, attempt = self._waiting.popleft()
-                worker.run(job, attempt, tuple(sorted(self._modules)))
+            worker.run(turn, self._gpu(turn, index), tuple(sorted(self._modules)))
+
+    def _may_begin(self, turn: _Turn, index: int) -> bool:
+        """Whether a job may run in a slot now."""
+        if not self._has_memory(turn.job):
+            return False
+        if not turn.on_gpu or not self._gpus:
+            return True
+        if index >= len(self._gpus):
+            return False
+        beside = self._on_gpu_of(index)
+        if any(worker.alone and worker.job is not None for worker in beside):
+            return False
+        if not turn.alone:  # one that is to run alone goes first: it needs a GPU that is free
+            return not any(other.alone for other in self._waiting)
+        if any(worker.job is not None for worker in beside):
+            return False
+        for worker in beside:  # a process keeps its memory of the GPU until it ends
+            worker.give_up("the suite, as another trial needs its GPU")
+        return not beside
+
+    def _has_memory(self, job: Job) -> bool:
+        """Whether another trial fits beside those that run; the only one always may try."""
+        if not any(worker.job is not None for worker in filter(None, self._slots)):
+            return True
+        left = available_memory()
+        return left is None or left >= self._took.get(job.study, 0)
+
+    @cached_property
+    def _gpus(self) -> list[str]:
+        """The GPU of each of the first slots, once a trial needs one."""
+        return gpus_of_slots(len(self._slots), self._per_device)
+
+    def _gpu(self, turn: _Turn, index: int) -> str | None:
+        return self._gpus[index] if turn.on_gpu and self._gpus else None
+
+    def _on_gpu_of(self, index: int) -> list[_Worker]:
+        """The workers of the slots on the GPU of a slot."""
+        same = [i for i, gpu in enumerate(self._gpus) if gpu == self._gpus[index]]
+        return [worker for worker in (self._slots[i] for i in same) if worker is not None]
+
+    def _had_neighbours(self, worker: _Worker) -> bool:
+        """Whether other trials may have run on the GPU of a worker's trial."""
+        return worker.gpu is not None and not worker.alone and self._gpus.count(worker.gpu) > 1
 
     def _ready_starter(self) -> Starter:
         """The process that forks workers; a new one if it has ended."""
@@ -184,6 +271,9 @@ class _Worker:
     ) -> None:
         self.job: Job | None = None
         self.attempt = 0
+        #: of the present trial: its GPU, and whether no other trial may run there
+        self.gpu: str | None = None
+        self.alone = False
         self.deadline = 0.0
         self.progress = 0.0
         #: when the present trial was first seen to be past its deadline
@@ -209,9 +299,11 @@ class _Worker:
         """Seconds since the present trial began."""
         return 0.0 if self._began is None else time.monotonic() - self._began
 
-    def run(self, job: Job, attempt: int, modules: tuple[str, ...]) -> None:
+    def run(self, turn: _Turn, gpu: str | None, modules: tuple[str, ...]) -> None:
         """Hand the worker its next trial."""
-        self.job, self.attempt, self.late_since = job, attempt, None
+        job = turn.job
+        self.job, self.attempt, self.late_since = job, turn.attempt, None
+        self.gpu, self.alone = gpu, turn.alone
         self.progress, self._began, self._trial_process = 0.0, None, None
         # An audit comes first, which has the same limits.
         audits = 0 if job.trial.audited is None else 1
@@ -220,10 +312,11 @@ class _Worker:
         )
         request = Request(
             key=job.key,
-            attempt=attempt,
+            attempt=turn.attempt,
             trial=job.trial,
             title=_title(job),
             time_limit=job.time_limit,
+            gpu=gpu,
             modules=modules,
         )
         # If it died meanwhile, the listener reports that, and the trial is tried again.

@@ -48,6 +48,8 @@ class Request(_Message):
     #: measure the costs of the trial's method instead of running it
     audit_only: bool = False
     audit: AuditRecord | None = None
+    #: the GPU that the trial sees, as CUDA_VISIBLE_DEVICES names it; None for those that are there
+    gpu: str | None = None
     #: modules to import before the trial's process starts
     modules: tuple[str, ...] = ()
 
@@ -133,6 +135,14 @@ def send(file: int, message: Message) -> None:
         left = left[os.write(file, left) :]
 
 
+def read(text: str | bytes) -> Message:
+    """A message from its JSON; raises WrongMessage."""
+    try:
+        return _READER.validate_json(text)
+    except ValidationError as error:
+        raise WrongMessage(f"a message that the schema refuses: {error}") from None
+
+
 class Inbox:
     """The messages that arrive through a file descriptor."""
 
@@ -162,7 +172,4 @@ class Inbox:
                 return
             body = bytes(self._unread[_HEADER.size : end])
             del self._unread[:end]
-            try:
-                yield _READER.validate_json(body)
-            except ValidationError as error:
-                raise WrongMessage(f"a message that the schema refuses: {error}") from None
+            yield read(body)

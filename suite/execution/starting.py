@@ -37,7 +37,7 @@ class Starter:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                env=_environment(threads),
+                env=worker_environment(threads),
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
@@ -159,7 +159,7 @@ class WorkerProcess:
         self.requests.close()
 
 
-def _environment(threads: int) -> dict[str, str]:
+def worker_environment(threads: int) -> dict[str, str]:
     """A worker's environment: threads fixed before torch starts its pools; our own code first."""
     root = str(ROOT)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))

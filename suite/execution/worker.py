@@ -84,6 +84,8 @@ class _Worker:
 
     def _handle(self, request: Request) -> None:
         """Audit the trial's method if that is requested, then run the trial."""
+        if request.gpu is not None:  # this process uses none; those that it starts inherit it
+            os.environ["CUDA_VISIBLE_DEVICES"] = request.gpu
         audit, problem = self._audit(request)
         last: Message | None = None
         for last in self._ask(request.model_copy(update={"audit": audit})):

@@ -6,7 +6,7 @@ import functools
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,6 +20,33 @@ from suite.results.model import EnvironmentRecord
 
 #: what /proc/cpuinfo says of a processor's model; results of older versions lack it
 _MODEL = ("cpu family", "model", "stepping")
+
+
+#: what decides the last digits of a number, beside the code: machines that are equal in it are of
+#: one kind
+MACHINE = ("platform", "cpu", "cpu_capability", "gpu")
+
+
+def differences(
+    one: EnvironmentRecord, other: EnvironmentRecord, fields: Iterable[str] = MACHINE
+) -> list[tuple[str, str, str]]:
+    """Which fields differ, each with its two values; none on machines of one kind."""
+    first, second = (_texts(record, fields) for record in (one, other))
+    names = dict.fromkeys((*first, *second))
+    found = [(name, first.get(name, "none"), second.get(name, "none")) for name in names]
+    return [each for each in found if each[1] != each[2]]
+
+
+def _texts(record: EnvironmentRecord, fields: Iterable[str]) -> dict[str, str]:
+    """Fields as texts, each package one of its own."""
+    texts: dict[str, str] = {}
+    for name in fields:
+        value = getattr(record, name)
+        if isinstance(value, Mapping):
+            texts |= {f"package {package}": version for package, version in value.items()}
+        elif value is not None:
+            texts[name] = str(value)
+    return texts
 
 
 def names_model(cpu: str) -> bool:

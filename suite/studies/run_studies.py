@@ -16,6 +16,7 @@ from suite.disk import naming_full
 from suite.errors import StudyStopped, UsageError
 from suite.execution.executor import Ended, Event, Executor, Refused, Started
 from suite.execution.local import LocalExecutor
+from suite.execution.resources import gpus
 from suite.execution.starting import Starter, worker_log
 from suite.home import data_folder, make_home
 from suite.results.model import Result
@@ -151,7 +152,8 @@ def attempt_studies(
                     path, _ = plan.result_path()
                     with naming_full(plan.journal.parent, plan.results):
                         storage = owned.enter_context(_storage(plan))
-                        study = Study(plan, storage, path, keep_going=keep_going)
+                        here = executor.environment(plan.device, plan.packages)
+                        study = Study(plan, storage, path, keep_going=keep_going, here=here)
                     view.opened(study)
                     active[plan.identity] = (index, study)
                     _close_if_done(study, index, active, finished, view)
@@ -220,7 +222,7 @@ def run(
     Names may be paths to files that are not in the repo; several schedules multiply. An interrupted
     study is resumed; for a finished one the result is read and returned, unless `force`, which
     restarts it; if that is interrupted, a run without `force` resumes it. `jobs` defaults to the
-    number of CPU cores, `device` to "cuda" for full tasks if there is a GPU. Raises
+    number of CPU cores or GPUs, `device` to "cuda" for full tasks if there is a GPU. Raises
     `suite.SuiteError` with what to do; also if the first trial ends in an error of the method's
     code, unless `keep_going`.
 
@@ -242,15 +244,18 @@ def run(
     )
     plan.task.problem.prepare(plan.data)
     count = jobs or default_jobs(plan.device)
-    chosen = executor or LocalExecutor(count, Starter(threads, worker_log()))
+    per_device = 1 if jobs is None else None
+    chosen = executor or LocalExecutor(count, Starter(threads, worker_log()), per_device)
     try:
         return run_studies([plan], chosen, count, Silent(), force=force, keep_going=keep_going)[0]
     finally:
         chosen.close()
 
 
-def default_jobs(device: str) -> int:
-    """Trials at a time: one on a GPU, otherwise one per core."""
+def default_jobs(device: str, per_device: int = 1) -> int:
+    """Trials at a time: so many on each GPU, otherwise one per core."""
+    if device == "cuda":
+        return max(1, len(gpus()) * per_device)
     if device != "cpu":
         return 1
     try:

@@ -115,9 +115,12 @@ class StudyStorage:
             str(entry["ended"]) for ended in self._ended.values() for entry in ended.values()
         )
 
-    def keep(self, name: str, value: Any) -> Any:
-        """The value kept under this name when the study began; `value`, if there was none."""
-        if name not in self._kept:
+    def keep(self, name: str, value: Any, *, anew: bool = False) -> Any:
+        """The value kept under this name when the study began; `value`, if there was none.
+
+        `anew`: `value` replaces it.
+        """
+        if name not in self._kept or (anew and self._kept[name] != value):
             entry = {"kept": name, "value": value}
             self._journal.append(entry)
             self._take(entry)
@@ -126,7 +129,7 @@ class StudyStorage:
     def _take(self, entry: Entry) -> None:
         """Read an entry of the journal; later ones replace earlier ones of the same trial."""
         if "kept" in entry:
-            self._kept.setdefault(entry["kept"], entry["value"])
+            self._kept[entry["kept"]] = entry["value"]
             return
         series, number = _place(entry)
         flat = entry["hyperparameters"]

@@ -25,11 +25,20 @@ class Study:
     method's code: most probably all trials would, and a result of nothing else is of no use. Such a
     trial is not kept, since its reason may be elsewhere, as a missing package.
 
+    `here` is where its trials run: without, this machine. A study that is resumed on another kind
+    of machine stops, too: one result, one kind.
+
     Raises UsageError if the file's folder cannot be written to.
     """
 
     def __init__(
-        self, plan: Plan, storage: StudyStorage, path: Path, *, keep_going: bool = True
+        self,
+        plan: Plan,
+        storage: StudyStorage,
+        path: Path,
+        *,
+        keep_going: bool = True,
+        here: EnvironmentRecord | None = None,
     ) -> None:
         self.plan = plan
         #: why it stopped, if it did
@@ -40,19 +49,23 @@ class Study:
         # Checked now, not after the first trials have run.
         results.make_folder(path.parent)
         self._storage = storage
-        # The environment at the start: a study that ends on another machine did not all run there.
-        began = environment.record(plan.device, plan.packages).model_dump(mode="json")
-        self._environment = EnvironmentRecord.model_validate(storage.keep("environment", began))
+        here = here or environment.record(plan.device, plan.packages)
         # For later estimates: a trial elsewhere says nothing about one here.
         storage.keep("settings", {"device": plan.device, "threads": plan.threads})
         self._replicates = [
             RunningReplicate(number, plan, storage) for number in range(plan.rules.replicates)
         ]
         self.resumed = self.done
+        # The environment of the first trial: a study that ends on another machine, or begins
+        # there without a trial, did not all run there.
+        kept = storage.keep("environment", here.model_dump(mode="json"), anew=not self.resumed)
+        self._environment = EnvironmentRecord.model_validate(kept)
         #: which lines were damaged and moved away, in words
         self.damage = storage.damage
+        if self.done < self.trials:
+            self._stop_on_another_kind(here)
         first = self._replicates[0].first
-        if first is not None:  # kept by a run with --keep-going
+        if first is not None and self.stopped is None:  # kept by a run with --keep-going
             self._stop_for(first)
         if self.stopped is None:
             for replicate in self._replicates:
@@ -99,6 +112,19 @@ class Study:
         if not self._keep_going and _raised(first):
             self.stopped = StudyStopped(_why_stopped(self.plan, first))
 
+    def _stop_on_another_kind(self, here: EnvironmentRecord) -> None:
+        """Stop if the trials that have ended ran on another kind of machine than this one."""
+        found = environment.differences(self._environment, here)
+        if found:
+            changes = "; ".join(f"{name}: {was}, now {now}" for name, was, now in found)
+            self.stopped = StudyStopped(
+                f"{self.plan.name} stopped: {self.done} of its {self.trials} trials ran on another "
+                f"kind of machine, and a result is of one kind. {changes}.\n"
+                "Run the same command on a machine of that kind (--slurm constraint=... chooses "
+                f"one), or restart the study: with --force or, for an element, once you have "
+                f"moved {self.plan.journal} away."
+            )
+
     def _write(self, result: Result) -> None:
         """Write the result, under the name that is right for it now.
 
@@ -137,6 +163,7 @@ class Study:
                 "environment": self._environment.model_copy(
                     update={"finished": self._storage.last_end()}
                 ),
+                "authors": list(plan.authors),
             }
         )
 

@@ -192,6 +192,37 @@ def test_drained_preempted_killed_and_rejoined_it_gives_the_result_of_one_machin
     assert local(tmp_path, monkeypatch, method).comparable() == result.comparable()
 
 
+def test_fifty_trials_with_a_killed_element_give_the_result_of_one_machine(
+    home, tmp_path, monkeypatch, held
+):
+    plan = make_plan(
+        make_method(held.method), find_task(TINY), get_protocol("standard"), seed=0, device="cpu",
+        threads=1, results=tmp_path / "r", data=tmp_path / "d",
+    )  # fmt: skip
+    monkeypatch.setattr("suite.clusters.coordinator._LAST_POLL", 2.0)
+    coordinator = Coordinator([plan], Asked(SMALL.resources, jobs=2, keep_going=False))
+    assert coordinator.begin(force=False) == (1, 0)
+    (name,) = coordinator.arrays
+    kept = []
+
+    class Kills(Breaks):
+        def event(self, study, event) -> None:
+            super().event(study, event)
+            if study.done >= 10 and not kept:
+                held.hold.touch()  # so that trials run when it dies
+                (process,) = processes_with(str(home / "slurm" / name / "elements.jsonl"))
+                os.kill(process, signal.SIGKILL)
+                kept.extend(finished(plan))
+                held.hold.unlink()
+
+    (result,) = coordinator.watch(Kills())
+    assert result.comparable() == held.result.comparable()
+    assert 10 <= len(kept) < 50
+    assert finished(plan)[: len(kept)] == kept
+    assert len(finished(plan)) == len({tuple(place) for place in finished(plan)}) == 50
+    assert coordinator.arrays != [name]  # it was submitted again
+
+
 def test_a_killed_command_is_rejoined_and_a_failing_method_is_not_tried_again(home, tmp_path):
     hold = tmp_path / "hold"
     hold.touch()

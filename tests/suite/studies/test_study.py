@@ -8,14 +8,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import suite
+from suite.cli import cli
 from suite.components import registry
 from suite.components.method import make_method
 from suite.errors import StudyStopped, SuiteError, UsageError
 from suite.execution.executor import Job, lost
+from suite.results import environment
 from suite.results import files as results
 from suite.results.model import MethodRecord, Result
+from suite.studies.elements import element_of, text_of
 from suite.studies.journal import Journal, line_of
 from suite.studies.plan import Plan, find_task, make_plan
 from suite.studies.protocol import get_protocol
@@ -337,3 +341,53 @@ def test_a_first_step_that_smoke_cannot_pay_for_names_another_protocol(tmp_path)
     assert "The protocol smoke gives a 20th of the budget: try --protocol quick." in str(
         study.stopped
     )
+
+
+def interrupted(plan: Plan, trials: int) -> None:
+    """Run so many trials of a study, and no more."""
+    with StudyStorage(plan.journal, plan.direction, plan.space) as storage:
+        study = Study(plan, storage, plan.result_path()[0])
+        for _ in range(trials):
+            job = study.next_job()
+            study.take(job, run_trial(job.trial))
+
+
+def test_a_study_goes_on_only_on_the_kind_of_machine_it_began_on(tmp_path, monkeypatch):
+    """As an element that Slurm puts back and starts on another node."""
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
+    plan = make(tmp_path, protocol="quick")
+    path, said = tmp_path / "elements.jsonl", plan.journal.with_suffix(".progress")
+    path.write_text(text_of([element_of(plan, keep_going=False)]))
+    mine, arguments = environment.cpu_name(), ["run", "--elements", str(path), "--element", "0"]
+    interrupted(plan, 3)
+    before = plan.journal.read_bytes()
+
+    monkeypatch.setattr(environment, "cpu_name", lambda: "Another CPU (model 7)")
+    done = CliRunner().invoke(cli, [*arguments, "--jobs", "0"], standalone_mode=False)
+    assert done.return_value == 1
+    assert "sgd on tiny_blobs stopped: 3 of its 21 trials ran on another kind of" in done.stderr
+    assert f"cpu: {mine}, now Another CPU (model 7)" in done.stderr
+    assert "another kind of machine" in said.read_text()  # which the coordinator shows
+    assert plan.journal.read_bytes() == before
+    assert plan.finished() is None
+
+    monkeypatch.setattr(environment, "cpu_name", lambda: mine)
+    result, ran, _ = run(plan)
+    assert len(ran) == 18
+    assert result.environment.cpu == mine
+
+
+def test_a_study_without_a_finished_trial_begins_on_any_machine(plan, monkeypatch):
+    interrupted(plan, 0)
+    monkeypatch.setattr(environment, "cpu_name", lambda: "Another CPU (model 7)")
+    result, ran, _ = run(plan)
+    assert len(ran) == 21
+    assert result.environment.cpu == "Another CPU (model 7)"
+
+
+def test_a_study_that_only_lacks_its_file_is_concluded_anywhere(plan, monkeypatch):
+    first, _, _ = run(plan)
+    plan.result_path()[0].unlink()
+    monkeypatch.setattr(environment, "cpu_name", lambda: "Another CPU (model 7)")
+    second, ran, _ = run(plan)
+    assert (ran, second.environment.cpu) == ([], first.environment.cpu)
