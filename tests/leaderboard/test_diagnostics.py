@@ -98,24 +98,25 @@ def test_an_interval_over_methods_misses_no_more_than_it_says():
     generator = np.random.default_rng(0)
     missed = 0
     results = [scored(n) for n in range(10)]
-    for _ in range(60):
+    for _ in range(30):
         own = generator.normal(size=10)  # the same in all replicates of a method
         noisy = [
             with_diagnostics(result, {"noise": [[own[n]]]}) for n, result in enumerate(results)
         ]
         estimate = correlation([diagnosed(noisy)], "noise", "generalization").estimate
         missed += not estimate.low <= 0 <= estimate.high
-    assert missed <= 9  # 3 expected; the bootstrap of ten methods is a little short
+    assert missed <= 6  # 1.5 expected; the bootstrap of ten methods is a little short
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """A site of ten methods with many columns on two tasks, and of one without any."""
+    """A site of ten methods with many columns on a task and few on another, and of one without."""
     folder = tmp_path_factory.mktemp("diagnosed")
     columns = {f"column_{i}": [[0.1 * i, 1 + 0.01 * i, 2.0, 3.0, 2.5]] for i in range(COLUMNS)}
+    few = {name: columns[name] for name in ("column_0", "column_1")}
     results = [
-        with_diagnostics(scored(n, task), columns)
-        for task in ("digits", "lm_markov")
+        with_diagnostics(scored(n, task), given)
+        for task, given in (("digits", columns), ("lm_markov", few))
         for n in range(10)
     ]
     results += [make_result("digits", "plain"), make_result("cifar10_mini", "plain")]
