@@ -23,6 +23,8 @@ _BUDGET = Axis(0.0, 1.0, "share of the budget", marks=((0.0, "0"), (0.5, "half")
 _HEIGHT, _LEFT, _WIDTH = 175.0, 46.0, 250.0
 #: points of a line of training losses
 _POINTS = 24
+#: letters of all figures of a page: the whole page stays below 500 kB
+_MAX_LETTERS = 280_000
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,8 @@ class Panels:
     legend: list[tuple[str, int]]
     #: how many lines are grey
     others: int
+    #: columns that no page has room for
+    left_out: int
 
 
 def of_task(each: Diagnosed) -> Panels:
@@ -43,7 +47,7 @@ def of_task(each: Diagnosed) -> Panels:
         (column, unit, _lines(zip(names, each.results, strict=True), column))
         for column, unit in each.units.items()
     ]
-    return _panels(f"{each.task.name}-{each.protocol.name}", names, panels)
+    return _panels(each.protocol.name, names, panels)
 
 
 def of_method(method: str, diagnosed: Sequence[Diagnosed]) -> Panels:
@@ -60,7 +64,7 @@ def of_method(method: str, diagnosed: Sequence[Diagnosed]) -> Panels:
         (column, unit, _lines(results, column))
         for column, unit in units_of(result for _, result in results).items()
     ]
-    return _panels(method, [task for task, _ in results], panels if panels[1:] else [])
+    return _panels("m", [task for task, _ in results], panels if panels[1:] else [])
 
 
 def table(each: Diagnosed) -> list[tuple[object, ...]]:
@@ -123,13 +127,20 @@ def _panels(
 ) -> Panels:
     """The figures of columns with their units and lines, which have the order of `names`."""
     series = {one: number for number, one in enumerate(dict.fromkeys(names))}
-    drawings = [
-        _small(f"diagnostic-{column}-{name}", column, unit, lines, series)
-        for column, unit, lines in panels
-        if lines
-    ]
+    drawings: list[Drawing] = []
+    left_out = letters = 0
+    for number, (column, unit, lines) in enumerate(panels):
+        if not lines:
+            continue
+        # A short name: it is in every line of the figure.
+        drawing = _small(f"diagnostic-{number}-{name}", column, unit, lines, series)
+        letters += len(drawing.svg)
+        if letters > _MAX_LETTERS:
+            left_out += 1
+        else:
+            drawings.append(drawing)
     legend = [(one, number) for one, number in series.items() if number < HIGHLIGHTED]
-    return Panels(drawings, legend, max(0, len(series) - HIGHLIGHTED))
+    return Panels(drawings, legend, max(0, len(series) - HIGHLIGHTED), left_out)
 
 
 def _small(

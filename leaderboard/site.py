@@ -20,7 +20,7 @@ from leaderboard.board import Board, load_board
 from leaderboard.catalogue import Catalogue, Described, read_catalogue
 from leaderboard.claims import Verdict, decide
 from leaderboard.diagnostic_figures import Panels
-from leaderboard.diagnostics import Diagnosed, read_diagnosed
+from leaderboard.diagnostics import Diagnosed, of_one_protocol, read_diagnosed
 from leaderboard.downloads import results_table, table_text
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
@@ -229,6 +229,7 @@ def write_site(site: Site, folder: Path) -> Iterator[Path]:
             "task.html.j2", path, drawings, name=name, standings=standings, diagnostics=small
         )
     claims = pages.claim_rows(board, site.catalogue)
+    diagnosed = of_one_protocol(site.diagnosed)
     for name, method in board.methods.items():
         drawings_of_it, protocol = pages.method_drawings(method)
         writer.figure_files(drawings_of_it)
@@ -240,7 +241,7 @@ def write_site(site: Site, folder: Path) -> Iterator[Path]:
             drawings_of_it,
             name=name,
             shown_protocol=protocol,
-            diagnostics=diagnostic_figures.of_method(name, site.diagnosed),
+            diagnostics=diagnostic_figures.of_method(name, diagnosed),
             **context,
         )
     yield writer.page("tasks.html.j2", "tasks.html")

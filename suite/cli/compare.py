@@ -84,14 +84,15 @@ def compare(
         raise UsageError("--figure shows the learning curves on one task: name it with --task.")
     if probes and task is None:
         raise UsageError("--probe shows the diagnostics on one task: name it with --task.")
+    if probes and published:
+        raise UsageError("--probe and --published exclude each other: those have no diagnostics.")
     from leaderboard.board import find_board
     from leaderboard.comparison import compare_on_task, compare_on_track
     from leaderboard.plot import check_figure, save_curves, save_diagnostics
 
     if figure is not None:
         check_figure(figure)
-    if probes:  # published results have no curves of diagnostics
-        published = False
+    published = False if probes else published
     board = find_board(results, published, None if task is None else [task])
     if task is None:
         over = compare_on_track(board, track or "mini", methods, protocol)

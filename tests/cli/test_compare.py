@@ -119,6 +119,12 @@ def test_compare_says_which_diagnostics_there_are(capsys, probed: Path, methods,
     assert said in err
 
 
+def test_published_results_have_no_diagnostics_to_show(capsys) -> None:
+    on = ["--task", "digits", "--published", "--probe", "rotation"]
+    assert _exit_code(["compare", "adamw", "sgd", *on]) == 2
+    assert "--probe and --published exclude each other" in capsys.readouterr().err
+
+
 def test_compare_is_about_the_methods_asked_for(capsys, results: Path) -> None:
     code, out, _ = run(
         capsys, "compare", "lion", "adamw", "--task", "digits", "--results", str(results)
