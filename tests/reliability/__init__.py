@@ -1,0 +1,1 @@
+"""Reliability, measured: kills, damaged files, full disks, hostile texts: docs/reliability.md."""
