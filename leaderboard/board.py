@@ -8,8 +8,9 @@ claims read only from it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leaderboard import references as frozen
@@ -19,8 +20,10 @@ from leaderboard.references import References
 from leaderboard.selection import Superseded, finished, method_of, select
 from leaderboard.standings import Entry, TaskStanding, task_standing
 from leaderboard.tracks import TrackStanding, track_standings
+from suite.errors import UsageError
 from suite.home import ROOT
 from suite.results.frames import Invalid, Stored
+from suite.results.marks import Mark, marks, read_verifications
 from suite.results.model import Result
 
 #: work on one task's standing that must succeed for its files to be shown, such as its figures
@@ -61,6 +64,22 @@ class Board:
     notices: list[str]
     #: verdicts on the claims of methods, where they were decided from the same results
     claims: tuple[object, ...] = ()
+    #: by the digest of a result that was run again
+    marks: Mapping[str, Mark] = field(default_factory=dict)
+
+    def mark(self, result: Result) -> Mark:
+        """Whether somebody has run a result again, and what came out."""
+        return self.marks.get(result.digest, "claimed")
+
+    @functools.cached_property
+    def marked(self) -> Counter[Mark]:
+        """How many of the results that are shown have each mark."""
+        return Counter(
+            self.mark(entry.result)
+            for standings in self.tasks.values()
+            for standing in standings
+            for entry in standing.entries
+        )
 
     @functools.cached_property
     def newest(self) -> str:
@@ -121,7 +140,16 @@ def load_board(
     if published:
         own = {_study(item.result) for item in stored}
         stored += [item for item in published_results(tasks) if _study(item.result) not in own]
-    return make_board(stored, invalid, references, extra=extra)
+    board = make_board(stored, invalid, references, extra=extra)
+    return board if results is None else _with_marks(board, Path(results))
+
+
+def _with_marks(board: Board, folder: Path) -> Board:
+    """The board with the marks of its folder; if their file is damaged, with a notice instead."""
+    try:
+        return replace(board, marks=marks(read_verifications(folder)))
+    except UsageError as error:
+        return replace(board, notices=[*board.notices, f"{error} No result is marked."])
 
 
 def find_board(

@@ -28,11 +28,20 @@ from typing import Literal
 
 import numpy as np
 
-from leaderboard.measures import MEASURES, Measured, NotMeasured, Setting, score
+from leaderboard import diagnostics
+from leaderboard.diagnostics import FEWEST, Diagnosed, correlation
+from leaderboard.measures import (
+    MEASURES,
+    Measured,
+    NotLookedAt,
+    NotMeasured,
+    Setting,
+    score,
+)
 from leaderboard.references import Reference, References
 from leaderboard.selection import Group, method_of, select
 from leaderboard.statistics import Difference, Interval, Prior, difference, pool, pool_pairs
-from suite.components.claims import Claim, Stated
+from suite.components.claims import SEPARATOR, Claim, Stated
 from suite.results.frames import Stored
 from suite.results.model import Result, TaskRecord
 
@@ -42,7 +51,8 @@ OUTCOMES: tuple[Outcome, ...] = ("reproduced", "not reproduced", "undecided", "n
 Seeds = Mapping[int, Measured]
 
 #: Differences that count as equal: of scores as a share of the task's scale, which is from untuned
-#: SGD to tuned AdamW; of columns as a share of the larger mean; of the others as a ratio.
+#: SGD to tuned AdamW; of columns as a share of the larger mean; of correlations as they are; of the
+#: others as a ratio.
 MARGINS = {
     "score": 0.05,
     "sensitivity": 0.05,
@@ -51,10 +61,14 @@ MARGINS = {
     "time_to_target": 1.25,
     "hyperparameter": 2.0,
     "bound": 1.05,
+    "diagnostic": 2.0,
+    "correlation": 0.1,
 }
 _TIMES = "times"
 #: measures of which the ratio is compared
-_RATIOS = ("time_to_target", "hyperparameter", "bound")
+_RATIOS = ("time_to_target", "hyperparameter", "bound", "diagnostic")
+#: methods that are named one by one where it is said what was run
+_NAMED = 8
 
 
 @dataclass(frozen=True)
@@ -95,6 +109,8 @@ class Verdict:
     @property
     def tried(self) -> str:
         """How each method was run: trials, and the hyperparameters that were tuned or swept."""
+        if len(self.evidence) > _NAMED:
+            return f"{len(self.evidence)} methods, all that have the diagnostic here"
         return "; ".join(_tried(item.result) for item in self.evidence)
 
 
@@ -155,12 +171,16 @@ class Evidence:
 
     def decide(self, one: Stated) -> Verdict:
         """What the results say of a claim."""
+        if one.claim.measure == "correlation":
+            return self._correlated(one)
         found = self._find(one)
         if isinstance(found, str):
             return Verdict(one, "not run", found)
         group, used = found
         try:
             verdict = self._verdict(one, group, used)
+        except NotLookedAt as error:
+            return Verdict(one, "not run", str(error))
         except NotMeasured as error:
             verdict = Verdict(one, "undecided", str(error))
         return replace(verdict, protocol=group.protocol.name, evidence=tuple(used.values()))
@@ -182,6 +202,34 @@ class Evidence:
             missing = min(missing, lacking, key=len)
         under = f" under {one.claim.protocol}" if one.claim.protocol else ""
         return f"no result of {' and '.join(missing)} on {one.claim.task}{under}"
+
+    def _correlated(self, one: Stated) -> Verdict:
+        """The verdict of a correlation over methods, of the protocol with most that have both."""
+        task, (column, of) = one.claim.task, one.claim.quantity.split(SEPARATOR)
+        looked = [
+            (group, [item for item in group.comparable if _has(item.result, column)])
+            for group in self._groups.get(task, [])
+            if group.protocol.ranked
+        ]
+        group, items = max(looked, key=lambda pair: len(pair[1]), default=(None, []))
+        found = None
+        if group is not None:
+            results = tuple(item.result for item in items)
+            outcome: diagnostics.Outcome = "generalization" if of == "score" else "speed"
+            each = Diagnosed(group.task, group.protocol, results)
+            found = correlation([each], column, outcome)
+        if group is None or found is None:
+            why = (
+                f"fewer than {FEWEST} methods on {task} have the diagnostic {column}, or all are "
+                "equal: `suite run` adds it with --probe"
+            )
+            return Verdict(one, "not run", why)
+        estimate = Interval(*(end - (one.claim.value or 0.0) for end in found.estimate))
+        said, why = judge(one.claim, Comparison(estimate, MARGINS["correlation"]))
+        return Verdict(
+            one, said, why, estimate, "of rank correlation", found.methods, group.protocol.name,
+            tuple(items),
+        )  # fmt: skip
 
     def _verdict(self, one: Stated, group: Group, used: Mapping[str, Stored]) -> Verdict:
         """The verdict of a claim whose results are there; raises NotMeasured."""
@@ -232,6 +280,11 @@ class Evidence:
         count = max(map(len, rows))
         table = np.array([row for row in rows if len(row) == count])
         return pool_pairs(table) if claim.rival else pool(table.var(axis=1, ddof=1), count - 1)
+
+
+def _has(result: Result, column: str) -> bool:
+    """Whether a diagnostic with this column has looked at a result."""
+    return any(column in record.columns for record in result.diagnostics)
 
 
 def _may_decide(group: Group, claim: Claim) -> bool:

@@ -23,17 +23,17 @@ _COLUMNS = (
     "scaled_score", "scaled_low", "scaled_high", "replicate_scores", "higher_is_better",
     "out_of_the_box", "tuned", "trials_needed", "time_to_target", "runs_at_target", "runs",
     "gradient_evaluations", "step_cost", "failed_runs", "canonical_data", "finished", "commit",
-    "dirty", "path",
+    "dirty", "verification", "path",
 )  # fmt: skip
 
 
 def results_table(board: Board) -> str:
     """All results, one in a row, as CSV; numbers are those of the task pages."""
     pairs = ((s, e) for found in board.tasks.values() for s in found for e in s.entries)
-    return table_text([_COLUMNS, *(list(_row(*pair)) for pair in pairs)])
+    return table_text([_COLUMNS, *(list(_row(board, *pair)) for pair in pairs)])
 
 
-def _row(standing: TaskStanding, entry: Entry) -> Iterator[object]:
+def _row(board: Board, standing: TaskStanding, entry: Entry) -> Iterator[object]:
     """The cells of one result, in the order of `_COLUMNS`."""
     result, task, place = entry.result, standing.task, entry.standing
     environment = result.environment
@@ -48,7 +48,7 @@ def _row(standing: TaskStanding, entry: Entry) -> Iterator[object]:
     yield from (None, None) if standing.stream else (entry.time_to_target, entry.reached)
     yield from (entry.runs, entry.gradient_evaluations, entry.step_cost, entry.failures.total())
     yield from (result.data.canonical if result.data else None, environment.finished)
-    yield from (environment.commit, environment.dirty, str(entry.stored.path))
+    yield from (environment.commit, environment.dirty, board.mark(result), str(entry.stored.path))
 
 
 def table_text(rows: Iterable[Sequence[object]]) -> str:

@@ -123,11 +123,12 @@ class Drawing:
     table: list[tuple[object, ...]] = field(default_factory=list)
     #: whether a pointer on it reads values off its lines
     readable: bool = True
+    width: float = WIDTH
 
     @property
     def area(self) -> tuple[float, float, float, float]:
         """The axes: left, top, right, bottom."""
-        return self.left, _TOP, WIDTH - _RIGHT, self.height - _BOTTOM
+        return self.left, _TOP, self.width - _RIGHT, self.height - _BOTTOM
 
     @property
     def legend(self) -> list[tuple[str, int]]:
@@ -148,15 +149,22 @@ class Drawing:
     def svg_file(self) -> str:
         """The figure as a file by itself: white paper, dark ink, and its title above it."""
         font = 'font-family="Helvetica, Arial, sans-serif"'
-        style = f' {font} style="background:#fff" width="{WIDTH:g}"'
+        style = f' {font} style="background:#fff" width="{self.width:g}"'
         return str(_svg(self, COLORS, "", style))
 
 
 class Sketch:
     """A figure in the making: shapes and words in the units of its axes."""
 
-    def __init__(self, x: Axis, y: Axis, height: float = 300.0, left: float = 52.0) -> None:
-        self.x, self.y, self.height, self.left = x, y, height, left
+    def __init__(
+        self,
+        x: Axis,
+        y: Axis,
+        height: float = 300.0,
+        left: float = 52.0,
+        width: float = WIDTH,
+    ) -> None:
+        self.x, self.y, self.height, self.left, self.width = x, y, height, left, width
         self.groups: list[Group] = []
         self.words: list[Words] = []
         self._frame()
@@ -222,11 +230,11 @@ class Sketch:
         """The drawing with its words and numbers."""
         return Drawing(
             name, title, description, caption, self.height, self.left, self.x, self.y,
-            self.groups, self.words, table, readable,
+            self.groups, self.words, table, readable, self.width,
         )  # fmt: skip
 
     def _area(self) -> tuple[float, float, float, float]:
-        return self.left, _TOP, WIDTH - _RIGHT, self.height - _BOTTOM
+        return self.left, _TOP, self.width - _RIGHT, self.height - _BOTTOM
 
     def _frame(self) -> None:
         left, top, right, bottom = self._area()
@@ -313,8 +321,9 @@ def corners(points: Floats) -> str:
 def _svg(drawing: Drawing, color: dict[str, str], prefix: str, style: str) -> Markup:
     left, top, right, bottom = drawing.area
     ids = escape(prefix) if prefix else Markup("figure-")
+    size = f"{drawing.width:g} {drawing.height:g}"
     head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:g} {drawing.height:g}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {size}" '
         f'role="img" aria-labelledby="{ids}t {ids}d"{style}'
     )
     if drawing.readable and prefix:

@@ -28,6 +28,10 @@ class NotMeasured(Exception):
     """A result holds no such number, and why."""
 
 
+class NotLookedAt(NotMeasured):
+    """No diagnostic has looked at a result."""
+
+
 class Measured(NamedTuple):
     """A number of one replicate."""
 
@@ -175,6 +179,24 @@ def bound(result: Result, quantity: str, setting: Setting) -> dict[int, Measured
     return found
 
 
+def diagnostic(result: Result, quantity: str, setting: Setting) -> dict[int, Measured]:
+    """The mean of a diagnostic's value at the end; raises NotMeasured where it was not measured."""
+    method, task = result.method.name, result.task.name
+    if not any(quantity in record.columns for record in result.diagnostics):
+        raise NotLookedAt(
+            f"no diagnostic {quantity} in the result of {method} on {task}: `suite run` adds it "
+            "with --probe"
+        )
+    found = {}
+    for replicate in result.replicates:
+        ends = [run.curve.diagnostics.get(quantity, [None])[-1] for run in replicate.evaluation]
+        values = [value for value in ends if value is not None]
+        if len(values) < len(ends):
+            raise NotMeasured(f"{quantity} has no value at the end of a run of {method} on {task}")
+        found[replicate.seed] = Measured(statistics.fmean(values))
+    return found
+
+
 MEASURES: dict[str, Callable[[Result, str, Setting], dict[int, Measured]]] = {
     "score": score,
     "time_to_target": time_to_target,
@@ -183,6 +205,7 @@ MEASURES: dict[str, Callable[[Result, str, Setting], dict[int, Measured]]] = {
     "sensitivity": sensitivity,
     "coupling": coupling,
     "bound": bound,
+    "diagnostic": diagnostic,
 }
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from leaderboard import figures
 from leaderboard.board import Board, MethodResults
 from leaderboard.catalogue import Catalogue
+from leaderboard.diagnostics import Diagnosed, by_column, of_one_protocol
 from leaderboard.drawing import Drawing
 from leaderboard.families import FamilyResult
 from leaderboard.filters import count, file_id, shorten, space_words, study_words
@@ -276,6 +277,16 @@ def claims_context(claims: list[ClaimRow]) -> dict[str, Any]:
     """All claims, and how many have each verdict."""
     counts = Counter(claim.outcome for claim in claims if claim.outcome)
     return {"claims": claims, "outcomes": counts.most_common(), "decided": bool(counts)}
+
+
+# -- diagnostics ------------------------------------------------------------------------------
+
+
+def diagnostics_context(diagnosed: Sequence[Diagnosed]) -> dict[str, Any]:
+    """What goes with each diagnostic, under the protocol with most results that have any."""
+    chosen = of_one_protocol(diagnosed)
+    protocol = chosen[0].protocol.name
+    return {"diagnosed": chosen, "protocol": protocol, "rows": by_column(chosen)}
 
 
 # -- what lost ------------------------------------------------------------------------------------

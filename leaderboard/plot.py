@@ -6,16 +6,18 @@ in `suite.standings`: curves are thin, with at most `leaderboard.index.POINTS` p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from leaderboard.board import find_board
+from leaderboard.diagnostic_figures import along_budget
 from leaderboard.standings import Entry, TaskStanding
 from leaderboard.statistics import performance_profile
 from suite.errors import UsageError, unknown_name
+from suite.results.model import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -204,6 +206,31 @@ def save_curves(standing: TaskStanding, methods: Sequence[str], path: Path) -> N
 
     figure = Figure(figsize=(7, 4.3), layout="constrained")
     _draw_curves(standing, methods, figure.subplots())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, format=path.suffix[1:].lower())
+
+
+def save_diagnostics(results: Mapping[str, Result], columns: Mapping[str, str], path: Path) -> None:
+    """Write a small figure for each column, a line for each method, to a file.
+
+    `columns` are names and units. Raises UsageError as `check_figure`.
+    """
+    check_figure(path)
+    from matplotlib.figure import Figure
+
+    across = min(3, len(columns))
+    down = -(-len(columns) // across)
+    figure = Figure(figsize=(max(4.5, 3.2 * across), 2.6 * down), layout="constrained")
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (column, unit) in zip(grid, columns.items(), strict=False):
+        for number, (method, result) in enumerate(results.items()):
+            at, means = along_budget(result, column)
+            axes.plot(at, means, f"C{number % 10}", marker=".", label=method)
+        axes.set(xlabel="share of the budget", ylabel=unit)
+        axes.set_title(column.replace("_", " "), fontsize="medium")
+    for axes in grid[len(columns) :]:
+        axes.axis("off")
+    grid[0].legend()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, format=path.suffix[1:].lower())
 

@@ -15,10 +15,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leaderboard import figures, pages
+from leaderboard import diagnostic_figures, figures, pages
 from leaderboard.board import Board, load_board
 from leaderboard.catalogue import Catalogue, Described, read_catalogue
 from leaderboard.claims import Verdict, decide
+from leaderboard.diagnostic_figures import Panels
+from leaderboard.diagnostics import Diagnosed, of_one_protocol, read_diagnosed
 from leaderboard.downloads import results_table, table_text
 from leaderboard.drawing import Drawing
 from leaderboard.filters import FILTERS, slug
@@ -47,9 +49,11 @@ _MENU = (
     ("methods.html", "Methods"),
     ("compare.html", "Compare"),
     ("claims.html", "Claims"),
+    ("diagnostics.html", "Diagnostics"),
     ("lost.html", "What lost"),
     ("protocol.html", "Protocol"),
 )
+_DIAGNOSTICS = "diagnostics.html"
 _DISTRIBUTION = "optimizer-suite"
 
 
@@ -73,6 +77,8 @@ class Site:
     drawings: dict[tuple[str, str], list[Drawing]]
     #: the address of the repository, without a slash at its end; empty if it is not known
     repository: str
+    #: results with diagnostics, read whole
+    diagnosed: tuple[Diagnosed, ...] = ()
     menu: tuple[tuple[str, str], ...] = _MENU
 
     def described(self, kind: str, name: str) -> Described | None:
@@ -107,7 +113,9 @@ def build(
     draw = Drawn()
     board = load_board(results, references, extra=draw)
     board = dataclasses.replace(board, claims=_decided(list(claims), board, Path(results)))
-    site = Site(board, read_catalogue(), draw.drawings, repository)
+    diagnosed = tuple(read_diagnosed(board, results))
+    menu = tuple(item for item in _MENU if diagnosed or item[0] != _DIAGNOSTICS)
+    site = Site(board, read_catalogue(), draw.drawings, repository, diagnosed, menu)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         made = Path(temporary) / "site"
@@ -119,7 +127,8 @@ def build(
 
 def _decided(claims: list[Stated], board: Board, results: Path) -> tuple[Verdict, ...]:
     """The verdicts on claims. Columns are compared at a curve's end, which thin curves lack."""
-    tasks = {stated.claim.task for stated in claims if stated.claim.measure == "column"}
+    at_end = ("column", "diagnostic", "correlation")
+    tasks = {stated.claim.task for stated in claims if stated.claim.measure in at_end}
     shown = {item.path: item for item in board.stored}
     for path, result in read_folder(results, tasks)[0]:
         relative = path.relative_to(results)
@@ -214,20 +223,33 @@ def write_site(site: Site, folder: Path) -> Iterator[Path]:
         drawings = {
             s.protocol.name: site.drawings[name, s.protocol.name] for s in standings if s.ranked
         }
+        small = _diagnostics_of(writer, site, name)
         path = f"tasks/{slug(name)}.html"
-        yield writer.page("task.html.j2", path, drawings, name=name, standings=standings)
+        yield writer.page(
+            "task.html.j2", path, drawings, name=name, standings=standings, diagnostics=small
+        )
     claims = pages.claim_rows(board, site.catalogue)
+    diagnosed = of_one_protocol(site.diagnosed)
     for name, method in board.methods.items():
         drawings_of_it, protocol = pages.method_drawings(method)
         writer.figure_files(drawings_of_it)
         context = pages.method_context(board, method, claims)
         path = f"methods/{slug(name)}.html"
         yield writer.page(
-            "method.html.j2", path, drawings_of_it, name=name, shown_protocol=protocol, **context
+            "method.html.j2",
+            path,
+            drawings_of_it,
+            name=name,
+            shown_protocol=protocol,
+            diagnostics=diagnostic_figures.of_method(name, diagnosed),
+            **context,
         )
     yield writer.page("tasks.html.j2", "tasks.html")
     yield writer.page("methods.html.j2", "methods.html")
     yield writer.page("claims.html.j2", "claims.html", **pages.claims_context(claims))
+    if site.diagnosed:
+        context = pages.diagnostics_context(site.diagnosed)
+        yield writer.page("diagnostics.html.j2", _DIAGNOSTICS, **context)
     yield writer.page("lost.html.j2", "lost.html", **pages.lost_context(board))
     compared = comparison_data(board)
     yield writer.page("compare.html.j2", "compare.html", **compared.context)
@@ -247,3 +269,14 @@ def write_site(site: Site, folder: Path) -> Iterator[Path]:
         writer.text(f"assets/{asset}", text)
     writer.text("results.csv", results_table(board))
     write_marker(folder)
+
+
+def _diagnostics_of(writer: _Writer, site: Site, task: str) -> dict[str, Panels]:
+    """The small figures of a task by protocol; writes the numbers behind them."""
+    found = {}
+    for each in site.diagnosed:
+        if each.task.name == task:
+            found[each.protocol.name] = diagnostic_figures.of_task(each)
+            stem = slug(f"diagnostics-{task}-{each.protocol.name}")
+            writer.text(f"figures/{stem}.csv", table_text(diagnostic_figures.table(each)))
+    return found

@@ -7,54 +7,53 @@ SUBMISSION is a checkout of the proposed change, BASE the commit it is proposed 
 the suite that it imports are those of BASE: it never imports a file of the submission.
 
 `results` treats the submission as data. Every changed result file is validated, new entries are
-compared with the files that declare them, and the site is built. `methods` runs the submission's
-own suite: `suite check` of every changed component, and the component at the smoke protocol on the
-mini tasks that need no download; every mini task of a changed file with the first optimizer; a full
-task is only loaded and shown, since it may need data and a GPU. A run is judged only by the result
-files that it wrote: one for each requested task, all runs completed. `suite check` is judged by its
-rows: one for each check that BASE knows, and none of them a problem.
+compared with the files that declare them, a published result that is another one now must say why,
+and the site is built. `methods` runs the submission's components and tasks, each on a fresh copy of
+BASE with the submission's files of `tasks/` and `baselines/` on top: `suite check` of every changed
+component, and the component at the smoke protocol on the mini tasks that need no download; every
+mini task of a changed file with the first optimizer; a full task is only loaded and shown, since it
+may need data and a GPU. A run is judged only by the result files that it wrote: one for each
+requested task, all runs completed. `suite check` is judged by its rows: one for each check that
+BASE knows, and none of them a problem.
 
-Exit code 1 if anything fails. All other changed or deleted files are listed for review.
+Exit code 1 if anything fails. All other changed or deleted files are listed for review. The
+runs of `methods` are in a sandbox where there is one; `--apart` makes that a condition.
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
-import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from leaderboard.site import build
+from scripts.strangers_code import BUBBLEWRAP, SHOWN, Workshop
 from suite.checking.checks import CHECKS as COMPONENT_CHECKS
 from suite.components import registry
 from suite.components.fingerprints import source_hash
-from suite.errors import InvalidResult, SuiteError
+from suite.errors import InvalidResult, SuiteError, UsageError
+from suite.results import changes, marks
 from suite.results.checks import CHECKS
 from suite.results.fields import printable
-from suite.results.files import check_place, file_name, read
+from suite.results.files import check_place, file_name, parse, read
 from suite.results.model import ComponentRecord, Result
 from suite.results.verification import check_consistency, registered
 
-#: of the output of one command, this number of first and of last characters is shown
-SHOWN = 6_000
 #: a longer report shows verdicts only: a job's summary holds one MiB
 REPORT = 600_000
-#: seconds after which a command counts as hanging
-LIMIT = 1_800.0
 KINDS = {"optimizers": "optimizer", "regularizers": "regularizer", "schedules": "schedule"}
 
 
 class Check(NamedTuple):
-    """One call of the submission's `suite` for the components or tasks of a file."""
+    """One call of the copy's `suite` for the components or tasks of a file."""
 
     title: str
     arguments: list[str]
@@ -89,15 +88,24 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("part", choices=["results", "methods"])
     parser.add_argument("submission", type=Path)
     parser.add_argument("base")
+    parser.add_argument("--apart", action="store_true")
     said = parser.parse_args(arguments)
     folder = said.submission.resolve()
     files, deleted = differing(folder, said.base, "d"), differing(folder, said.base, "D")
+    late = changed_in_both(folder, said.base, [*files, *deleted])
     if said.part == "results":
-        verdicts = check_results(folder, files)
-        return report("Results", verdicts, [])
-    with tempfile.TemporaryDirectory(prefix="submission-") as written:
-        verdicts = check_methods(folder, files, Path(written))
-        return report("Methods and tasks", verdicts, others(files, deleted))
+        published = Published(folder, said.base)
+        verdicts = check_results(folder, files, deleted, published)
+        return report("Results", chain(late, verdicts), [])
+    workshop = Workshop(folder, files, deleted)
+    if said.apart and not workshop.apart:
+        raise UsageError(
+            f"--apart: {BUBBLEWRAP} is missing, or this machine does not allow it. Install "
+            "bubblewrap, or use sudo."
+        )
+    print(f"Runs are {'' if workshop.apart else 'not '}in a sandbox.\n", flush=True)
+    verdicts = check_methods(workshop, folder, files)
+    return report("Methods and tasks", verdicts, others(files, deleted))
 
 
 def differing(folder: Path, base: str, kinds: str) -> list[str]:
@@ -109,6 +117,16 @@ def differing(folder: Path, base: str, kinds: str) -> list[str]:
     command += ["--no-ext-diff", "--no-textconv", f"--diff-filter={kinds}", f"{base}...HEAD"]
     done = subprocess.run(command, check=True, capture_output=True)
     return sorted(os.fsdecode(name) for name in done.stdout.split(b"\0") if name)
+
+
+def changed_in_both(folder: Path, base: str, files: Sequence[str]) -> Iterator[Verdict]:
+    """One for each file that BASE has changed, too, since the submission began."""
+    command = ["git", "-C", str(folder), "diff", "-z", "--name-only", "--no-renames"]
+    command += ["--no-ext-diff", "--no-textconv", f"HEAD...{base}"]
+    done = subprocess.run(command, check=True, capture_output=True)
+    there = {os.fsdecode(name) for name in done.stdout.split(b"\0")}
+    for file in sorted(there & set(files)):
+        yield Verdict(file, "was changed since the submission began: rebase it")
 
 
 # -- the report -----------------------------------------------------------------------------------
@@ -176,9 +194,16 @@ def is_source(file: str) -> bool:
 # -- results: the submission is data --------------------------------------------------------------
 
 
-def check_results(folder: Path, files: Sequence[str]) -> Iterator[Verdict]:
+def check_results(
+    folder: Path, files: Sequence[str], deleted: Sequence[str], published: Published
+) -> Iterator[Verdict]:
     """Validate every changed result file, and build the site with all of them."""
     changed = [file for file in files if is_result(file)]
+    if f"results/{marks.NAME}" in (*files, *deleted):
+        yield Verdict(
+            f"results/{marks.NAME}", "only maintainers record verifications: take the file out"
+        )
+    yield from published.verdicts([*changed, *filter(is_result, deleted)])
     for file in changed:
         try:
             notes = check_result(folder, folder / file)
@@ -281,23 +306,81 @@ def check_site(folder: Path, changed: Sequence[str]) -> Verdict:
     return Verdict(title, "; ".join(left_out), "\n".join(done.warnings) if left_out else "")
 
 
+class Published:
+    """The results of BASE, and the submission's reasons for changing them."""
+
+    def __init__(self, folder: Path, base: str) -> None:
+        self._folder = folder
+        self._base = base
+
+    def verdicts(self, touched: Sequence[str]) -> Iterator[Verdict]:
+        """One for each published result that the submission changes or removes."""
+        before = {file: text for file in touched if (text := self._text(file)) is not None}
+        list_file = f"results/{changes.NAME}"
+        listed, problem = self._listed(list_file)
+        if problem:
+            yield Verdict(list_file, problem)
+        for file, text in before.items():
+            path = self._folder / file
+            why = _why(listed, file, text, path)
+            cure = "`suite submit --reason` says why"
+            title = f"{file}: a published result, {'changed' if path.exists() else 'removed'}"
+            yield Verdict(title, "" if why else f"no reason is given: {cure}", why)
+
+    def _listed(self, list_file: str) -> tuple[list[changes.Change], str]:
+        """The submission's new lines, and what is wrong with them."""
+        old = (self._text(list_file) or "").splitlines()
+        try:
+            found = changes.read_changes(self._folder / "results")
+        except UsageError as error:
+            return [], str(error).removeprefix(str(self._folder))
+        text = self._folder / list_file
+        now = text.read_text(encoding="utf-8").splitlines() if text.exists() else []
+        if now[: len(old)] != old:
+            return [], "lines that were there already are changed or gone: only append"
+        return found[len(old) :], ""
+
+    def _text(self, file: str) -> str | None:
+        """A file of BASE; None if it is not there."""
+        command = ["git", "-C", str(self._folder), "show", f"{self._base}:{file}"]
+        done = subprocess.run(command, capture_output=True)
+        return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else None
+
+
+def _why(listed: Sequence[changes.Change], file: str, before: str, path: Path) -> str:
+    """The reason for a change of a published result; empty if none is given."""
+    try:
+        was, now = parse(before).digest, read(path).digest if path.exists() else None
+    except InvalidResult:
+        return ""
+    if was == now:
+        return "the same content"
+    place = file.removeprefix("results/")
+    return next((c.why for c in listed if (c.path, c.was, c.now) == (place, was, now)), "")
+
+
 # -- methods and tasks: the submission runs -------------------------------------------------------
 
 
-def check_methods(folder: Path, files: Sequence[str], written: Path) -> Iterator[Verdict]:
+def check_methods(workshop: Workshop, folder: Path, files: Sequence[str]) -> Iterator[Verdict]:
     """Run what changed; each run is judged by the result files that it wrote."""
-    for number, check in enumerate(checks(folder, files)):
-        results = written / str(number)
-        arguments = [*check.arguments]
-        if check.tasks:
-            arguments += ["--protocol", "smoke", "--results", str(results)]
-        code, output = run_suite(folder, arguments)
-        yield judge(check, code, output, results)
+    for check in checks(folder, files):
+        with workshop.copy() as copy:
+            arguments = [*check.arguments]
+            if check.tasks:
+                arguments += ["--protocol", "smoke", "--results", str(copy / "written")]
+            code, output = workshop.run(copy, arguments)
+            verdict = judge(check, code, output, copy / "written")
+        yield verdict
+        if harm := workshop.harm():
+            yield Verdict(check.title, f"{harm}: nothing else is run")
+            return
     changed = [file for file in files if is_result(file)]
     if changed:
-        code, output = run_suite(folder, ["validate", *changed])
+        with workshop.copy() as copy:
+            code, output = workshop.run(copy, ["validate", *changed])
         problem = "" if code == 0 else f"exit code {code}"
-        yield Verdict("suite validate, by the submission's own suite", problem, output)
+        yield Verdict("suite validate, with the submission's methods and tasks", problem, output)
 
 
 def judge(check: Check, code: int, output: str, results: Path) -> Verdict:
@@ -364,13 +447,12 @@ def checks(folder: Path, files: Sequence[str]) -> Iterator[Check]:
     for file in filter(is_source, files):
         found = [] if (folder / file).is_symlink() else declared(folder / file)
         if file.startswith("tasks/"):
-            yield from task_checks(folder, file, found, optimizer)
+            yield from task_checks(file, found, optimizer)
         else:
-            yield from component_checks(folder, file, found, optimizer, free)
+            yield from component_checks(file, found, optimizer, free)
 
 
 def component_checks(
-    folder: Path,
     file: str,
     found: Sequence[Declared],
     optimizer: str,
@@ -379,7 +461,7 @@ def component_checks(
     """Checks of every component of a file, and runs on all mini tasks that need no download."""
     components = [entry for entry in found if entry.kind in KINDS.values()]
     if not components:  # `suite show` reports why it cannot be used
-        yield Check(file, ["show", str(folder / file)])
+        yield Check(file, ["show", file])
     on_tasks = [part for name in tasks for part in ("--task", name)]
     for kind, name, _ in components:
         yield Check(f"{file}: suite check {name}", ["check", name], rows=True)
@@ -390,13 +472,11 @@ def component_checks(
         yield Check(f"{file}: {name}", ["run", *options, *on_tasks], method, tasks)
 
 
-def task_checks(
-    folder: Path, file: str, found: Sequence[Declared], optimizer: str
-) -> Iterator[Check]:
+def task_checks(file: str, found: Sequence[Declared], optimizer: str) -> Iterator[Check]:
     """A run of every mini task that a file declares; a full one is shown."""
     names = {entry.name: entry.track for entry in found if entry.kind == "task"}
     if not names:  # `suite show` reports why it cannot be used
-        yield Check(file, ["show", str(folder / file)])
+        yield Check(file, ["show", file])
     for name, track in names.items():
         title = f"{file}: {name}"
         here = registered("task", name)
@@ -405,58 +485,6 @@ def task_checks(
         else:
             arguments = ["run", "--optimizer", optimizer, "--task", name]
             yield Check(title, arguments, optimizer, (name,))
-
-
-def run_suite(folder: Path, arguments: list[str], limit: float = LIMIT) -> tuple[int, str]:
-    """Run the submission's `suite`: its exit code, and the beginning and end of what it printed."""
-    hidden = ("GITHUB_", "ACTIONS_", "RUNNER_")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(hidden)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "suite.cli", *arguments],
-        cwd=folder,
-        env={**environment, "PYTHONPATH": str(folder)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    assert process.stdout is not None
-    kept = _Kept()
-    reader = threading.Thread(target=kept.read, args=(process.stdout,), daemon=True)
-    reader.start()
-    try:
-        code = process.wait(limit)
-    except subprocess.TimeoutExpired:
-        code = 124
-    # Processes that it started may still hold the pipe, or write into the next run.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    reader.join(10)
-    return code, kept.text + (f"\nended after {limit:g} s" if code == 124 else "")
-
-
-class _Kept:
-    """The beginning and the end of an output of any length."""
-
-    def __init__(self) -> None:
-        self._head, self._tail, self._length = b"", b"", 0
-
-    def read(self, stream: IO[bytes]) -> None:
-        """Read to the end."""
-        while chunk := os.read(stream.fileno(), 65_536):
-            self._length += len(chunk)
-            room = SHOWN - len(self._head)
-            self._head, rest = self._head + chunk[:room], chunk[room:]
-            self._tail = (self._tail + rest)[-SHOWN:]
-
-    @property
-    def text(self) -> str:
-        """The kept output."""
-        left_out = self._length - len(self._head) - len(self._tail)
-        between = f"\n... {left_out} bytes ...\n" if left_out else ""
-        head, tail = (part.decode("utf-8", errors="replace") for part in (self._head, self._tail))
-        return head + between + tail
 
 
 if __name__ == "__main__":

@@ -4,7 +4,8 @@
     python -m scripts.time_diagnostics --probe all --points 3
 
 One evaluation run of AdamW with its defaults, in this process, on one thread: the time of training
-and evaluation, and the time of the diagnostics at evenly spread evaluations, snapshots included.
+and evaluation, and the time of the diagnostics at evenly spread evaluations, with that of snapshots
+and of the probing batch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import click
 
 from suite.components import registry
+from suite.diagnostics import POINTS
 from suite.home import data_folder
 from suite.studies.probing import find_diagnostics
 from suite.training.loop import run_trial
@@ -38,14 +40,14 @@ def seconds(task: str, names: tuple[str, ...], points: int) -> tuple[float, floa
     cost, probed = outcome.run.cost, outcome.probed
     if probed is None:
         raise click.ClickException(f"{task}: {outcome.run.status}: {outcome.run.reason}")
-    added = sum(probed.seconds.values()) + probed.snapshot_seconds
+    added = sum(probed.seconds.values()) + probed.drawing_seconds + probed.snapshot_seconds
     # The snapshots were taken while the clock of evaluations ran.
     return cost.seconds + cost.evaluation_seconds - probed.snapshot_seconds, added
 
 
 @click.command()
 @click.option("--probe", default="cheap", show_default=True, help="A group, or a name.")
-@click.option("--points", default=9, show_default=True)
+@click.option("--points", default=POINTS, show_default=True)
 def main(probe: str, points: int) -> None:
     """Print a line for each core task of the mini track, and the sums."""
     names = tuple(diagnostic.name for diagnostic in find_diagnostics([probe]))

@@ -63,10 +63,10 @@ def _item(verdict: Verdict) -> str:
 
 
 def claims() -> list[Stated]:
-    """The claims of the repository's methods, in order of the methods' kinds and names."""
+    """The claims of methods and diagnostics of the repository, in order of kinds and names."""
     return [
         one
-        for kind in registry.COMPONENT_KINDS
+        for kind in (*registry.COMPONENT_KINDS, "diagnostic")
         for one in stated(registry.load_all(kind)[0])
         if one.component.path.is_relative_to(ROOT / "baselines")
     ]

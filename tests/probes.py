@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from suite.components import registry
-from suite.diagnostics.measuring import PARTS
 from suite.diagnostics.probe import Probe
 from suite.diagnostics.snapshots import Snapshot
 from suite.problems.metrics import loss_name, unrestricted
@@ -63,13 +62,11 @@ class Run:
             given = fields.pop("settings", {})
             fields["settings"] = {n: {"lr": lr, **given} for n in names}
         now = snapshot(weights_of(self.model), len(self.earlier), before, **fields)
-        parts = zip(*(t.tensor_split(PARTS) for t in self.batch), strict=True)
         how = self._how
         probe = Probe(
             self.model,
             now,
             tuple(self.earlier),
-            tuple(part for part in parts if len(part[0])),
             self.batch,
             criterion=how["criterion"],
             restrict=unrestricted,

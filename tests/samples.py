@@ -376,3 +376,33 @@ def _to_target(
 
 def _rounded(values: np.ndarray, digits: int = 6) -> list[float]:
     return [float(f"{value:.{digits}g}") for value in values]
+
+
+def with_diagnostics(
+    result: Result, columns: Mapping[str, Sequence[Sequence[float | None]]]
+) -> Result:
+    """The result with columns of diagnostics, evenly spread over each run, both ends included.
+
+    The values of each evaluation run, or one list for all of them.
+    """
+    content = result.model_dump(mode="json", exclude={"digest", "schema_version"})
+    runs = [run for replicate in content["replicates"] for run in replicate["evaluation"]]
+    for number, run in enumerate(runs):
+        last = len(result.evaluation_runs[number].curve.gradient_evaluations) - 1
+        seen: dict[str, list[float | None]] = {}
+        for name, lists in columns.items():
+            values = lists[number % len(lists)]
+            cells: list[float | None] = [None] * (last + 1)
+            for i, value in enumerate(values):
+                cells[round(i * last / max(1, len(values) - 1)) if values[1:] else last] = value
+            seen[name] = cells
+        run["curve"]["diagnostics"] = seen
+    content["diagnostics"] = [
+        {
+            "name": f"of_{name}", "version": 1, "source_hash": _hash(name)[:16], "paper": "A paper",
+            "url": "https://example.org", "columns": {name: "ratio"}, "cost": 0.0, "seconds": 0.1,
+            "notes": {},
+        }
+        for name in columns
+    ]  # fmt: skip
+    return seal(content)

@@ -1,10 +1,11 @@
-"""What the tests need beside Python packages: a Chromium and, where possible, a Slurm.
+"""What the tests need beside Python packages: a Chromium and, where possible, Slurm and bubblewrap.
 
     python tests/system_packages.py
 
 Says where they are. What is missing is installed from Debian's packages if that is allowed (root,
 apt-get). Without a Chromium, which opens the leaderboard, it ends with exit code 1 and says what to
-install. Without a Slurm the tests of `--on slurm` are skipped, each with the reason.
+install. Without a Slurm the tests of `--on slurm` are skipped, without bubblewrap those of pull
+requests, each with the reason.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import sys
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 #: programs of Slurm and of munge, which it trusts
 SLURM = ("slurmctld", "slurmd", "sbatch", "srun", "squeue", "scontrol", "munged")
+
+#: the sandbox in which a submission's methods run
+BUBBLEWRAP, BUBBLEWRAP_PACKAGE = "bwrap", "bubblewrap"
 
 
 def find_chromium() -> str | None:
@@ -50,6 +54,10 @@ def main() -> int:
         path = find_chromium()
     if missing_slurm():
         install("slurm-wlm", "munge")
+    if shutil.which(BUBBLEWRAP) is None:
+        install(BUBBLEWRAP_PACKAGE)
+    if shutil.which(BUBBLEWRAP) is None:
+        print("bubblewrap: not here, so the tests of pull requests are skipped")
     missing = missing_slurm()
     print(f"Slurm: {f'no {missing[0]}, so its tests are skipped' if missing else 'installed'}")
     if path is None:

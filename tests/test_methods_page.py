@@ -8,6 +8,7 @@ import re
 import pytest
 
 from scripts import write_methods
+from suite.components import registry
 from tests.golden.golden import TOLERANCE
 from tests.golden.table import TABLE
 
@@ -74,3 +75,16 @@ def test_every_row_of_the_catalogue_has_a_line_that_names_components():
     known = {component.name for component in write_methods.components()}
     for name, _, where in rows:
         assert known & set(re.findall(r"`(\w+)`", where)), name
+
+
+def test_every_diagnostic_of_the_catalogue_has_a_line_and_every_file_is_named():
+    text = (write_methods.ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    part = text.split("## The literature's diagnostics", 1)[1].split("\n## ", 1)[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", part, re.MULTILINE))
+    assert len(rows) == 41
+    known = set(registry.names("diagnostic"))
+    for row, where in rows.items():
+        named = re.match(r"diagnostic `(\w+)`", where)
+        assert named is None or named[1] in known, row
+        assert named or where.startswith(("**not there**: ", "task `", "measure `")), row
+    assert known <= set(re.findall(r"`(\w+)`", part))

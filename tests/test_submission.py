@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from scripts import check_submission as submission
 from scripts.check_submission import Check, Verdict
+from scripts.strangers_code import SHOWN, Workshop
 from suite.checking.checks import CHECKS as COMPONENT_CHECKS
 from suite.components import registry
 from suite.components.method import parse_method
@@ -24,7 +27,8 @@ from tests.samples import make_result, write_results
 
 TASK = "xor_cluster"
 WORKFLOW = ROOT / ".github" / "workflows" / "submission.yml"
-EXIT = "import os\nos._exit(0)\n"
+#: what no patch of Python can catch
+EXIT = "import ctypes\nctypes.CDLL(None)._exit(0)\n"
 METHOD = """
 from torch.optim import SGD
 
@@ -75,13 +79,17 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.fixture
 def checkout(tmp_path) -> Path:
-    """A submission without a change yet: the code of this checkout, and no result."""
+    """A submission without a change yet; only its changed files matter."""
     folder = tmp_path / "submission"
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("suite", "tasks", "baselines", "leaderboard"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    for name in ("tasks", "baselines/optimizers", "baselines/regularizers", "baselines/schedules"):
+        (folder / name).mkdir(parents=True)
     (folder / "results").mkdir()
     return folder
+
+
+@pytest.fixture
+def workshop(checkout) -> Workshop:
+    return Workshop(checkout, [], [])
 
 
 @pytest.fixture
@@ -90,6 +98,16 @@ def data(tmp_path) -> Path:
     folder = tmp_path / "data"
     (folder / "results").mkdir(parents=True)
     return folder
+
+
+class NothingPublished(submission.Published):
+    def verdicts(self, touched):
+        return iter([])
+
+
+def check_results(folder: Path, files: list[str]):
+    """What the first job says of files that BASE has not."""
+    return submission.check_results(folder, files, [], NothingPublished(folder, "unused"))
 
 
 def put(folder: Path, result: Result) -> str:
@@ -102,7 +120,7 @@ def put(folder: Path, result: Result) -> str:
 
 def test_a_result_of_what_is_registered_passes(data) -> None:
     file = put(data, honest())
-    result, site = submission.check_results(data, [file])
+    result, site = check_results(data, [file])
     assert (result.title, result.problem) == (file, "")
     assert (site.title, site.problem) == ("suite leaderboard build", "")
 
@@ -121,7 +139,7 @@ def test_a_result_of_what_is_registered_passes(data) -> None:
 )
 def test_a_result_of_something_else_fails(data, fields, problem) -> None:
     file = put(data, honest(**fields))
-    result, *_ = submission.check_results(data, [file])
+    result, *_ = check_results(data, [file])
     assert problem in result.problem
 
 
@@ -131,11 +149,11 @@ def test_a_new_method_is_compared_with_the_submitted_file(data) -> None:
     text.parent.mkdir(parents=True)
     # It would end the checker, if the checker imported it.
     text.write_text(EXIT + METHOD.format(name="new_one"))
-    result, *_ = submission.check_results(data, [file])
+    result, *_ = check_results(data, [file])
     assert "made by another text of baselines/optimizers/new_one.py" in result.problem
     hashed = submission.source_hash(text)
     put(data, honest("new_one", component={"source_hash": hashed}))
-    result, site = submission.check_results(data, [file])
+    result, site = check_results(data, [file])
     assert (result.problem, site.problem) == ("", "")
     assert "the optimizer 'new_one' is not registered here" in result.transcript
 
@@ -144,7 +162,7 @@ def test_a_new_task_must_be_in_the_submission(data) -> None:
     file = put(data, honest(task_fields={"name": "new_task"}))
     (data / "tasks").mkdir()
     (data / "tasks" / "new.py").write_text(EXIT + "task('new_task', track='mini')\n")
-    result, *_ = submission.check_results(data, [file])
+    result, *_ = check_results(data, [file])
     assert result.problem == ""
 
 
@@ -153,7 +171,7 @@ def test_a_file_outside_the_submission_declares_nothing(data, tmp_path) -> None:
     (tmp_path / "new.py").write_text("task('new_task', track='mini')\n")
     (data / "tasks").mkdir()
     (data / "tasks" / "new.py").symlink_to(tmp_path / "new.py")
-    result, *_ = submission.check_results(data, [file])
+    result, *_ = check_results(data, [file])
     assert "no file under tasks/ declares" in result.problem
 
 
@@ -164,7 +182,7 @@ def test_a_link_a_wrong_place_and_a_broken_file_fail(data) -> None:
     (here.parent / "muon.quick.json").write_text("{")
     (here.parent / "adamw.quick.json").symlink_to("/dev/zero")
     files = [f"results/{TASK}/{name}.quick.json" for name in ("lion", "muon", "adamw")]
-    lion, muon, adamw, site = submission.check_results(data, files)
+    lion, muon, adamw, site = check_results(data, files)
     assert "its content belongs in" in lion.problem
     assert "not valid JSON" in muon.problem
     assert "it is a link" in adamw.problem
@@ -178,15 +196,16 @@ def test_a_site_that_cannot_be_built_fails(data, monkeypatch) -> None:
         raise OverflowError("too large")
 
     monkeypatch.setattr(submission, "build", broken)
-    *_, site = submission.check_results(data, [file])
+    *_, site = check_results(data, [file])
     assert site == Verdict("suite leaderboard build", "OverflowError: too large")
 
 
 def test_the_checker_imports_nothing_of_the_submission() -> None:
     """Its only ways to a submitted file are reading, parsing and a process of its own."""
-    tree = ast.parse((ROOT / "scripts" / "check_submission.py").read_text(encoding="utf-8"))
-    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    assert not used & {"load_file", "import_module", "exec_module", "exec", "eval"}
+    for name in ("check_submission.py", "strangers_code.py"):
+        tree = ast.parse((ROOT / "scripts" / name).read_text(encoding="utf-8"))
+        used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        assert not used & {"load_file", "import_module", "exec_module", "exec", "eval"}
 
 
 # -- a run is believed by its result files --------------------------------------------------------
@@ -201,8 +220,21 @@ def verdicts(checkout: Path, files: list[str], tmp_path: Path, monkeypatch) -> l
         return [entry for entry in entries if entry.name == TASK], broken
 
     monkeypatch.setattr(submission.registry, "load_all", one)
-    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
-    return list(submission.check_methods(checkout, files, tmp_path / "written"))
+    monkeypatch.setattr(Workshop, "copy", kept_copy(Workshop.copy, tmp_path / "kept"))
+    return list(submission.check_methods(Workshop(checkout, files, []), checkout, files))
+
+
+def kept_copy(copy, kept: Path):
+    """`Workshop.copy`, whose results are kept."""
+    numbers = itertools.count()
+
+    @contextmanager
+    def copying(workshop):
+        with copy(workshop) as folder:
+            yield folder
+            shutil.copytree(folder / "written", kept / str(next(numbers)))
+
+    return copying
 
 
 def test_a_method_that_ends_the_process_fails(checkout, tmp_path, monkeypatch) -> None:
@@ -227,7 +259,7 @@ def test_a_method_that_runs_is_judged_by_its_result(checkout, tmp_path, monkeypa
     file = "baselines/optimizers/plain.py"
     (checkout / file).write_text(METHOD.format(name="plain"))
     checked, verdict = verdicts(checkout, [file], tmp_path, monkeypatch)
-    result = read(tmp_path / "written" / "1" / TASK / "plain.smoke.json")
+    result = read(tmp_path / "kept" / "1" / TASK / "plain.smoke.json")
     assert [run.status for run in result.evaluation_runs] == ["completed"]
     assert result.evaluation_runs[0].curve.gradient_evaluations[0] == 0
     assert verdict.problem == ""
@@ -288,6 +320,8 @@ def test_what_is_run_is_planned_by_parsing(checkout) -> None:
         EXIT + "task('small', track='mini')\ntask('large', track='full')\n"
     )
     (checkout / "baselines" / "schedules" / "none_here.py").write_text(EXIT)
+    for file in ("baselines/optimizers/lion.py", "baselines/regularizers/sam.py"):
+        shutil.copyfile(ROOT / file, checkout / file)
     files = [
         "baselines/optimizers/lion.py",
         "baselines/regularizers/sam.py",
@@ -308,7 +342,7 @@ def test_what_is_run_is_planned_by_parsing(checkout) -> None:
     assert (lion.method, sam.method) == ("lion", f"{first}+sam")
     assert TASK in lion.tasks
     assert "cifar10" not in lion.tasks
-    assert none.arguments == ["show", str(checkout / files[2])]
+    assert none.arguments == ["show", files[2]]
     assert (small.title, small.tasks) == ("tasks/of_two.py: small", ("small",))
     assert (large.arguments, large.shows) == (["show", "large"], "large")
     assert submission.others(files, ["results/digits/muon.quick.json"]) == [
@@ -350,30 +384,42 @@ def test_the_report_is_printed_as_it_goes_and_bounded(capsys) -> None:
     assert len(capsys.readouterr().out) < 1_000_000
 
 
-def test_output_of_any_length_is_cut(checkout, monkeypatch) -> None:
-    (checkout / "suite" / "cli" / "__main__.py").write_text(
-        "import sys\nfor _ in range(3000): print('z' * 1000)\nprint('the end')\nsys.exit(3)\n"
+def instead(workshop: Workshop, code: str, **limit) -> tuple[int, str]:
+    """Run other code in place of the command line."""
+    with workshop.copy() as folder:
+        (folder / "suite" / "cli" / "__main__.py").write_text(code)
+        return workshop.run(folder, ["list"], **limit)
+
+
+def test_output_of_any_length_is_cut(workshop) -> None:
+    code, output = instead(
+        workshop,
+        "import sys\nfor _ in range(3000): print('z' * 1000)\nprint('the end')\nsys.exit(3)\n",
     )
-    code, output = submission.run_suite(checkout, ["list"])
     assert code == 3
-    assert len(output) < 3 * submission.SHOWN
+    assert len(output) < 3 * SHOWN
     assert " bytes ..." in output
     assert output.rstrip().endswith("the end")
 
 
-def test_a_run_that_hangs_ends_with_all_that_it_started(checkout) -> None:
-    (checkout / "suite" / "cli" / "__main__.py").write_text(
-        "import subprocess, time\nsubprocess.Popen(['sleep', '1000'])\ntime.sleep(1000)\n"
+def test_a_run_that_hangs_ends_with_all_that_it_started(workshop) -> None:
+    code, output = instead(
+        workshop,
+        "import subprocess, time\nsubprocess.Popen(['sleep', '1000'])\ntime.sleep(1000)\n",
+        limit=3,
     )
-    code, output = submission.run_suite(checkout, ["list"], limit=3)
     assert code == 124
     assert "ended after 3 s" in output
 
 
-def test_a_run_does_not_know_where_the_report_goes(checkout, monkeypatch) -> None:
+def test_a_run_does_not_know_where_the_report_goes(workshop, monkeypatch) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "/somewhere")
-    (checkout / "suite" / "cli" / "__main__.py").write_text("import os\nprint(sorted(os.environ))")
-    assert "GITHUB" not in submission.run_suite(checkout, [])[1]
+    monkeypatch.setenv("MY_TOKEN", "/somewhere")
+    code, output = instead(workshop, "import os\nprint(sorted(os.environ))")
+    assert code == 0
+    assert "PYTHONPATH" in output
+    assert "GITHUB" not in output
+    assert "TOKEN" not in output
 
 
 def test_both_parts_work_on_a_checkout(data, tmp_path, capsys) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite import NotApplicable, Probe, diagnostic
+from suite import Claim, NotApplicable, Probe, diagnostic
 
 from .families.curvature import weights
 from .families.features import compared
@@ -34,4 +34,18 @@ diagnostic(
     url="https://arxiv.org/abs/2309.02390",
     unit={"logit": "logit / norm of weights", "squared_norm": "sum of squared weights"},
     cost=0.4,
+    claims=[
+        Claim(
+            says="Generalization comes the later, the larger the norm of the weights is.",
+            task="modular_addition_short",
+            measure="correlation",
+            quantity="circuit_efficiency_squared_norm, time_to_target",
+            expect="lower",
+            value=0.0,
+            number="time to generalize falls as weight decay grows",
+            place="figure on weight norm and grokking",
+            source="Liu, Michaud and Tegmark 2023, Omnigrok: Grokking Beyond Algorithmic Data",
+            from_memory=True,
+        ),
+    ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite import Probe, diagnostic
+from suite import Claim, Probe, diagnostic
 
 from .families.gradients import example_gradients
 
@@ -28,4 +28,16 @@ diagnostic(
     url="https://arxiv.org/abs/2203.10036",
     unit={"alpha": "ratio", "examples": "examples"},
     cost=0.6,
+    claims=[
+        Claim(
+            says="The more the gradients of examples agree, the better the network generalizes.",
+            task="noisy_labels_short",
+            measure="correlation",
+            quantity="coherence_alpha_alpha, score",
+            expect="higher",
+            value=0.0,
+            number="coherence is far larger on real than on random labels",
+            place="abstract",
+        ),
+    ],
 )

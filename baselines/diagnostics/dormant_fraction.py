@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from suite import Probe, diagnostic
+from suite import Claim, Probe, diagnostic
 
 from .families.features import features
 
@@ -36,4 +36,26 @@ diagnostic(
     url="https://arxiv.org/abs/2302.12902",
     unit={"dead": "share of units", "dormant": "share of units"},
     cost=0.4,
+    claims=[
+        Claim(
+            says="The more units are dormant, the worse the network learns new targets.",
+            task="permuted_digits_short",
+            measure="correlation",
+            quantity="dormant_fraction_dormant, score",
+            expect="lower",
+            value=0.0,
+            number="recycling dormant units improves performance in reinforcement learning",
+            place="abstract",
+        ),
+        Claim(
+            says="The more units are dormant, the worse the network learns new targets.",
+            task="class_incremental_growth",
+            measure="correlation",
+            quantity="dormant_fraction_dormant, score",
+            expect="lower",
+            value=0.0,
+            number="recycling dormant units improves performance in reinforcement learning",
+            place="abstract",
+        ),
+    ],
 )

@@ -24,9 +24,8 @@ def feature_sparsity(probe: Probe) -> float:
     """
     found = []
     for matrix in features(probe).values():
-        kept = _distinct(matrix)
-        active = (matrix[:, kept].abs() > 0).double().mean(0)
-        found.append(float(active.sum()) / matrix.shape[1])
+        active = int(matrix.count_nonzero(0)[_distinct(matrix)].sum())
+        found.append(active / matrix.numel())
     return sum(found) / len(found)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite import Probe, diagnostic
+from suite import Claim, Probe, diagnostic
 
 from .families.directions import filter_normalized, losses_along
 
@@ -36,4 +36,28 @@ diagnostic(
     url="https://arxiv.org/abs/1712.09913",
     unit={"rise": "loss", "curvature": "loss / (norm of filters)^2"},
     cost=5 * DIRECTIONS * 0.4,
+    claims=[
+        Claim(
+            says="Minima that are flat along filter-normalized directions generalize better.",
+            task="digits",
+            measure="correlation",
+            quantity="filter_norm_landscape_curvature, score",
+            expect="lower",
+            value=0.0,
+            number="sharpness of the filter-normalized plots correlates well with generalization "
+            "error",
+            place="section 5",
+        ),
+        Claim(
+            says="Minima that are flat along filter-normalized directions generalize better.",
+            task="noisy_labels_short",
+            measure="correlation",
+            quantity="filter_norm_landscape_curvature, score",
+            expect="lower",
+            value=0.0,
+            number="sharpness of the filter-normalized plots correlates well with generalization "
+            "error",
+            place="section 5",
+        ),
+    ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from suite import NotApplicable, Probe, diagnostic
+from suite import Claim, NotApplicable, Probe, diagnostic
 
 from .families.features import compared, features, last
 
@@ -48,4 +48,26 @@ diagnostic(
     url="https://arxiv.org/abs/2510.25480",
     unit={"corrected": "cosine / kurtosis", "mean": "cosine"},
     cost=0.4,
+    claims=[
+        Claim(
+            says="Gradients that are aligned with the classifier's weights predict generalization.",
+            task="digits",
+            measure="correlation",
+            quantity="gwa_corrected, score",
+            expect="higher",
+            value=0.0,
+            number="a proxy for generalization that enables model comparison",
+            place="abstract",
+        ),
+        Claim(
+            says="Gradients that are aligned with the classifier's weights predict generalization.",
+            task="noisy_labels_short",
+            measure="correlation",
+            quantity="gwa_corrected, score",
+            expect="higher",
+            value=0.0,
+            number="a proxy for generalization that enables model comparison",
+            place="abstract",
+        ),
+    ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from suite import NotApplicable, Probe, diagnostic
+from suite import Claim, NotApplicable, Probe, diagnostic
 
 from .families.curvature import COST, STEPS, shared_generator, top, top_hessian
 
@@ -70,4 +70,56 @@ diagnostic(
         "preconditioned_times_lr": "stable below 38 (Adam)",
     },
     cost=2 * COST,
+    claims=[
+        Claim(
+            says="The sharpness stays near 2 over the learning rate of gradient descent.",
+            task="digits",
+            method="sgd",
+            measure="diagnostic",
+            quantity="hessian_sharpness_times_lr",
+            expect="equal",
+            value=2.0,
+            number="just above 2 / learning rate, full batch without momentum",
+            place="abstract",
+            source="Cohen et al. 2021, Gradient Descent on Neural Networks Typically Occurs at "
+            "the Edge of Stability",
+        ),
+        Claim(
+            says="The sharpness stays near 2 over the learning rate of gradient descent.",
+            task="modular_addition_short",
+            method="sgd",
+            measure="diagnostic",
+            quantity="hessian_sharpness_times_lr",
+            expect="equal",
+            value=2.0,
+            number="just above 2 / learning rate, full batch without momentum",
+            place="abstract",
+            source="Cohen et al. 2021, Gradient Descent on Neural Networks Typically Occurs at "
+            "the Edge of Stability",
+        ),
+        Claim(
+            says="The sharpness preconditioned by Adam stays near 38 over the learning rate.",
+            task="digits",
+            method="adam",
+            measure="diagnostic",
+            quantity="hessian_sharpness_preconditioned_times_lr",
+            expect="equal",
+            value=38.0,
+            number="38 / learning rate with beta_1 = 0.9, full batch",
+            place="abstract",
+            source="Cohen et al. 2022, Adaptive Gradient Methods at the Edge of Stability",
+        ),
+        Claim(
+            says="The sharpness preconditioned by Adam stays near 38 over the learning rate.",
+            task="modular_addition_short",
+            method="adam",
+            measure="diagnostic",
+            quantity="hessian_sharpness_preconditioned_times_lr",
+            expect="equal",
+            value=38.0,
+            number="38 / learning rate with beta_1 = 0.9, full batch",
+            place="abstract",
+            source="Cohen et al. 2022, Adaptive Gradient Methods at the Edge of Stability",
+        ),
+    ],
 )

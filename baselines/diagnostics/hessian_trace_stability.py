@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite import NotApplicable, Probe, diagnostic
+from suite import Claim, NotApplicable, Probe, diagnostic
 
 from .families.curvature import trace, weights
 
@@ -37,4 +37,30 @@ diagnostic(
         "times_half_lr": "stable below 1",
     },
     cost=1.0 + 2.0 * SAMPLES,
+    claims=[
+        Claim(
+            says="The trace of the Hessian at a minimum that SGD stays at is at most 2 over the "
+            "learning rate.",
+            task="digits",
+            method="sgd",
+            measure="diagnostic",
+            quantity="hessian_trace_stability_times_half_lr",
+            expect="lower",
+            value=1.0,
+            number="Tr H <= 2 / learning rate",
+            place="abstract",
+        ),
+        Claim(
+            says="The trace of the Hessian at a minimum that SGD stays at is at most 2 over the "
+            "learning rate.",
+            task="noisy_labels_short",
+            method="sgd",
+            measure="diagnostic",
+            quantity="hessian_trace_stability_times_half_lr",
+            expect="lower",
+            value=1.0,
+            number="Tr H <= 2 / learning rate",
+            place="abstract",
+        ),
+    ],
 )

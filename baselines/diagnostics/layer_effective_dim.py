@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from suite import Probe, diagnostic
+from suite import Claim, Probe, diagnostic
 
 from .families.features import entropy_of, features, singular_values
 
@@ -39,4 +39,19 @@ diagnostic(
         "last_entropy": "effective rank",
     },
     cost=0.4,
+    claims=[
+        Claim(
+            says="Networks with features of low rank are robust, here to wrong training labels.",
+            task="noisy_labels_short",
+            measure="correlation",
+            quantity="layer_effective_dim_last_entropy, score",
+            expect="lower",
+            value=0.0,
+            number="higher robustness with a constraint of low rank, to adversarial inputs",
+            place="abstract",
+            source="Sanyal, Kanade, Torr and Dokania 2018, Robustness via Deep Low-Rank "
+            "Representations",
+            from_memory=True,
+        ),
+    ],
 )

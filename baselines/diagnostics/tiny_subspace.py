@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite import NotApplicable, Probe, diagnostic
+from suite import Claim, NotApplicable, Probe, diagnostic
 
 from .families.curvature import COST, STEPS, top_hessian
 from .families.gradients import gradient
@@ -37,4 +37,41 @@ diagnostic(
     url="https://arxiv.org/abs/1812.04754",
     unit={"gradient": "share of the squared norm", "overlap": "share of the span"},
     cost=COST + 1.0,
+    claims=[
+        Claim(
+            says="The gradient is mostly in the span of as many top Hessian eigenvectors as there "
+            "are classes.",
+            task="digits",
+            method="sgd",
+            measure="diagnostic",
+            quantity="tiny_subspace_gradient",
+            expect="higher",
+            value=0.5,
+            number="most of the gradient, after a short period of training",
+            place="abstract",
+        ),
+        Claim(
+            says="The gradient is mostly in the span of as many top Hessian eigenvectors as there "
+            "are classes.",
+            task="noisy_labels_short",
+            method="sgd",
+            measure="diagnostic",
+            quantity="tiny_subspace_gradient",
+            expect="higher",
+            value=0.5,
+            number="most of the gradient, after a short period of training",
+            place="abstract",
+        ),
+        Claim(
+            says="The subspace of the top Hessian eigenvectors is mostly preserved along training.",
+            task="digits",
+            method="sgd",
+            measure="diagnostic",
+            quantity="tiny_subspace_overlap",
+            expect="higher",
+            value=0.5,
+            number="mostly preserved over long periods of training",
+            place="abstract",
+        ),
+    ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 
-from suite import NotApplicable, Probe, diagnostic
+from suite import Claim, NotApplicable, Probe, diagnostic
 
 from .families.gradients import cosine, gradient
 
@@ -43,4 +43,28 @@ diagnostic(
         "cosine": "cosine",
     },
     cost=1,
+    claims=[
+        Claim(
+            says="Updates are about a thousandth of the weights in a training that goes well.",
+            task="digits",
+            method="adamw",
+            measure="diagnostic",
+            quantity="update_norms_to_weight",
+            expect="equal",
+            value=0.001,
+            number="somewhere around 1e-3",
+            place="section on the ratio of weights to updates",
+        ),
+        Claim(
+            says="Updates are about a thousandth of the weights in a training that goes well.",
+            task="modular_addition_short",
+            method="adamw",
+            measure="diagnostic",
+            quantity="update_norms_to_weight",
+            expect="equal",
+            value=0.001,
+            number="somewhere around 1e-3",
+            place="section on the ratio of weights to updates",
+        ),
+    ],
 )

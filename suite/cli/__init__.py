@@ -41,7 +41,7 @@ COMMANDS = {
     ),
     "show": (
         "suite.cli.inspect:show",
-        "Show a task, optimizer, regularizer or schedule, or what a file registers.",
+        "Show a task, optimizer, regularizer, schedule or diagnostic, or what a file registers.",
     ),
     "claims": (
         "suite.cli.claims:claims",
@@ -61,11 +61,15 @@ COMMANDS = {
     ),
     "verify": (
         "suite.cli.verify:verify",
-        "Run runs of results again from their seeds, and compare; exit code 1 for a mismatch.",
+        "Run runs of results again, and compare; exit code 1 for a mismatch.",
+    ),
+    "submit": (
+        "suite.cli.submit:submit",
+        "Prepare a pull request: a branch with a method's file and results, and its description.",
     ),
     "new": (
         "suite.cli.inspect:new",
-        "Write a working skeleton of an optimizer, regularizer, schedule or task.",
+        "Write a working skeleton of an optimizer, regularizer, schedule, diagnostic or task.",
     ),
 }
 

@@ -28,7 +28,7 @@ from suite.components.claims import Stated, stated
 from suite.errors import UsageError
 from suite.studies.protocol import PROTOCOLS
 
-_KINDS = registry.COMPONENT_KINDS
+_KINDS = (*registry.COMPONENT_KINDS, "diagnostic")
 _TEXT_WIDTH = 80
 
 
@@ -222,7 +222,7 @@ def show_claims(listed: Iterable[Stated], *, wide: bool = False) -> None:
         claim = one.claim
         facts = {
             "claim": claim.says,
-            "method": one.method,
+            "method": one.method if one.needed else "all with results on the task",
             "rival": claim.rival or f"none: the value {claim.value:g} is claimed",
             "task": claim.task,
             "compared": one.compared,

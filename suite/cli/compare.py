@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from suite.cli.compare_diagnostics import (
+    columns_named,
+    diagnosed,
+    diagnostics_in_json,
+    print_diagnostics,
+)
 from suite.cli.options import NameType, as_json, wide
 from suite.cli.standings import (
     interval,
@@ -37,9 +43,18 @@ if TYPE_CHECKING:
 @results_folder
 @published
 @click.option(
+    "--probe",
+    "probes",
+    multiple=True,
+    metavar="TEXT",
+    help="With a task: show the recorded diagnostics with this text in their names side by side, "
+    "such as sharpness; 'all' shows every one.",
+)
+@click.option(
     "--figure",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="With a task: write the learning curves to this file (.png, .svg, .pdf).",
+    help="With a task: write the learning curves, or with --probe the diagnostics along the "
+    "budget, to this file (.png, .svg, .pdf).",
 )
 @wide
 @as_json
@@ -50,6 +65,7 @@ def compare(
     protocol: str | None,
     results: Path,
     published: bool | None,
+    probes: tuple[str, ...],
     figure: Path | None,
     wide: bool,
     as_json: bool,
@@ -66,12 +82,17 @@ def compare(
         raise UsageError("--task and --track exclude each other.")
     if figure is not None and task is None:
         raise UsageError("--figure shows the learning curves on one task: name it with --task.")
+    if probes and task is None:
+        raise UsageError("--probe shows the diagnostics on one task: name it with --task.")
+    if probes and published:
+        raise UsageError("--probe and --published exclude each other: those have no diagnostics.")
     from leaderboard.board import find_board
     from leaderboard.comparison import compare_on_task, compare_on_track
-    from leaderboard.plot import check_figure, save_curves
+    from leaderboard.plot import check_figure, save_curves, save_diagnostics
 
     if figure is not None:
         check_figure(figure)
+    published = False if probes else published
     board = find_board(results, published, None if task is None else [task])
     if task is None:
         over = compare_on_track(board, track or "mini", methods, protocol)
@@ -81,11 +102,19 @@ def compare(
             _print_track(over, wide=wide)
     else:
         on_task = compare_on_task(board, task, methods, protocol)
+        found = diagnosed(on_task, results) if probes else {}
+        columns = columns_named(probes, found) if probes else {}
         if as_json:
-            print_json(_task_in_json(on_task, figure))
+            seen = {"diagnostics": diagnostics_in_json(found, columns)} if probes else {}
+            print_json({**_task_in_json(on_task, figure), **seen})
         else:
             _print_task(on_task, wide=wide)
-        if figure is not None:
+            if probes:
+                print_diagnostics(found, columns, wide=wide)
+        if figure is not None and probes:
+            save_diagnostics(found, columns, figure)
+            click.echo(f"Diagnostics: {figure}", err=as_json)
+        elif figure is not None:
             save_curves(on_task.standing, on_task.methods, figure)
             click.echo(f"Learning curves: {figure}", err=as_json)
     print_refused(board, results)

@@ -82,9 +82,9 @@ def list_(
         ]
         show_table(columns, [_task_row(task) for task in entries], wide=wide)
     elif kind == "diagnostic":
-        columns = [Column("name"), Column("cost", 2), Column("unit", 3, text=True)]
+        columns = [Column("name"), Column("cost", 2), Column("values", 3, text=True)]
         columns.append(Column("summary", 1, text=True))
-        rows = [[d.name, f"{d.cost:g}", _units(d), d.summary] for d in entries]
+        rows = [[d.name, f"{d.cost:g}", ", ".join(d.units) or "-", d.summary] for d in entries]
         show_table(columns, rows, wide=wide)
     else:
         columns = [Column("name"), Column("hyperparameters", 2, text=True)]
@@ -125,6 +125,7 @@ def _in_json(entry: Any) -> dict[str, Any]:
             "authors": list(entry.authors),
             "columns": entry.columns,
             "cost": entry.cost,
+            "claims": [claim_in_json(claim) for claim in stated([entry])],
         }
     if entry.kind != "task":
         space = {name: distribution.to_json() for name, distribution in entry.search.items()}
@@ -187,6 +188,7 @@ def show(name: str, wide: bool, as_json: bool) -> None:
             _show_task(entry)
         elif entry.kind == "diagnostic":
             _show_diagnostic(entry)
+            _show_claims(entry, wide=wide)
         else:
             _show_component(entry, wide=wide)
             _show_claims(entry, wide=wide)
@@ -270,11 +272,6 @@ def _show_component(component: Component, *, wide: bool = False) -> None:
     show_table(columns, rows, wide=wide)
 
 
-def _units(diagnostic: Diagnostic) -> str:
-    """The unit, or those of its values: `ratio`, `whole: norm; relative: ratio`."""
-    return "; ".join(f"{name}: {unit}" if name else unit for name, unit in diagnostic.units.items())
-
-
 def _show_diagnostic(diagnostic: Diagnostic) -> None:
     price = f"{diagnostic.cost:g} gradient evaluations of the probing batch, each time"
     _show_facts(
@@ -293,7 +290,7 @@ def _show_diagnostic(diagnostic: Diagnostic) -> None:
     show_table(columns, [[name, unit] for name, unit in diagnostic.columns.items()])
 
 
-def _show_claims(component: Component, *, wide: bool) -> None:
+def _show_claims(component: Component | Diagnostic, *, wide: bool) -> None:
     if component.claims:
         click.echo()
         show_claims(stated([component]), wide=wide)

@@ -16,6 +16,7 @@ from suite.cli.running import exit_code, looking, run_plans
 from suite.cli.selection import LeftOut, check, choose, ready, selecting
 from suite.cli.summary import Say, print_ended, print_plans
 from suite.cli.workers import starter_of
+from suite.diagnostics import POINTS
 from suite.errors import UsageError
 
 #: the options that an element leaves open
@@ -52,7 +53,7 @@ _OF_AN_ELEMENT = {
 @click.option(
     "--probe-points",
     type=click.IntRange(2, 100),
-    default=9,
+    default=POINTS,
     show_default=True,
     help="At how many evaluations of a run diagnostics look, the first and the last included.",
 )

@@ -24,6 +24,20 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _PLACEHOLDERS = ("Authors year, Title", "https://example.org/paper")
 _SEVERAL = "Name, pattern, or path to a file; repeat the option, or join by commas, for several."
 _MAX_SEED = 2**63 - 1
+#: a result holds as many
+MAX_AUTHORS = 50
+
+
+def _authors(_: click.Context, option: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Names of one line each."""
+    names = tuple(" ".join(name.split()) for name in (value or "").split(","))
+    found = tuple(dict.fromkeys(filter(None, names)))
+    if len(found) > MAX_AUTHORS or any(not name.isprintable() for name in found):
+        raise click.BadParameter(
+            f"at most {MAX_AUTHORS} names, without control characters.", param=option
+        )
+    return found
+
 
 _OPTIONS = (
     click.option(
@@ -97,6 +111,12 @@ _OPTIONS = (
         help="Folder of the result files.",
     ),
     data_dir,
+    click.option(
+        "--authors",
+        envvar="SUITE_AUTHORS",
+        callback=_authors,
+        help="Who runs it, separated by commas: results say it.  [default: SUITE_AUTHORS]",
+    ),
     click.option(
         "--trial-timeout",
         type=click.FloatRange(min=1),
@@ -264,6 +284,7 @@ def _make_plans(
             data=data_folder(settings["data_dir"]),
             time_limit=settings["trial_timeout"],
             elsewhere=elsewhere,
+            authors=settings["authors"],
         )
         for task in tasks
         for method in methods

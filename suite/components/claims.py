@@ -15,10 +15,19 @@ from suite.errors import UsageError
 
 if TYPE_CHECKING:
     from suite.components.registry import Component
+    from suite.diagnostics.declaration import Diagnostic
 
 #: what is compared
 Measure = Literal[
-    "score", "time_to_target", "column", "hyperparameter", "sensitivity", "coupling", "bound"
+    "score",
+    "time_to_target",
+    "column",
+    "hyperparameter",
+    "sensitivity",
+    "coupling",
+    "bound",
+    "diagnostic",
+    "correlation",
 ]
 #: how the method's value compares with the rival's, or with `value` where there is no rival
 Expectation = Literal["better", "worse", "lower", "higher", "equal", "not_worse"]
@@ -35,7 +44,11 @@ _EXPECTED: dict[str, tuple[Expectation, ...]] = {
     "sensitivity": _BY_SIZE,
     "coupling": _BY_SIZE,
     "bound": ("lower",),
+    "diagnostic": _BY_SIZE,
+    "correlation": ("lower", "higher"),
 }
+#: what a diagnostic may go with, over methods
+OUTCOMES = ("score", "time_to_target")
 #: how many hyperparameters `quantity` lists, for measures that need a sweep of them
 SWEPT = {"sensitivity": 1, "coupling": 2}
 #: what protocols of a sweep are called, before the hyperparameters
@@ -74,6 +87,11 @@ class Claim:
       them: "lr, weight_decay|strength".
     - "bound": the largest product of a column's largest value and a hyperparameter, in a sweep of
       it, `quantity` "largest_weight * weight_decay"; it is claimed to be at most `value`.
+    - "diagnostic": the column `quantity` of a diagnostic at the end of a run, such as
+      "hessian_sharpness_times_lr".
+    - "correlation": the rank correlation over all methods with results on the task of a
+      diagnostic and the score, or speed: "layer_rotation_mean, score", "…, time_to_target". Better
+      scores and earlier times are higher; `value` is the correlation claimed, mostly 0.
 
     `factor`: how many times, as a ratio above 1, where the paper gives one; a claim without a
     factor is of the direction. `value`: the claimed value, where there is no rival. `untuned`:
@@ -116,9 +134,9 @@ class Claim:
 
 @dataclass(frozen=True)
 class Stated:
-    """A claim and the component whose file states it."""
+    """A claim and the component or diagnostic whose file states it."""
 
-    component: Component
+    component: Component | Diagnostic
     claim: Claim
 
     @property
@@ -138,7 +156,12 @@ class Stated:
 
     @property
     def needed(self) -> tuple[str, ...]:
-        """The methods whose studies decide the claim, each once, the rival last."""
+        """The methods whose studies decide the claim, each once, the rival last.
+
+        None of a correlation, which is over all methods that there are.
+        """
+        if self.claim.measure == "correlation":
+            return ()
         return tuple(dict.fromkeys((*self.methods, *filter(None, [self.claim.rival]))))
 
     @property
@@ -150,6 +173,11 @@ class Stated:
     def compared(self) -> str:
         """What is compared with what, in words."""
         claim = self.claim
+        if claim.measure == "correlation":
+            column, outcome = claim.quantity.split(SEPARATOR)
+            of = "speed" if outcome == "time_to_target" else "the score"
+            value = f"{claim.expect} than {claim.value:g}"
+            return f"rank correlation of {column} with {of} over methods {value}"
         what, preposition = _IN_WORDS[claim.measure]
         how = _TIMES[claim.expect] if claim.measure == "time_to_target" else claim.expect
         said = f"{how.replace('_', ' ')} {preposition} {what.format(claim.quantity)}"
@@ -172,12 +200,13 @@ _IN_WORDS = {
     "sensitivity": ("sensitivity to {}", "in"),
     "coupling": ("coupling of {}", "in"),
     "bound": ("{}", "in"),
+    "diagnostic": ("{} at the end", "in"),
 }
 _TIMES = {"better": "sooner", "worse": "later", "equal": "as soon", "not_worse": "no later"}
 
 
-def stated(components: Iterable[Component]) -> list[Stated]:
-    """All claims of components, in their order."""
+def stated(components: Iterable[Component | Diagnostic]) -> list[Stated]:
+    """All claims of components and diagnostics, in their order."""
     return [Stated(component, claim) for component in components for claim in component.claims]
 
 
@@ -192,7 +221,7 @@ def checked(who: str, claims: Sequence[Any], *, alone: bool) -> tuple[Claim, ...
         raise UsageError(f"{who}: at most {MAX_CLAIMS} claims, not {len(claims)}.")
     for number, claim in enumerate(claims, start=1):
         complaint = _complaint(claim)
-        if not complaint and not (claim.method or alone):
+        if not complaint and not (claim.method or alone or claim.measure == "correlation"):
             complaint = "it names the method that the component is part of: method='...'."
         if complaint:
             raise UsageError(f"{who}: claim {number}: {complaint}")
@@ -230,6 +259,15 @@ def _wrong_comparison(claim: Claim) -> str:
         return f"quantity of a {claim.measure} names {count} hyperparameters: {claim.quantity!r}."
     if claim.measure == "bound" and len(claim.quantity.split(TIMES)) != 2:
         return f"quantity of a bound is 'column * hyperparameter', not {claim.quantity!r}."
+    if claim.measure == "correlation":
+        parts = claim.quantity.split(SEPARATOR)
+        if len(parts) != 2 or parts[1] not in OUTCOMES:
+            return (
+                "quantity of a correlation is 'column, score' or 'column, time_to_target', not "
+                f"{claim.quantity!r}."
+            )
+        if claim.method or claim.rival:
+            return "a correlation is over all methods: it names neither method nor rival."
     if claim.untuned not in ("", "method", "rival", "both"):
         return f"untuned is 'method', 'rival', 'both' or empty, not {claim.untuned!r}."
     if claim.untuned and claim.measure not in _OF_DEFAULTS:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from suite.components import registry
+from suite.components.claims import Claim, checked
 from suite.components.declaration import About, check_name, check_number_and_texts, one_line
 from suite.components.discovery import declaring_file
 from suite.components.fingerprints import hash_of_code, source_hash
@@ -50,6 +51,8 @@ class Diagnostic:
     source_hash: str
     authors: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    #: what papers say of it, which results with its columns decide
+    claims: tuple[Claim, ...] = ()
     kind: Literal["diagnostic"] = field(default="diagnostic", init=False)
 
     @property
@@ -74,6 +77,7 @@ def diagnostic(
     summary: str = "",
     version: int = 1,
     authors: Sequence[str] = (),
+    claims: Sequence[Claim] = (),
 ) -> None:
     """Register a diagnostic: `measure(probe)` returns a number, or several by name.
 
@@ -81,7 +85,8 @@ def diagnostic(
     values' names to their units; then `measure` returns a dict of these names, with None for a
     value that does not exist at this point. `cost` is what one measurement takes, in gradient
     evaluations of the probing batch. A measure that does not fit the task raises
-    `suite.NotApplicable` with the reason.
+    `suite.NotApplicable` with the reason. `claims` are what papers say of it (`suite.Claim`); each
+    names its method, or is a correlation over all.
     """
     name = check_name(name)
     path = declaring_file("diagnostic", name, measure)
@@ -104,6 +109,7 @@ def diagnostic(
             source_hash=source_hash(path) if path.is_file() else hash_of_code(measure),
             authors=tuple(one_line(author) for author in authors),
             packages=imported(path).packages if path.is_file() else (),
+            claims=checked(who, claims, alone=False),
         )
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import math
+import operator
 import signal
 import threading
 import time
@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from suite.data.split import Split
 from suite.diagnostics.declaration import Diagnostic, Values
-from suite.diagnostics.probe import Probe
+from suite.diagnostics.model_copy import ModelCopy
+from suite.diagnostics.probe import PARTS, Probe
 from suite.diagnostics.record import Probed
 from suite.diagnostics.snapshots import Batch, Snapshot
 from suite.errors import NotApplicable
@@ -28,8 +29,8 @@ from suite.training.reasons import reason_of
 from suite.training.repeatable import seed_everything
 from suite.training.seeds import derive
 
-#: examples of the probing batch, and the parts that it is cut into
-EXAMPLES, PARTS = 256, 8
+#: examples of the probing batch
+EXAMPLES = 256
 #: predictions that it has at most: fewer sequences than single examples
 PREDICTIONS = 2048
 #: batches drawn for it at most, where they are small
@@ -39,6 +40,7 @@ DIGITS = 4
 #: seconds that all diagnostics of a run may take together, on top of the trial's own limit
 TIME_LIMIT = 600.0
 _MAX_NOTE = 500
+_version = operator.attrgetter("_version")
 
 
 class _Spoilt(Exception):
@@ -85,7 +87,7 @@ def measure(
         session.note_end(str(error))
     finally:
         ground.hooks.switch_on()
-    return Probed(session.columns, session.notes, session.seconds)
+    return Probed(session.columns, session.notes, session.seconds, session.drawing_seconds)
 
 
 class _Session:
@@ -101,16 +103,19 @@ class _Session:
         self._failed: set[str] = set()
         self._not_finite: dict[str, list[int]] = {}
         self._current: Diagnostic | None = None
-        #: the copy that measures get, as long as they leave it as it was made
-        self._model: nn.Module | None = None
+        #: what measures get, as long as they leave it as it was made
+        self._copy: ModelCopy | None = None
         self.columns: dict[str, list[float | None]] = {}
         self.notes: dict[str, str] = {}
         self.seconds = dict.fromkeys((d.name for d in diagnostics), 0.0)
+        self.drawing_seconds = 0.0
 
     def measure_all(self, snapshots: Sequence[Snapshot]) -> None:
+        began = time.perf_counter()
         fixed = () if self._ground.stream else _drawn(self._ground)
+        self.drawing_seconds = time.perf_counter() - began
         self._seen = [t for one in snapshots for t in _tensors_of(one)]
-        self._versions = [t._version for t in self._seen]
+        self._versions = [*map(_version, self._seen)]
         for number, snapshot in enumerate(snapshots):
             batches = fixed or snapshot.batches
             if not batches:  # a stream before its first batch
@@ -130,17 +135,19 @@ class _Session:
         self, snapshot: Snapshot, earlier: tuple[Snapshot, ...], batches: tuple[Batch, ...]
     ) -> None:
         batch = _joined(batches)
-        cache: dict[object, object] = {}
+        base: Probe | None = None
         for diagnostic in self._diagnostics:
             if diagnostic.name in self._failed:
                 continue
             began = time.perf_counter()
             self._current = diagnostic
             try:
-                if self._model is None or not _is_as_made(self._model, self._ground.model):
-                    self._model = _copy_of(self._ground.model)
-                own = (batch[0].clone(), batch[1].clone())
-                probe = self._probe(self._model, snapshot, earlier, own, cache)
+                if self._copy is None or not self._copy.as_made():
+                    self._copy = ModelCopy(self._ground.model)
+                if base is None or base.model is not self._copy.model:
+                    cache = {} if base is None else base.cache
+                    base = self._probe(self._copy.model, snapshot, earlier, batch, cache)
+                probe = base.own()
                 purpose = ("probe", diagnostic.name, snapshot.point)
                 probe.generator.manual_seed(derive(self._ground.seed, *purpose))
                 probe.kept = self._kept[diagnostic.name]
@@ -157,7 +164,7 @@ class _Session:
 
     def _refuse_spoilt(self, diagnostic: Diagnostic) -> None:
         """Raise _Spoilt if a measure wrote into a snapshot."""
-        if [t._version for t in self._seen] != self._versions:
+        if [*map(_version, self._seen)] != self._versions:
             raise _Spoilt(
                 f"{diagnostic.path.name} changed a snapshot in place, which all "
                 "diagnostics look at: clone a tensor before you change it"
@@ -171,13 +178,13 @@ class _Session:
         batch: Batch,
         cache: dict[object, object],
     ) -> Probe:
+        """What all diagnostics of an evaluation get, each its own."""
         task = self._ground.task
         problem = task.problem
-        probe = Probe(
+        return Probe(
             model,
             snapshot,
             earlier,
-            _parts(batch),
             batch,
             criterion=type(problem).criterion,
             restrict=type(problem).restrict,
@@ -187,10 +194,6 @@ class _Session:
             device=self._ground.device,
             cache=cache,
         )
-        probe.load(snapshot.weights)
-        for parameter in model.parameters():
-            parameter.grad = None
-        return probe
 
     def _take(self, diagnostic: Diagnostic, point: int, found: Values) -> None:
         """Keep what a measure returned; raises TypeError for what is no number."""
@@ -260,38 +263,6 @@ def _joined(batches: Sequence[Batch]) -> Batch:
     each = max(1, targets[0].numel())
     count = min(EXAMPLES, max(PARTS, PREDICTIONS // each))
     return inputs[-count:], targets[-count:]
-
-
-def _copy_of(model: nn.Module) -> nn.Module:
-    """A copy in evaluation mode, without what a method hooked to the backward pass."""
-    made = copy.deepcopy(model)
-    for module in made.modules():
-        module._backward_hooks.clear()
-        module._backward_pre_hooks.clear()
-    made.eval()
-    made.requires_grad_(False)
-    trained = {name for name, p in model.named_parameters() if p.requires_grad}
-    for name, parameter in made.named_parameters():
-        parameter.requires_grad_(name in trained)
-    return made
-
-
-def _is_as_made(made: nn.Module, model: nn.Module) -> bool:
-    """Whether a copy still has the modules, parameters, modes and hooks that it was made with."""
-    mine, theirs = dict(made.named_modules()), dict(model.named_modules())
-    if mine.keys() != theirs.keys() or any(
-        module.training or module._forward_hooks.keys() != theirs[name]._forward_hooks.keys()
-        for name, module in mine.items()
-    ):
-        return False
-    ours = {n: (p.shape, p.requires_grad, p.is_leaf) for n, p in made.named_parameters()}
-    return ours == {n: (p.shape, p.requires_grad, True) for n, p in model.named_parameters()}
-
-
-def _parts(batch: Batch) -> tuple[Batch, ...]:
-    """The examples of a batch in parts."""
-    inputs, targets = (tensor.tensor_split(PARTS) for tensor in batch)
-    return tuple(part for part in zip(inputs, targets, strict=True) if len(part[0]))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,6 +17,8 @@ from suite.errors import NotApplicable
 from suite.problems.metrics import LossName, Restrict
 from suite.training.loss import Loss, each
 
+#: that the probing batch is cut into
+PARTS = 8
 _Found = TypeVar("_Found")
 
 
@@ -34,7 +37,6 @@ class Probe:
         model: nn.Module,
         snapshot: Snapshot,
         earlier: tuple[Snapshot, ...],
-        parts: tuple[Batch, ...],
         batch: Batch,
         *,
         criterion: Callable[[Tensor, Tensor], Tensor],
@@ -51,8 +53,6 @@ class Probe:
         #: up to 256 training examples (of sequences, up to 2048 positions), the same ones at every
         #: evaluation and for every method; of a stream, the latest ones that were drawn
         self.batch = batch
-        #: the same examples in up to 8 parts of equal size, as mini-batches
-        self.parts = parts
         #: the present snapshot: weights, last update, the optimizer's settings and state
         self.now = snapshot
         #: snapshots of the earlier chosen evaluations, the one before training first
@@ -70,7 +70,30 @@ class Probe:
         self.kept: dict[str, Any] = {}
         self._criterion = criterion
         self._loss = Loss(model, criterion, (), restrict)
-        self._cache = cache
+        self._named = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+        #: what `once` has computed
+        self.cache = cache
+
+    def own(self) -> Probe:
+        """The same probe for one diagnostic: the model as it was, and nothing that others change.
+
+        Only what `once` computes is common to them.
+        """
+        other = copy.copy(self)
+        other.parameters = dict(self.parameters)
+        other.batch = (self.batch[0].clone(), self.batch[1].clone())
+        other.generator = torch.Generator()
+        other.kept = {}
+        other.load(self.now.weights)
+        for parameter in self._named.values():
+            parameter.grad = None
+        return other
+
+    @functools.cached_property
+    def parts(self) -> tuple[Batch, ...]:
+        """The examples of the probing batch in up to 8 parts of equal size, as mini-batches."""
+        inputs, targets = (tensor.tensor_split(PARTS) for tensor in self.batch)
+        return tuple(part for part in zip(inputs, targets, strict=True) if len(part[0]))
 
     # -- the past -----------------------------------------------------------------------------
 
@@ -106,15 +129,14 @@ class Probe:
 
     def load(self, weights: Tensors) -> None:
         """Give the model other weights, such as `probe.earlier[0].weights`, by name."""
-        named = {**dict(self.model.named_parameters()), **dict(self.model.named_buffers())}
         with torch.no_grad():
             for name, tensor in weights.items():
-                named[name].copy_(tensor)
+                self._named[name].copy_(tensor)
 
     def anew(self) -> Probe:
         """The same probe with nothing computed yet: for a model whose weights were changed."""
         other = copy.copy(self)
-        other._cache = {}
+        other.cache = {}
         return other
 
     # -- the model ------------------------------------------------------------------------------
@@ -180,7 +202,7 @@ class Probe:
 
         `name` is unique to what is computed. Do not change what you get: others get it, too.
         """
-        if name not in self._cache:
-            self._cache[name] = compute(self)
-        found: _Found = self._cache[name]
+        if name not in self.cache:
+            self.cache[name] = compute(self)
+        found: _Found = self.cache[name]
         return found

@@ -15,5 +15,7 @@ class Probed:
     notes: dict[str, str]
     #: by diagnostic
     seconds: dict[str, float] = field(default_factory=dict)
+    #: of drawing the probing batch
+    drawing_seconds: float = 0.0
     #: of the copies that were made while the run went on
     snapshot_seconds: float = 0.0

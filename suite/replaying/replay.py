@@ -14,6 +14,7 @@ from suite.replaying.tolerances import allowed
 from suite.results import environment
 from suite.results.environment import names_model
 from suite.results.model import EnvironmentRecord, Result
+from suite.studies.plan import Plan
 from suite.training.trial import Key
 
 
@@ -52,6 +53,11 @@ def same_kind(recorded: EnvironmentRecord, here: EnvironmentRecord) -> bool:
     return same and names_model(recorded.cpu)
 
 
+def is_same_kind(result: Result, plan: Plan) -> bool:
+    """Whether this machine is of the kind that a result was made on."""
+    return same_kind(result.environment, environment.record(plan.device, plan.packages))
+
+
 def replay(result: Result, choice: Choice, executor: Executor, data: Path) -> Iterator[Replayed]:
     """Run the chosen runs again and yield each comparison when it is known.
 
@@ -65,7 +71,7 @@ def replay(result: Result, choice: Choice, executor: Executor, data: Path) -> It
         plan.task.problem.prepare(plan.data)
     except MissingData as error:
         raise NotReplayable(str(error)) from None
-    exact = same_kind(result.environment, environment.record(plan.device, plan.packages))
+    exact = is_same_kind(result, plan)
     tolerances = allowed(result.task.name, result.task.version, choice.share)
     waiting: dict[Key, Chosen] = {}
     for item in chosen:

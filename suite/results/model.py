@@ -358,6 +358,8 @@ class Result(Record):
     #: the whole study, repeated with other seeds as often as the protocol says
     replicates: Annotated[list[Replicate], Field(min_length=1, max_length=REPLICATES)]
     environment: EnvironmentRecord
+    #: who ran it; empty if they did not say
+    authors: Annotated[list[Text], Field(max_length=50)] = Field(default_factory=list)
     #: what looked at the evaluation runs, see `Curve.diagnostics`
     diagnostics: Annotated[list[DiagnosticRecord], Field(max_length=200)] = Field(
         default_factory=list
@@ -406,11 +408,12 @@ class Result(Record):
         return self
 
     @model_serializer(mode="wrap")
-    def _without_empty_diagnostics(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """A result without diagnostics is as it was before there were any."""
+    def _without_empty_fields(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """A result without authors and diagnostics is as it was before there were any."""
         content: dict[str, Any] = dump(self)
-        if not content.get("diagnostics"):
-            content.pop("diagnostics", None)
+        for name in ("authors", "diagnostics"):
+            if not content.get(name):
+                content.pop(name, None)
         return content
 
     @model_validator(mode="after")
@@ -464,9 +467,9 @@ class Result(Record):
     def comparable(self) -> dict[str, Any]:
         """Everything that a rerun of the same study must repeat.
 
-        All but times, environment and diagnostics, which a rerun need not make.
+        All but times, environment, authors and diagnostics, which a rerun need not make.
         """
-        excluded = {"digest", "environment", "diagnostics"}
+        excluded = {"digest", "environment", "authors", "diagnostics"}
         content = self.model_dump(mode="json", exclude=excluded)
         for replicate, own in zip(content["replicates"], self.replicates, strict=True):
             for purpose, runs in own.by_purpose():

@@ -40,6 +40,7 @@ class Element(BaseModel):
     device: str
     threads: int
     trial_timeout: float | None
+    authors: list[str]
     keep_going: bool
     #: folder of the result files, absolute
     results: str
@@ -63,6 +64,7 @@ def element_of(plan: Plan, *, keep_going: bool) -> Element:
         device=plan.device,
         threads=plan.threads,
         trial_timeout=plan.time_limit,
+        authors=list(plan.authors),
         keep_going=keep_going,
         results=str(plan.results.resolve()),
         data=None if plan.data == home() / "data" else str(plan.data),
@@ -113,6 +115,7 @@ def plan_of(element: Element, *, results: Path | None = None, data: Path | None 
         results=results or Path(element.results),
         data=data_folder(data or element.data),
         time_limit=element.trial_timeout,
+        authors=element.authors,
     )
     if plan.identity != element.identity:
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -49,6 +50,8 @@ class Plan:
     #: seconds after which a trial counts as hanging; None for the task's own limit. Another limit
     #: may end other trials, so its result has another file name
     time_limit: float | None = None
+    #: who runs it
+    authors: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -214,6 +217,7 @@ def make_plan(
     data: Path,
     time_limit: float | None = None,
     elsewhere: bool = False,
+    authors: Sequence[str] = (),
 ) -> Plan:
     """A plan with its device decided: "auto" is a GPU for full tasks, the CPU for the rest.
 
@@ -239,4 +243,6 @@ def make_plan(
         raise UsageError("--device cuda: torch finds no GPU here. Use --device cpu.")
     elif device == "mps" and not torch.backends.mps.is_available():
         raise UsageError("--device mps: torch finds no Apple GPU here. Use --device cpu.")
-    return Plan(task, method, rules, seed, device, threads, results, data, time_limit)
+    return Plan(
+        task, method, rules, seed, device, threads, results, data, time_limit, tuple(authors)
+    )

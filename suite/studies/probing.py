@@ -37,8 +37,6 @@ from suite.training.trial import Outcome
 
 #: groups of diagnostics, by what a user calls them
 GROUPS = ("all", "cheap")
-#: at how many evaluations diagnostics look, if nothing else is said
-POINTS = 9
 #: columns that the diagnostics of one result may have together
 MAX_COLUMNS = 200
 _OUTCOME: TypeAdapter[Outcome] = TypeAdapter(Outcome)

@@ -163,6 +163,7 @@ class Study:
                 "environment": self._environment.model_copy(
                     update={"finished": self._storage.last_end()}
                 ),
+                "authors": list(plan.authors),
             }
         )
 

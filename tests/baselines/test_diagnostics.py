@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from suite.checking.diagnostics import film, price
 from suite.checking.grounds import grounds
 from suite.components import registry
 from suite.diagnostics.measuring import measure
+from suite.diagnostics.probe import Probe
 
 ALL = {task.name.removeprefix("check_"): task for task in grounds()}
 CLASSES = {"perceptron", "norm", "words", "stream"}
@@ -37,6 +39,7 @@ WORKS_ON = {
     "layer_effective_dim": LAYERS,
     "layer_rotation": LAYERS,
     "lion_linf_bound": set(ALL),
+    "lmc_barrier": set(ALL),
     "local_complexity": LAYERS - {"words"},
     "negative_flip_rate": CLASSES - {"stream"},
     "neural_collapse": CLASSES,
@@ -111,3 +114,14 @@ def test_it_computes_what_its_cost_says(name):
     assert counted <= 1.5 * diagnostic.cost + 0.5
     if not diagnostic.cheap:  # a price is not stated far too high either
         assert counted >= diagnostic.cost / 5
+
+
+def test_the_cheap_ones_share_a_forward_pass(monkeypatch):
+    calls = []
+    own = Probe.compared
+    monkeypatch.setattr(Probe, "compared", lambda *given: calls.append(1) or own(*given))
+    shown = film(ALL["perceptron"], 3)
+    cheap = [d for d in map(partial(registry.get, "diagnostic"), NAMES) if d.cheap]
+    found = measure(cheap, shown.snapshots, shown.points, shown.ground)
+    assert len(found.columns) > len(cheap)
+    assert len(calls) == len(shown.snapshots)

@@ -155,3 +155,31 @@ def test_collapse_of_the_softmax():
     centered = 2.0 * (torch.eye(3) - 1 / 3)
     run.change(**{"0__weight": centered})
     close(run.see("softmax_collapse"), along_weights=1.0)
+
+
+class Product(nn.Module):
+    """a b x of two numbers: (1, 1) and (-1, -1) are the same function, and 0 lies between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Parameter(torch.tensor(1.0))
+        self.b = nn.Parameter(torch.tensor(1.0))
+
+    def forward(self, x):
+        return self.a * self.b * x
+
+
+def test_the_barrier_between_two_minima_and_on_a_convex_line():
+    x = torch.tensor([[1.0], [3.0]])
+    run = Run(Product(), (x, x), criterion=nn.functional.mse_loss)
+    with pytest.raises(NotApplicable, match="before the first"):
+        run.see("lmc_barrier")
+    run.change(a=-1.0, b=-1.0)
+    # In the middle a b = 0, so that the loss is the mean of x^2.
+    close(run.see("lmc_barrier"), from_start=5.0, from_before=5.0)
+    run.change(a=-1.0, b=-1.0)
+    close(run.see("lmc_barrier"), from_start=5.0, from_before=0.0)
+    bowl = quadratic([1.0, 4.0], [3.0, 1.0])
+    bowl.probe("any")
+    bowl.change(w=[-2.0, 5.0])
+    close(bowl.see("lmc_barrier"), from_start=0.0, from_before=0.0)

@@ -19,7 +19,7 @@ from suite.cli.standings import print_standing
 from suite.errors import UsageError
 from suite.results.files import read
 from suite.results.frames import Stored
-from tests.commands import command, environment
+from tests.commands import TINY, command, environment
 from tests.samples import make_reference, make_result, write_results
 
 
@@ -66,6 +66,63 @@ def test_compare_pairs_replicates(capsys, results: Path) -> None:
     )
     (line,) = [line for line in out.splitlines() if line.startswith("sgd+sam - adamw")]
     assert line.endswith("no clear difference")
+
+
+@pytest.fixture(scope="module")
+def probed(tmp_path_factory) -> Path:
+    """Real studies of two methods on a tiny task, with two diagnostics."""
+    folder = tmp_path_factory.mktemp("probed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SUITE_HOME", str(folder / "home"))
+        for method in ("adamw", "sgd"):
+            arguments = ["run", "-o", method, "-t", TINY, "-p", "smoke", "-j", "0"]
+            arguments += ["--probe", "layer_rotation,update_norms", "--probe-points", "3"]
+            assert _exit_code([*arguments, "--results", str(folder / "results")]) == 0
+        arguments = ["run", "-o", "lion", "-t", TINY, "-p", "smoke", "-j", "0"]
+        assert _exit_code([*arguments, "--results", str(folder / "results")]) == 0
+    return folder / "results"
+
+
+def test_compare_shows_diagnostics_side_by_side(capsys, tmp_path: Path, probed: Path) -> None:
+    figure = tmp_path / "rotation.svg"
+    on = ["--task", "tiny_blobs", "--results", str(probed), "--probe", "rotation"]
+    code, out, _ = run(capsys, "compare", "adamw", "sgd", *on, "--figure", str(figure))
+    assert code == 0
+    results = {m: read(probed / "tiny_blobs" / f"{m}.smoke.json") for m in ("adamw", "sgd")}
+    (row,) = [line for line in out.splitlines() if line.startswith("layer_rotation_mean")]
+    for result in results.values():
+        values = [
+            run.curve.diagnostics["layer_rotation_mean"][-1] for run in result.evaluation_runs
+        ]
+        assert f"{sum(values) / len(values):.4g}" in row
+    assert row.endswith("1 - cosine")
+    assert "update_norms" not in out
+    assert "layer rotation mean" in figure.read_text()
+    code, out, _ = run(capsys, "compare", "adamw", "sgd", *on, "--json")
+    shown = {one["column"]: one for one in json.loads(out)["diagnostics"]}
+    assert sorted(shown) == [f"layer_rotation_{part}" for part in ("largest", "mean", "smallest")]
+    assert [m["method"] for m in shown["layer_rotation_mean"]["methods"]] == ["adamw", "sgd"]
+    assert shown["layer_rotation_mean"]["methods"][0]["share_of_budget"] == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("methods", "text", "said"),
+    [
+        (("adamw", "sgd"), "sharpness", "They have: layer_rotation, update_norms."),
+        (("adamw", "lion"), "rotation", "--protocol smoke --probe cheap` adds them."),
+    ],
+)
+def test_compare_says_which_diagnostics_there_are(capsys, probed: Path, methods, text, said):
+    on = ["--task", "tiny_blobs", "--results", str(probed), "--probe", text]
+    code, _, err = run(capsys, "compare", *methods, *on)
+    assert code == 2
+    assert said in err
+
+
+def test_published_results_have_no_diagnostics_to_show(capsys) -> None:
+    on = ["--task", "digits", "--published", "--probe", "rotation"]
+    assert _exit_code(["compare", "adamw", "sgd", *on]) == 2
+    assert "--probe and --published exclude each other" in capsys.readouterr().err
 
 
 def test_compare_is_about_the_methods_asked_for(capsys, results: Path) -> None:
@@ -302,6 +359,7 @@ def test_compare_over_a_track_as_json(capsys, over_a_track: Path) -> None:
         (["adamw", "lion", "--track", "full"], "no results on the track full"),
         (["adamw", "lion", "--track", "mini", "--task", "digits"], "exclude each other"),
         (["adamw", "lion", "--figure", "x.svg"], "name it with --task"),
+        (["adamw", "lion", "--probe", "sharpness"], "name it with --task"),
     ],
 )
 def test_compare_over_a_track_says_what_is_missing(

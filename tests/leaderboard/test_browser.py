@@ -15,7 +15,13 @@ from leaderboard.board import load_board
 from leaderboard.references import Reference, References
 from leaderboard.site import build
 from tests.leaderboard.test_site import HOSTILE
-from tests.samples import TASKS, make_reference, make_result, write_results
+from tests.samples import (
+    TASKS,
+    make_reference,
+    make_result,
+    with_diagnostics,
+    write_results,
+)
 from tests.system_packages import find_chromium
 
 FLAGS = (
@@ -52,7 +58,14 @@ def browser():
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
-    results = [make_result(task, method) for task in ENDS for method in METHODS]
+    results = [make_result("digits", method) for method in METHODS]
+    results += [
+        with_diagnostics(
+            make_result("modular_addition", method),
+            {"sharpness": [[20.0, 5.0, number + 1.0]], "rotation": [[0.0, 0.1 * number]]},
+        )
+        for number, method in enumerate(METHODS)
+    ]
     evil = {
         "component": {"paper": HOSTILE + "p" * 1_500, "url": "javascript:window.hacked=1"},
         "data": {"source": HOSTILE},
@@ -202,6 +215,29 @@ def test_a_line_is_shown_alone_and_its_values_are_read_off(site, opened):
     assert "muon" in tip.inner_text()
     page.keyboard.press("Escape")
     assert not tip.is_visible()
+
+
+def test_a_diagnostic_is_read_off_its_small_figure(site, opened):
+    page = opened(page_of(site, "modular_addition.html"))
+    figure = page.locator("#diagnostics-quick figure", has_text="sharpness")
+    svg = figure.locator("svg")
+    # The values of lion, whose runs last longest, at their end.
+    line = svg.locator("g[data-name=lion] path.line").get_attribute("d")
+    end = float(line.split()[-1].split(",")[0])
+    unit = svg.bounding_box()["width"] / float(svg.get_attribute("viewBox").split()[2])
+    svg.hover(position={"x": end * unit - 1, "y": 60})
+    said = [line.split() for line in figure.locator(".tip span").all_inner_texts()]
+    assert {name: float(value) for name, value in said} == pytest.approx({"lion": 2}, rel=0.05)
+    # The colours are those of the legend that stands above all small figures.
+    legend = page.locator("#diagnostics-quick > .legend li")
+    assert sorted(legend.all_inner_texts()) == sorted(METHODS)
+    page.get_by_role("link", name="what goes with them").click()
+    page.wait_for_url("**/diagnostics.html")
+    row = page.locator("#correlations tbody tr", has_text="rotation")
+    assert row.locator("td.number").count() == 6
+    on_method = opened(page_of(site, "muon.html"))
+    titles = on_method.locator("#diagnostics figure b").all_inner_texts()
+    assert titles == ["train loss", "rotation", "sharpness"]
 
 
 def downloaded(page, name, button):

@@ -14,7 +14,7 @@ from leaderboard.statistics import Interval
 from suite import Claim
 from suite.components.claims import Stated
 from suite.results.frames import Stored
-from tests.samples import make_reference, make_result
+from tests.samples import make_reference, make_result, with_diagnostics
 
 #: 0 is an accuracy of 0.2, 1 one of 0.7
 REFERENCES = {"digits": Reference(**make_reference("digits", 0.2, 0.7))}
@@ -291,3 +291,61 @@ def test_a_hyperparameter_is_that_of_the_good_trials():
     unnamed = verdict(stated(**{**value, "quantity": "rho"}, value=1.0), tuned(LION, 1.0))
     assert unnamed.outcome == "undecided"
     assert "0 hyperparameters" in unnamed.why
+
+
+# -- diagnostics ----------------------------------------------------------------------------------
+
+
+def looked(method, *ends, scores=None):
+    """A study whose replicates have these values of a diagnostic at their ends."""
+    return with_diagnostics(
+        make_result(method=method, scores=scores), {"sharp": [[1, e] for e in ends]}
+    )
+
+
+@pytest.mark.parametrize(
+    ("expect", "ends", "outcome"),
+    [
+        ("equal", (2.1, 1.9, 2.0), "reproduced"),
+        ("equal", (0.2, 0.21, 0.19), "not reproduced"),
+        ("lower", (0.2, 0.21, 0.19), "reproduced"),
+        ("lower", (20, 21, 19), "not reproduced"),
+        ("higher", (0.1, 2, 40), "undecided"),
+    ],
+)
+def test_a_diagnostic_at_the_end_is_compared_with_the_claimed_value(expect, ends, outcome):
+    one = stated(
+        measure="diagnostic", quantity="sharp", rival="", value=2.0, expect=expect, method="sgd"
+    )
+    found = verdict(one, looked("sgd", *ends))
+    assert found.outcome == outcome
+    assert found.unit == "times"
+    assert found.estimate.value == pytest.approx(math.prod(ends) ** (1 / 3) / 2)
+
+
+def test_without_the_diagnostic_a_claim_was_not_run_and_says_what_to_do():
+    one = stated(
+        measure="diagnostic", quantity="sharp", rival="", value=2.0, expect="equal", method="sgd"
+    )
+    found = verdict(one, make_result(method="sgd"))
+    assert (found.outcome, found.estimate) == ("not run", None)
+    assert "with --probe" in found.why
+    missing = with_diagnostics(make_result(method="sgd"), {"sharp": [[1, None]]})
+    assert verdict(one, missing).outcome == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("sign", "expect", "outcome"),
+    [(1, "higher", "reproduced"), (1, "lower", "not reproduced"), (-1, "lower", "reproduced")],
+)
+def test_a_correlation_is_over_all_methods_of_the_task(sign, expect, outcome):
+    results = [
+        looked(f"method_{n}", *[sign * n] * 3, scores=[0.3 + 0.05 * n] * 3) for n in range(9)
+    ]
+    one = stated(measure="correlation", quantity="sharp, score", rival="", value=0.0, expect=expect)
+    found = verdict(one, *results, make_result(method="plain"))
+    assert found.outcome == outcome
+    assert found.estimate.value == pytest.approx(sign)
+    assert found.replicates == 9
+    assert found.tried == "9 methods, all that have the diagnostic here"
+    assert verdict(one, *results[:4]).outcome == "not run"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -112,3 +113,17 @@ def test_claims_do_not_change_the_hash_of_a_file():
 def test_code_in_the_place_of_claims_does(claims):
     stated = f"from suite import Claim, optimizer\noptimizer('x', f, claims={claims})\n"
     assert digest(stated) != digest(BARE)
+
+
+def test_a_correlation_is_over_all_methods_and_names_what_it_goes_with():
+    fields = {**GOOD, "rival": "", "measure": "correlation", "expect": "higher", "value": 0.0}
+    good = Claim(**{**fields, "quantity": "layer_rotation_mean, score"})
+    assert checked("x", [good], alone=False) == (good,)
+    for changes, said in (
+        ({"quantity": "layer_rotation_mean"}, "is 'column, score'"),
+        ({"quantity": "layer_rotation_mean, loss"}, "is 'column, score'"),
+        ({"method": "sgd"}, "names neither method nor rival"),
+        ({"value": None}, "what is it compared with"),
+    ):
+        with pytest.raises(UsageError, match=said):
+            checked("x", [replace(good, **changes)], alone=False)

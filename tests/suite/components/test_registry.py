@@ -113,6 +113,10 @@ def test_getting_one_imports_only_its_file(checkout):
         ('optimizer("bad", 1 / 0)', "line 1: importing it failed with NameError"),
         ('import no_such_module\noptimizer("bad")', "line 1: importing it failed with Module"),
         ('raise SystemExit(3)\noptimizer("bad")', "line 1: importing it failed with SystemExit"),
+        (
+            'import os\nos._exit(0)\noptimizer("bad")',
+            "line 2: importing it failed with SystemExit: os._exit(0) would end the command",
+        ),
         ('if False:\n    optimizer("bad")', "importing it registered no optimizer 'bad'"),
         ('optimizer("bad"', "SyntaxError"),
     ],
