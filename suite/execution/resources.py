@@ -14,12 +14,19 @@ _CONTAINER = Path("/sys/fs/cgroup")
 
 
 def gpus() -> list[str]:
-    """The GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them; none are used by it."""
+    """The GPUs that trials may use, as CUDA_VISIBLE_DEVICES names them.
+
+    Those of the first one's kind: one result, one kind of machine.
+    """
     import torch  # seconds, and many commands do without
 
     count = torch.cuda.device_count()
-    named = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")
-    return [name.strip() for name in named[:count]] if named != [""] else [*map(str, range(count))]
+    given = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    names = [name.strip() for name in given.split(",")] if given else [*map(str, range(count))]
+    if count < 2:  # to ask for its kind would take memory of it
+        return names[:count]
+    kinds = [torch.cuda.get_device_name(number) for number in range(count)]
+    return [name for name, kind in zip(names, kinds, strict=False) if kind == kinds[0]]
 
 
 def gpus_of_slots(jobs: int, per_device: int | None) -> list[str]:

@@ -87,13 +87,16 @@ def start_at_once(name: str) -> None:
     """Let a job that was put back start, for which Slurm waits two minutes.
 
     It is asked until it has started: as long as the job still ends, the request may be refused.
+    Not in the second in which it was put back: the node would take it for the job that has ended.
     """
     asked = ["squeue", "-h", "--name", name, "-o", "%A"]
     number = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
     waited = False
     for _ in range(300):
         waits = queue.states([name]) == {(name, 0): "PENDING"}
-        if waits:
+        if waits and not waited:
+            time.sleep(3.0)
+        elif waits:
             change = ["scontrol", "update", f"JobId={number}", "StartTime=now"]
             subprocess.run(change, capture_output=True)
         elif waited:
@@ -104,7 +107,7 @@ def start_at_once(name: str) -> None:
 
 def new_process(argument: str, known: set[int]) -> int:
     """The process with this argument that was not there before, once it has begun."""
-    for _ in range(300):
+    for _ in range(900):
         new = set(processes_with(argument)) - known
         if new:
             return new.pop()

@@ -155,10 +155,12 @@ def test_trials_wait_as_long_as_less_memory_is_left_than_one_took(executors, tmp
 
 @pytest.mark.parametrize(
     ("named", "found"),
-    [(None, ["0", "1"]), ("2,5", ["2", "5"]), ("2, 5,6", ["2", "5"])],
+    [(None, ["0", "1"]), ("2,GPU-5,3", ["2", "GPU-5"]), ("2, 5,6,7", ["2", "5"])],
 )
-def test_gpus_have_the_names_that_the_user_gave_them(monkeypatch, named, found):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+def test_gpus_are_of_one_kind_and_have_the_names_that_the_user_gave_them(monkeypatch, named, found):
+    kinds = ["H200", "H200", "T4"]
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda number: kinds[number])
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
