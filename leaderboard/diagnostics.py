@@ -19,7 +19,7 @@ from scipy.stats import rankdata
 from leaderboard.board import Board
 from leaderboard.measures import Setting, score, time_to_target
 from leaderboard.selection import method_of
-from leaderboard.statistics import LEVEL, Floats, Interval
+from leaderboard.statistics import Floats, Interval
 from leaderboard.statistics.intervals import half_width
 from suite.results.files import read
 from suite.results.model import ProtocolRecord, Replicate, Result, Run, TaskRecord
@@ -29,6 +29,8 @@ Outcome = Literal["generalization", "speed"]
 #: methods that a correlation over methods needs
 FEWEST = 5
 _DRAWS = 2000
+#: a correlation of 1 has no place on Fisher's scale
+_MOST = 0.999
 
 
 @dataclass(frozen=True)
@@ -190,9 +192,11 @@ def correlation(
 ) -> Correlation | None:
     """The rank correlation of one column with an outcome; None with fewer than `FEWEST` methods.
 
-    Points are replicates of methods. The interval is by a bootstrap that draws tasks, and methods
-    with all their replicates on all tasks, since both are samples of what there is; the ranks are
-    those of all points. A task where all values are equal says nothing.
+    Points are replicates of methods, and the ranks are those of all points. A task where all
+    values are equal says nothing. The interval's standard error is from a bootstrap that draws
+    tasks, and methods with all their replicates on all tasks, since both are samples of what there
+    is; it is Student's, with the methods less two as degrees of freedom, on Fisher's scale,
+    artanh: percentiles of so few methods miss twice as often as they say.
     """
     points = [found for each in diagnosed if (found := _points(each, column, outcome, when))]
     methods = sorted({name for each in points for name in each.methods})
@@ -210,10 +214,16 @@ def correlation(
     known = np.isfinite(drawn) * tasks
     with np.errstate(invalid="ignore"):
         means = (np.nan_to_num(drawn) * known).sum(1) / known.sum(1)
-    share = 100 * (1 - LEVEL) / 2
-    low, high = np.nanpercentile(means, [share, 100 - share])
-    estimate = Interval(float(whole.mean()), float(low), float(high))
+    estimate = _interval(float(whole.mean()), means[np.isfinite(means)], len(methods))
     return Correlation(column, unit, when, outcome, estimate, len(points), len(methods))
+
+
+def _interval(value: float, drawn: Floats, methods: int) -> Interval:
+    """Of a correlation, from its bootstrapped values."""
+    centre, z = (np.arctanh(np.clip(found, -_MOST, _MOST)) for found in (value, drawn))
+    half = half_width(float(z.std()), methods - 2)
+    low, high = (float(np.tanh(centre + side * half)) for side in (-1, 1))
+    return Interval(value, min(low, value), max(high, value))
 
 
 def _points(each: Diagnosed, column: str, outcome: Outcome, when: When) -> _Points | None:

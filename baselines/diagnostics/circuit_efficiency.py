@@ -37,7 +37,7 @@ diagnostic(
     claims=[
         Claim(
             says="Generalization comes the later, the larger the norm of the weights is.",
-            task="modular_addition_short",
+            task="modular_addition",
             measure="correlation",
             quantity="circuit_efficiency_squared_norm, time_to_target",
             expect="lower",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite import Probe, diagnostic
+from suite import Claim, Probe, diagnostic
 
 from .families.curvature import weights
 
@@ -28,4 +28,19 @@ diagnostic(
     url="https://arxiv.org/abs/2401.08426",
     unit={"norm": "sum of absolute weights", "near_zero": "share of weights"},
     cost=0,
+    claims=[
+        Claim(
+            says="Generalization comes the later, the larger the norm of the weights is, here the "
+            "1-norm.",
+            task="modular_addition_short",
+            measure="correlation",
+            quantity="ngdm_l1_paradox_norm, time_to_target",
+            expect="lower",
+            value=0.0,
+            number="time to generalize falls as weight decay grows",
+            place="figure on weight norm and grokking",
+            source="Liu, Michaud and Tegmark 2023, Omnigrok: Grokking Beyond Algorithmic Data",
+            from_memory=True,
+        ),
+    ],
 )

@@ -61,7 +61,7 @@ def test_a_diagnostic_that_orders_methods_as_their_scores_do_has_correlation_one
         for n in range(10)
     ]
     found = correlation([diagnosed(results)], "good", "generalization")
-    assert found.estimate == pytest.approx((1, 1, 1))
+    assert found.estimate == pytest.approx((1, 1, 1), abs=0.002)
     assert (found.tasks, found.methods) == (1, 10)
     assert correlation([diagnosed(results)], "bad", "generalization").estimate.high < -0.9
 
@@ -105,7 +105,7 @@ def test_an_interval_over_methods_misses_no_more_than_it_says():
         ]
         estimate = correlation([diagnosed(noisy)], "noise", "generalization").estimate
         missed += not estimate.low <= 0 <= estimate.high
-    assert missed <= 6  # 1.5 expected; the bootstrap of ten methods is a little short
+    assert missed <= 5  # 1.5 expected
 
 
 @pytest.fixture(scope="module")
