@@ -240,11 +240,11 @@ def test_a_huge_count_takes_neither_time_nor_memory(good, count, seal_it):
     content["protocol"]["trials"] = content["protocol"]["seeds"] = count
     text = json.dumps(sealed(content) if seal_it else content)
     tracemalloc.start()
-    began = time.perf_counter()
+    began = time.process_time()
     try:
         with pytest.raises(InvalidResult, match=r"protocol\.trials" if seal_it else "digest"):
             results.parse(text)
-        assert time.perf_counter() - began < 1.0
+        assert time.process_time() - began < 1.0
         assert tracemalloc.get_traced_memory()[1] < 20 * len(text) + 2_000_000
     finally:
         tracemalloc.stop()
