@@ -67,13 +67,13 @@ class Cluster:
 
 
 @contextmanager
-def two_workers(folder: Path) -> Iterator[Cluster]:
-    """A cluster of two workers, which are there."""
+def workers(folder: Path, count: int) -> Iterator[Cluster]:
+    """A cluster of so many workers, which are there."""
     cluster = Cluster(folder)
     try:
-        for _ in range(2):
+        for _ in range(count):
             cluster.add_worker()
-        cluster.wait_for_workers(2)
+        cluster.wait_for_workers(count)
         yield cluster
     finally:
         cluster.stop()

@@ -124,7 +124,8 @@ class DaskExecutor:
         self._met_all = False
         self._next_look = 0.0
         self._said_that_none_is_left = False
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)  # errors are told once, by us
+        for name in ("distributed", "distributed.client"):  # errors are told once, by us
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         try:
             self._client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
         except (OSError, ValueError) as error:
@@ -211,8 +212,14 @@ class DaskExecutor:
             there: dict[str, int] = dict(self._client.nthreads())
         except Exception:
             raise self._scheduler_lost() from None
-        for address in self._workers.keys() - there.keys():
-            self._lose(self._workers.pop(address))
+        gone = [worker for worker in self._workers.values() if worker.address not in there]
+        for worker in gone:
+            worker.usable = False
+        while gone and not self._told.empty():  # what ran there, and what has ended meanwhile
+            self._listen(0.0)
+        for worker in gone:
+            self._workers.pop(worker.address, None)
+            self._lose(worker)
         for address in sorted(there.keys() - self._workers.keys()):
             worker = self._workers[address] = _Worker(address, there[address])
             asked = self._client.submit(

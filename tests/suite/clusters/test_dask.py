@@ -17,21 +17,21 @@ from suite.clusters import on_dask
 from suite.clusters.dask_worker import Card, Order, introduce
 from suite.clusters.on_dask import DaskExecutor
 from suite.components.fingerprints import versions
-from suite.errors import UsageError
+from suite.errors import SuiteError, UsageError
 from suite.execution import messages
-from suite.execution.executor import Ended, Job, lost
+from suite.execution.executor import Ended, Job, Started, lost
 from suite.results import files as results
 from suite.results.environment import record
 from suite.studies.journal import read_entries
 from suite.studies.plan import find_task
 from suite.training.trial import Trial
 from tests.commands import TINY, command, environment, suite
-from tests.dask_cluster import children, two_workers, wait_until
+from tests.dask_cluster import children, wait_until, workers
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    with two_workers(tmp_path_factory.mktemp("dask")) as found:
+    with workers(tmp_path_factory.mktemp("dask"), 3) as found:
         yield found
 
 
@@ -60,16 +60,15 @@ def test_a_study_whose_worker_and_command_are_killed_gives_the_result_of_one_mac
         command(*arguments), env=environment(home), stderr=subprocess.PIPE, text=True
     )
 
-    def hold_after(line: str) -> None:
+    def hold_after(line: str, workers: int) -> None:
         assert any(line in said for said in first.stderr), "it ended before"
         held.hold.touch()
-        wait_until("both workers run a trial", lambda: running(cluster) == [3, 3])
+        wait_until("all workers run a trial", lambda: running(cluster) == [3] * workers)
 
-    hold_after("[4/50]")
+    hold_after("[4/50]", 3)
     cluster.workers[-1].send_signal(signal.SIGKILL)
-    cluster.add_worker()
     held.hold.unlink()
-    hold_after("[12/50]")
+    hold_after("[12/50]", 2)
     first.kill()
     first.wait()
     wait_until("the workers stop trials that nobody waits for", lambda: running(cluster) == [0, 0])
@@ -259,6 +258,32 @@ def test_a_trial_that_got_no_memory_of_a_shared_gpu_runs_again_alone(connected):
     ended = [e.outcome.run.status for e in events(executor) if isinstance(e, Ended)]
     assert ended == ["out_of_memory"]
     assert client.at() == {2: "a"}
+
+
+def test_without_its_scheduler_a_command_ends_and_says_what_is_kept(connected):
+    executor, client, _ = connected({"a": card()})
+
+    def gone():
+        raise OSError("connection refused")
+
+    client.nthreads = gone
+    with pytest.raises(
+        SuiteError, match=r"scheduler at tcp://x:1 has gone\. Finished trials are k"
+    ):
+        executor.next_event(1.0)
+
+
+def test_without_workers_nothing_begins_and_later_it_waits_for_one(connected):
+    with pytest.raises(UsageError, match="has no workers: start some with `dask worker tcp://x:1`"):
+        connected({})
+    executor, client, said = connected({"a": card()})
+    executor.submit(job(0))
+    client.die("a")
+    assert [type(event) for event in events(executor)] == [Started]
+    assert said == ["no worker is left at tcp://x:1: waiting for one"]
+    client.cards["b"], client.threads["b"] = card(), 1
+    assert [type(event) for event in events(executor)] == [Started]
+    assert client.at() == {0: "b"}
 
 
 def test_a_worker_gives_one_gpu(connected):
