@@ -82,7 +82,10 @@ class Kills:
         counted.studies += 1
         path = place / "results" / TASK / f"{METHOD}.quick.json"
         result = results.read(path) if path.exists() else None
-        counted.same += result is not None and self._is_same(result)
+        same = result is not None and self._is_same(result)
+        counted.same += same
+        if not same:  # kept, to find out why
+            shutil.copytree(place, self._folder / f"differs-{counted.studies}")
         counted.files_left += len(list(place.rglob(".*.part")))
 
     def _disturb(self, process: subprocess.Popen[str], place: Path, counted: Counted) -> bool:
