@@ -1,7 +1,8 @@
 """Trials on this machine, each in its own process.
 
-If a process dies, its trial is tried again once, and the study continues; a trial that hangs is
-killed, with all processes that it started.
+If a trial's process dies, the trial is tried again once, and the study continues; a trial that
+hangs is killed, with all processes that it started. If what looks after that process is killed, the
+trial is not blamed, unless that happens to it again and again.
 
 Each worker runs trials on one GPU, if there are any; several workers may share one. A trial that
 gets no memory of a GPU that it shares runs again without neighbours. No trial begins beside others
@@ -16,7 +17,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from suite.components.method import method_name
@@ -43,6 +44,8 @@ from suite.training.trial import Outcome
 
 #: how long after a trial's limit its worker may take to report how it ended
 GRACE_SECONDS = 30.0
+#: how often a trial is tried whose worker is killed; a method can kill it, too
+WORKER_ATTEMPTS = 6
 #: how long a worker's message that is not read yet may still count
 LISTENING_SECONDS = 1.0
 
@@ -53,6 +56,8 @@ class _Turn:
 
     job: Job
     attempt: int = 1
+    #: how often its own process died
+    deaths: int = 0
     #: with no other trial on its GPU
     alone: bool = False
 
@@ -121,7 +126,9 @@ class LocalExecutor:
             worker.close()
             if worker.job is not None:
                 seconds = worker.seconds
-                self._try_again(worker, worker.cause_of_death(), seconds)
+                # A worker that was given up was killed for what its trial did.
+                own = not worker.usable
+                self._try_again(worker, worker.cause_of_death(), seconds, own=own)
         elif worker.job is not None:
             if (message.key, message.attempt) == (worker.job.key, worker.attempt):
                 self._handle(worker, worker.job, message)
@@ -147,7 +154,8 @@ class LocalExecutor:
                     outcome = without_audit(job, outcome, problem)
                 if self._had_neighbours(worker) and ran_out_of_memory(outcome.run):
                     worker.job = None
-                    self._waiting.appendleft(_Turn(job, worker.attempt, alone=True))
+                    assert worker.turn is not None
+                    self._waiting.appendleft(replace(worker.turn, alone=True))
                     return
                 if job.trial.device == "cpu":
                     took = outcome.run.cost.peak_memory_bytes
@@ -162,19 +170,24 @@ class LocalExecutor:
                 reason = f"stopped after {job.time_limit:g} s"
                 self._end(worker, worker.lost(job, "timeout", reason, seconds))
             case messages.Lost(cause=cause, seconds=seconds):
-                self._try_again(worker, cause, seconds)
+                self._try_again(worker, cause, seconds, own=True)
             case _:
                 worker.give_up("a message that no worker sends")
 
-    def _try_again(self, worker: _Worker, cause: str, seconds: float) -> None:
-        """Run the job of a process that died once more, unless that was its last attempt."""
-        job = worker.job
+    def _try_again(self, worker: _Worker, cause: str, seconds: float, *, own: bool) -> None:
+        """Run the job of a process that died once more, unless that was its last attempt.
+
+        `own`: it was the trial's own process, and not the worker that looks after it.
+        """
+        job, turn = worker.job, worker.turn
         assert job is not None
-        if worker.attempt < ATTEMPTS:
+        assert turn is not None
+        turn = replace(turn, attempt=turn.attempt + 1, deaths=turn.deaths + own)
+        if turn.deaths < ATTEMPTS and turn.attempt <= WORKER_ATTEMPTS:
             worker.job = None
-            self._waiting.appendleft(_Turn(job, worker.attempt + 1, worker.alone))
+            self._waiting.appendleft(turn)
             return
-        reason = f"its process died {ATTEMPTS} times, last by {cause}"
+        reason = f"its process died {turn.attempt - 1} times, last by {cause}"
         self._end(worker, worker.lost(job, "failed", reason, seconds))
 
     def _end(self, worker: _Worker, outcome: Outcome) -> None:
@@ -270,10 +283,9 @@ class _Worker:
         answers: queue.SimpleQueue[tuple[_Worker, Message | None]],
     ) -> None:
         self.job: Job | None = None
-        self.attempt = 0
-        #: of the present trial: its GPU, and whether no other trial may run there
+        #: of the present or last trial, and its GPU
+        self.turn: _Turn | None = None
         self.gpu: str | None = None
-        self.alone = False
         self.deadline = 0.0
         self.progress = 0.0
         #: when the present trial was first seen to be past its deadline
@@ -295,6 +307,16 @@ class _Worker:
         return self._given_up is None
 
     @property
+    def attempt(self) -> int:
+        """Which attempt of its trial it makes; 0 before its first trial."""
+        return 0 if self.turn is None else self.turn.attempt
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other trial may run on the GPU of its trial."""
+        return self.turn is not None and self.turn.alone
+
+    @property
     def seconds(self) -> float:
         """Seconds since the present trial began."""
         return 0.0 if self._began is None else time.monotonic() - self._began
@@ -302,8 +324,9 @@ class _Worker:
     def run(self, turn: _Turn, gpu: str | None, modules: tuple[str, ...]) -> None:
         """Hand the worker its next trial."""
         job = turn.job
-        self.job, self.attempt, self.late_since = job, turn.attempt, None
-        self.gpu, self.alone = gpu, turn.alone
+        self.turn = turn
+        self.job, self.late_since = job, None
+        self.gpu = gpu
         self.progress, self._began, self._trial_process = 0.0, None, None
         # An audit comes first, which has the same limits.
         audits = 0 if job.trial.audited is None else 1

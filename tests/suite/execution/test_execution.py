@@ -156,6 +156,31 @@ def test_a_trial_whose_process_dies_costs_what_it_spent_and_took(executor, tmp_p
     assert 0.5 <= ended.cost.seconds < 10.0
 
 
+def test_a_trial_is_not_blamed_for_workers_that_are_killed(executor, tmp_path):
+    """From outside, as by a kernel that needs memory: twice would end the trial, were it blamed."""
+    count = tmp_path / "count"
+    method = write_method(
+        tmp_path,
+        "orphaned",
+        "self.begun = getattr(self, 'begun', False)",
+        "if not self.begun:",
+        "    self.begun = True",
+        f"    with open({str(count)!r}, 'a') as file: file.write('x')",
+        f"    if len(Path({str(count)!r}).read_text()) <= 3:",
+        "        os.kill(os.getppid(), signal.SIGKILL)",
+        "        time.sleep(300)",
+    )
+    assert run(executor, job(method, fraction=1.0)).status == "completed"
+    assert count.read_text() == "xxxx"
+
+
+def test_a_method_that_kills_its_worker_each_time_fails(executor, tmp_path):
+    method = write_method(tmp_path, "kills", "os.kill(os.getppid(), signal.SIGKILL)")
+    ended = run(executor, job(method, fraction=1.0))
+    assert ended.status == "failed"
+    assert "its process died 6 times, last by SIGKILL" in ended.reason
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -121,7 +121,7 @@ def test_a_starter_that_cannot_start_is_the_reason_why_trials_fail(tmp_path, mon
         executor.close()
     assert (ended.status, ended.reason) == (
         "failed",
-        "its process died 2 times, last by exit code 7",
+        "its process died 6 times, last by exit code 7",
     )
 
 
