@@ -137,13 +137,13 @@ def _differences(said: Curve, again: Curve, points: int) -> Iterator[Difference]
 
 
 def _columns(curve: Curve) -> dict[str, _Column]:
-    """All that a curve says, without times."""
+    """All that a curve says, without times and diagnostics: a replay is looked at by none."""
     columns: dict[str, _Column] = {"gradient_evaluations": curve.gradient_evaluations}
     if curve.train_loss:
         columns["train_loss"] = curve.train_loss
     for split, metrics in (("validation", curve.validation), ("test", curve.test)):
         columns |= {f"{split} {name}": values for name, values in metrics.items()}
-    return columns | {f"diagnostic {name}": values for name, values in curve.diagnostics.items()}
+    return columns
 
 
 def _of_the_whole(said: Run, again: Run) -> Iterator[Difference]:

@@ -59,6 +59,21 @@ def changed(result, change):
     return seal(content)
 
 
+def test_a_result_with_diagnostics_is_replayed_without_them(result, tmp_path):
+    def look(run):
+        points = len(run["curve"]["test"]["loss"])
+        run["curve"]["diagnostics"] = {"seen": [1.0] * points}
+
+    content = result.model_dump(mode="json", exclude={"digest", "schema_version"})
+    look(content["replicates"][0]["evaluation"][0])
+    content["diagnostics"] = [
+        {"name": "seen", "version": 1, "source_hash": "ab" * 8, "paper": "p", "url": "u",
+         "columns": {"seen": "ratio"}, "cost": 0.0, "seconds": 0.0, "notes": {}}
+    ]  # fmt: skip
+    items = replayed(seal(content), WHOLE, tmp_path)
+    assert {item.comparison.outcome for item in items} == {"equal"}
+
+
 def replayed(result, choice, tmp_path):
     return list(replay(result, choice, InlineExecutor(), tmp_path))
 
