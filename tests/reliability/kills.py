@@ -23,6 +23,9 @@ TASK, METHOD = "xor_cluster_short", "adamw"
 #: what is killed: the whole group, the command alone, a trial's process, the process that starts
 #: them; or the group while a file is being written
 KINDS = ("group", "command", "worker", "starter", "write")
+#: a worker is killed more often, since the command goes on, and the next kill comes sooner
+_WEIGHTS = (1, 1, 6, 1, 1)
+_LONGEST_WAIT = {"worker": 2.0}
 #: seconds within which all processes of a killed command must have ended
 GONE = 10.0
 _JOURNALS = "studies/**/*.journal"
@@ -91,7 +94,7 @@ class Kills:
     def _disturb(self, process: subprocess.Popen[str], place: Path, counted: Counted) -> bool:
         """Send signals until one has ended the command, or it has ended; whether one has."""
         while process.poll() is None:
-            kind = self._chance.choice(KINDS)
+            kind = self._chance.choices(KINDS, _WEIGHTS)[0]
             writes = self._wait(process, place, kind)
             if process.poll() is not None or (kind == "write" and not writes):
                 continue
@@ -105,7 +108,7 @@ class Kills:
 
     def _wait(self, process: subprocess.Popen[str], place: Path, kind: str) -> bool:
         """Wait for a random time, or until a file is being written; whether one is."""
-        until = time.monotonic() + self._chance.uniform(0.05, 9.0)
+        until = time.monotonic() + self._chance.uniform(0.05, _LONGEST_WAIT.get(kind, 9.0))
         while time.monotonic() < until and process.poll() is None:
             if kind == "write" and any(place.rglob(".*.part")):
                 return True
