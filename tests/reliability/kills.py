@@ -19,13 +19,13 @@ from suite.results.model import Result
 from suite.studies.journal import read_entries
 from tests.commands import command, environment
 
-TASK, METHOD = "xor_cluster_short", "adamw"
+TASK, METHOD, PROTOCOL = "xor_cluster_short", "adamw", "standard"
 #: what is killed: the whole group, the command alone, a trial's process, the process that starts
 #: them; or the group while a file is being written
 KINDS = ("group", "command", "worker", "starter", "write")
 #: a worker is killed more often, since the command goes on, and the next kill comes sooner
 _WEIGHTS = (1, 1, 6, 1, 1)
-_LONGEST_WAIT = {"worker": 2.0}
+_LONGEST_WAIT = {"worker": 0.6}
 #: seconds within which all processes of a killed command must have ended
 GONE = 10.0
 _JOURNALS = "studies/**/*.journal"
@@ -83,7 +83,7 @@ class Kills:
                 break
             counted.broken += not killed
         counted.studies += 1
-        path = place / "results" / TASK / f"{METHOD}.quick.json"
+        path = place / "results" / TASK / f"{METHOD}.{PROTOCOL}.json"
         result = results.read(path) if path.exists() else None
         same = result is not None and self._is_same(result)
         counted.same += same
@@ -141,7 +141,7 @@ class Kills:
         return True
 
     def _start(self, place: Path) -> subprocess.Popen[str]:
-        asked = ("run", "-o", METHOD, "-t", TASK, "--jobs", "2")
+        asked = ("run", "-o", METHOD, "-t", TASK, "-p", PROTOCOL, "--jobs", "2")
         return subprocess.Popen(
             command(*asked, "--results", str(place / "results")),
             env=environment(place / "home"),
@@ -153,7 +153,7 @@ class Kills:
 
     def _run_undisturbed(self) -> Result:
         place = self._folder / "undisturbed"
-        path = place / "results" / TASK / f"{METHOD}.quick.json"
+        path = place / "results" / TASK / f"{METHOD}.{PROTOCOL}.json"
         if not path.exists():
             place.mkdir(exist_ok=True)
             said, _ = self._start(place).communicate()
