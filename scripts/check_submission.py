@@ -35,15 +35,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leaderboard.site import build
+from scripts.published import Published
 from scripts.strangers_code import BUBBLEWRAP, SHOWN, Workshop
 from suite.checking.checks import CHECKS as COMPONENT_CHECKS
 from suite.components import registry
 from suite.components.fingerprints import source_hash
 from suite.errors import InvalidResult, SuiteError, UsageError
-from suite.results import changes, marks
+from suite.results import marks
 from suite.results.checks import CHECKS
 from suite.results.fields import printable
-from suite.results.files import check_place, file_name, parse, read
+from suite.results.files import check_place, file_name, read
 from suite.results.model import ComponentRecord, Result
 from suite.results.verification import check_consistency, registered
 
@@ -203,7 +204,7 @@ def check_results(
         yield Verdict(
             f"results/{marks.NAME}", "only maintainers record verifications: take the file out"
         )
-    yield from published.verdicts([*changed, *filter(is_result, deleted)])
+    yield from map(Verdict._make, published.verdicts([*changed, *filter(is_result, deleted)]))
     for file in changed:
         try:
             notes = check_result(folder, folder / file)
@@ -304,59 +305,6 @@ def check_site(folder: Path, changed: Sequence[str]) -> Verdict:
     ours = {Path(file).relative_to("results") for file in changed}
     left_out = [f"{path}: {reason}" for path, reason in done.skipped if path in ours]
     return Verdict(title, "; ".join(left_out), "\n".join(done.warnings) if left_out else "")
-
-
-class Published:
-    """The results of BASE, and the submission's reasons for changing them."""
-
-    def __init__(self, folder: Path, base: str) -> None:
-        self._folder = folder
-        self._base = base
-
-    def verdicts(self, touched: Sequence[str]) -> Iterator[Verdict]:
-        """One for each published result that the submission changes or removes."""
-        before = {file: text for file in touched if (text := self._text(file)) is not None}
-        list_file = f"results/{changes.NAME}"
-        listed, problem = self._listed(list_file)
-        if problem:
-            yield Verdict(list_file, problem)
-        for file, text in before.items():
-            path = self._folder / file
-            why = _why(listed, file, text, path)
-            cure = "`suite submit --reason` says why"
-            title = f"{file}: a published result, {'changed' if path.exists() else 'removed'}"
-            yield Verdict(title, "" if why else f"no reason is given: {cure}", why)
-
-    def _listed(self, list_file: str) -> tuple[list[changes.Change], str]:
-        """The submission's new lines, and what is wrong with them."""
-        old = (self._text(list_file) or "").splitlines()
-        try:
-            found = changes.read_changes(self._folder / "results")
-        except UsageError as error:
-            return [], str(error).removeprefix(str(self._folder))
-        text = self._folder / list_file
-        now = text.read_text(encoding="utf-8").splitlines() if text.exists() else []
-        if now[: len(old)] != old:
-            return [], "lines that were there already are changed or gone: only append"
-        return found[len(old) :], ""
-
-    def _text(self, file: str) -> str | None:
-        """A file of BASE; None if it is not there."""
-        command = ["git", "-C", str(self._folder), "show", f"{self._base}:{file}"]
-        done = subprocess.run(command, capture_output=True)
-        return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else None
-
-
-def _why(listed: Sequence[changes.Change], file: str, before: str, path: Path) -> str:
-    """The reason for a change of a published result; empty if none is given."""
-    try:
-        was, now = parse(before).digest, read(path).digest if path.exists() else None
-    except InvalidResult:
-        return ""
-    if was == now:
-        return "the same content"
-    place = file.removeprefix("results/")
-    return next((c.why for c in listed if (c.path, c.was, c.now) == (place, was, now)), "")
 
 
 # -- methods and tasks: the submission runs -------------------------------------------------------

@@ -2,8 +2,9 @@
 
     python -m scripts.measure_tolerances results --write
 
-Results below the folder are replayed with the kernels that torch, MKL and oneDNN choose on older
-processors: first a share of the budget, then all of it. The largest difference of each quantity on
+Results below the folder are replayed with the kernels that torch, MKL and oneDNN choose on other
+processors than the one with AVX2 that trials ask for (`suite.instruction_set`): first a share of
+the budget, then all of it. The largest difference of each quantity on
 each task is what was measured. Only AdamW's and SGD's, unless others are named: of methods whose
 trials diverge, the largest difference is as large as the loss, and would allow any curve.
 """
@@ -14,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,18 +26,20 @@ import torch
 from suite import atomic
 from suite.cli.verify import SHARE
 from suite.components import registry
+from suite.home import ROOT
 from suite.replaying.comparing import Difference
 from suite.replaying.tolerances import PLACE, TaskTolerances, Tolerances, merged
 from suite.results.environment import cpu_name
 from suite.results.files import find
 
 METHODS = ("adamw", "sgd")
-#: environment variables under which the libraries take the kernels of another processor
+#: environment variables under which the libraries take other kernels: those that results were made
+#: with before the instruction set was fixed, and those of a processor without AVX2
 SETTINGS = {
-    "avx2": {
-        "ATEN_CPU_CAPABILITY": "avx2",
-        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "avx512": {
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_CBWR": "AVX512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
     },
     "compatible": {
         "ATEN_CPU_CAPABILITY": "default",
@@ -43,6 +47,14 @@ SETTINGS = {
         "ONEDNN_MAX_CPU_ISA": "SSE41",
     },
 }
+
+
+#: the instruction set is fixed by every process that imports the suite; this one does it otherwise
+_OTHERWISE = """
+from suite import instruction_set
+instruction_set.SETTINGS = {setting!r}
+instruction_set.fix()
+"""
 
 
 @click.command(help=__doc__.partition("\n")[0])
@@ -105,14 +117,23 @@ def measure(task: str, files: list[Path], seed: int, jobs: int) -> TaskTolerance
     )
 
 
+def otherwise(folder: Path, setting: dict[str, str]) -> dict[str, str]:
+    """An environment whose processes compute with a setting; Python reads it from a folder."""
+    (folder / "sitecustomize.py").write_text(_OTHERWISE.format(setting=setting))
+    path = os.pathsep.join(filter(None, [str(folder), str(ROOT), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
+
+
 def replayed(
     files: list[Path], share: float, seed: int, jobs: int, setting: dict[str, str]
 ) -> Iterable[tuple[str, list[Difference]]]:
     """Outcome and differences of each run, by `suite verify` in a process with these variables."""
     command = [sys.executable, "-m", "suite", "verify", *map(str, files), "--json"]
     command += ["--share", str(share), "--choice-seed", str(seed), "--jobs", str(jobs)]
-    environment = {**os.environ, **setting}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            command, env=otherwise(Path(folder), setting), stdout=subprocess.PIPE, text=True
+        )
     if done.returncode not in (0, 1):
         raise SystemExit(f"measure_tolerances: {' '.join(command)} ended with {done.returncode}")
     runs: list[dict[str, Any]] = json.loads(done.stdout)["runs"]

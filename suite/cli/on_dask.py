@@ -4,60 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from suite.cli.running import exit_code, run_plans
-from suite.cli.selection import LeftOut, check, choose, ready
-from suite.cli.summary import Say, print_ended, print_plans
+from suite.cli.running import How, run_plans
+from suite.cli.summary import Say
 from suite.errors import UsageError
 
 if TYPE_CHECKING:
+    from suite.cli.running import Elsewhere, Ended
     from suite.clusters.on_dask import DaskExecutor
     from suite.studies.plan import Plan
 
 
-def run_on_dask(
-    engine: str,
-    options: dict[str, Any],
-    *,
-    jobs: int | None,
-    force: bool,
-    dry_run: bool,
-    wide: bool,
-    as_json: bool,
-) -> int:
-    """Run studies here and their trials on the workers of the scheduler that `engine` names."""
-    check(options)
+def dask_at(engine: str) -> Elsewhere:
+    """Runs studies here and their trials on the workers of the scheduler that `engine` names.
+
+    Raises UsageError for a wrong address, or without the package.
+    """
     address = _address(engine)
-    if jobs == 0:
-        raise UsageError(f"--jobs 0 is for a debugger in this process, and not for --on {engine}.")
     _check_dask()
-    left_out, say = LeftOut(), Say(as_json=as_json)
-    plans = choose(options, left_out, elsewhere=True)
-    if dry_run:
-        print_plans(plans, jobs or 1, force, say)
-        left_out.say()
-        return left_out.exit_code
-    plans = ready(plans, left_out)
-    todo = [plan for plan in plans if plan.finished() is None or force]
-    executor = _connect(address, todo, say) if todo else None
-    on_gpu = {plan.device == "cuda" for plan in todo}
-    if executor is not None and jobs is None:
-        jobs = max(executor.slots(options["threads"], gpu=gpu) for gpu in on_gpu)
-    ended = run_plans(
-        plans,
-        jobs or 1,
-        None,
-        executor=executor,
-        force=force,
-        keep_going=options["keep_going"],
-        say=say,
-    )
-    if ended is None:
-        return 130
-    print_ended(plans, *ended, left_out.errors, say, wide=wide)
-    left_out.say()
-    return left_out.exit_code or exit_code(ended[0])
+
+    def run(plans: list[Plan], jobs: int | None, how: How) -> Ended | None:
+        todo = [plan for plan in plans if plan.finished() is None or how["force"]]
+        executor = _connect(address, todo, how["say"]) if todo else None
+        if executor is not None and jobs is None:
+            threads = todo[0].threads  # one option for all of them
+            on_gpu = {plan.device == "cuda" for plan in todo}
+            jobs = max(executor.slots(threads, gpu=gpu) for gpu in on_gpu)
+        return run_plans(plans, jobs or 1, None, executor=executor, **how)
+
+    return run
 
 
 def _connect(address: str, plans: Sequence[Plan], say: Say) -> DaskExecutor:

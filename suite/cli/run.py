@@ -6,18 +6,21 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
 from suite.cli.options import NamesType, as_json, joined, wide
-from suite.cli.running import exit_code, looking, run_plans
+from suite.cli.running import How, exit_code, looking, run_plans
 from suite.cli.selection import LeftOut, check, choose, ready, selecting
 from suite.cli.summary import Say, print_ended, print_plans
 from suite.cli.workers import starter_of
 from suite.diagnostics import POINTS
 from suite.errors import UsageError
+
+if TYPE_CHECKING:
+    from suite.cli.running import Elsewhere
 
 #: the options that an element leaves open
 _OF_AN_ELEMENT = {
@@ -124,42 +127,21 @@ def run(
             f"--per-device and --on {engine}: it is about this machine's GPUs. docs/clusters.md "
             "says how others share theirs."
         )
-    if engine == "slurm":
-        from suite.cli.on_slurm import run_on_slurm
-
-        return run_on_slurm(
-            options,
-            jobs=jobs,
-            given=slurm,
-            force=force,
-            dry_run=dry_run,
-            wide=wide,
-            as_json=as_json,
-        )
-    if engine is not None and engine.startswith("dask://"):
-        from suite.cli.on_dask import run_on_dask
-
-        return run_on_dask(
-            engine,
-            options,
-            jobs=jobs,
-            force=force,
-            dry_run=dry_run,
-            wide=wide,
-            as_json=as_json,
-        )
-    if engine is not None:
-        raise UsageError(f"--on {engine}: there are --on slurm and --on dask://HOST:PORT.")
-    left_out, say = LeftOut(), Say(as_json=as_json)
+    if engine is not None and jobs == 0:
+        raise UsageError(f"--jobs 0 is for a debugger in this process, and not for --on {engine}.")
     check(options)
-    started = nullcontext() if dry_run or jobs == 0 else starter_of(options["threads"])
-    with started as starter:
+    elsewhere = None if engine is None else _engine(engine, slurm)
+    left_out, say = LeftOut(), Say(as_json=as_json)
+    here = elsewhere is None and not dry_run and jobs != 0
+    with starter_of(options["threads"]) if here else nullcontext() as starter:
         with _without_collection():
             from suite.studies.run_studies import default_jobs
 
-            plans = choose(options, left_out)
+            plans = choose(options, left_out, elsewhere=elsewhere is not None)
             look = looking(probes, probe_points)
-        if jobs is None:
+        if elsewhere is not None:
+            count = jobs or 1
+        elif jobs is None:
             per_device = per_device or 1
             count = max(default_jobs(plan.device, per_device) for plan in plans)
         else:
@@ -169,21 +151,29 @@ def run(
             left_out.say()
             return left_out.exit_code
         plans = ready(plans, left_out)
-        ended = run_plans(
-            plans,
-            count,
-            starter,
-            per_device=per_device,
-            force=force,
-            keep_going=options["keep_going"],
-            say=say,
-            look=look,
-        )
+        how: How = {"force": force, "keep_going": options["keep_going"], "say": say}
+        if elsewhere is not None:
+            ended = elsewhere(plans, jobs, how)
+        else:
+            ended = run_plans(plans, count, starter, per_device=per_device, look=look, **how)
     if ended is None:
         return 130
     print_ended(plans, *ended, left_out.errors, say, wide=wide)
     left_out.say()
     return left_out.exit_code or exit_code(ended[0])
+
+
+def _engine(name: str, slurm: tuple[str, ...]) -> Elsewhere:
+    """What runs plans on other machines; raises UsageError if this machine cannot reach them."""
+    if name == "slurm":
+        from suite.cli.on_slurm import slurm_of
+
+        return slurm_of(slurm)
+    if name.startswith("dask://"):
+        from suite.cli.on_dask import dask_at
+
+        return dask_at(name)
+    raise UsageError(f"--on {name}: there are --on slurm and --on dask://HOST:PORT.")
 
 
 def _run_element(context: click.Context, file: Path | None, number: int | None) -> int:

@@ -5,12 +5,21 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 
 from suite.cli.summary import Say
 from suite.errors import StudyStopped
+
+
+class How(TypedDict):
+    """How studies are run, on whatever machine."""
+
+    force: bool
+    keep_going: bool
+    say: Say
+
 
 if TYPE_CHECKING:
     from suite.execution.executor import Executor
@@ -24,6 +33,8 @@ if TYPE_CHECKING:
     Ended = tuple[list[Result | StudyStopped], list[Plan]]
     #: lets diagnostics look at an ended study
     Look = Callable[..., Result | StudyStopped]
+    #: runs plans on other machines, so many trials at a time; None if the user has left them
+    Elsewhere = Callable[[list[Plan], int | None, How], Ended | None]
 
 #: how to run again what is done
 AGAIN = " (--force runs it again)"
@@ -59,7 +70,7 @@ def run_plans(
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     todo = say_what_is_done(plans, say, force=force, again=again)
     if not todo and look is None:
-        return [there for plan in plans if (there := plan.finished()) is not None], todo
+        return results_of(plans), todo
     where = "on machines like this one" if executor else "on this machine"
     estimates = _say_how_long(todo, jobs, where, say) if todo else {}
     if executor is None and starter is not None:
@@ -106,6 +117,11 @@ def looking(names: Sequence[str], points: int) -> Look | None:
         return probe(Wanted(plan, ended, diagnostics, points), executor, jobs, say)
 
     return look
+
+
+def results_of(plans: Sequence[Plan]) -> list[Result | StudyStopped]:
+    """The results that are there."""
+    return [there for plan in plans if (there := plan.finished()) is not None]
 
 
 def say_what_is_done(

@@ -142,7 +142,7 @@ def _of_the_method(checkout: Checkout, component: Component, files: list[str]) -
         yield f"{_REFERENCES}: no second form of its rule, see docs/submit.md, section 3"
     pages = [checkout.root / page for page in _PAGE]
     files += checkout.differing(path for path in pages if path.is_file())
-    if not all(p.is_file() and name in p.read_text(encoding="utf-8") for p in pages):
+    if not pages[0].is_file() or f"[`{name}`]" not in pages[0].read_text(encoding="utf-8"):
         yield f"{_PAGE[0]} has no row: python -m scripts.write_methods --step-cost {name}"
 
 

@@ -10,6 +10,7 @@ import ast
 import functools
 import importlib.util
 import itertools
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from suite.components.fingerprints import source_hash
 from suite.components.imports import imported, is_installed
@@ -200,6 +201,25 @@ def import_file(path: Path) -> None:
     except BaseException:
         del sys.modules[name]
         raise
+
+
+@contextmanager
+def end_is_an_error() -> Iterator[None]:
+    """Inside, `os._exit` raises SystemExit.
+
+    A file that ends the process would end a command that has done nothing yet, with the exit code
+    that the file chooses: 0 is success.
+    """
+    before = os._exit
+
+    def refused(status: int) -> NoReturn:
+        raise SystemExit(f"os._exit({status}) would end the command")
+
+    os._exit = refused
+    try:
+        yield
+    finally:
+        os._exit = before
 
 
 class _FreshLoader(SourceFileLoader):

@@ -14,7 +14,6 @@ import functools
 import hashlib
 import importlib
 import inspect
-import os
 import re
 import sys
 import threading
@@ -22,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from suite.components import discovery, torchvision_cure
 from suite.components.claims import Claim, checked
@@ -42,6 +41,7 @@ from suite.components.discovery import (
     declarations,
     declared_at,
     declaring_file,
+    end_is_an_error,
     file_of,
     import_file,
     line_in,
@@ -417,7 +417,7 @@ def _load(place: Path | EntryPoint) -> None:
     torchvision_cure.install()  # for what the file imports, such as timm
     before = copy.copy(_registry.found)
     try:
-        with _end_is_an_error():
+        with end_is_an_error():
             if isinstance(place, Path):
                 _load_path(place)
             else:
@@ -439,25 +439,6 @@ def _load(place: Path | EntryPoint) -> None:
             f"{place}{line_in(error, place)}: importing it failed with "
             f"{type(error).__name__}: {whose}{error}{_advice(error)}"
         ) from error
-
-
-@contextmanager
-def _end_is_an_error() -> Iterator[None]:
-    """Inside, `os._exit` raises SystemExit.
-
-    A file that ends the process would end a command that has done nothing yet, with the exit code
-    that the file chooses: 0 is success.
-    """
-    before = os._exit
-
-    def refused(status: int) -> NoReturn:
-        raise SystemExit(f"os._exit({status}) would end the command")
-
-    os._exit = refused
-    try:
-        yield
-    finally:
-        os._exit = before
 
 
 #: how Python says that the arguments of a declaration are wrong

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.components.method import Method
 from suite.components.registry import Component
-from suite.errors import InvalidResult, SuiteError
-from suite.execution.executor import Job
+from suite.errors import InvalidResult, MissingData, SuiteError
+from suite.execution.executor import Ended, Executor, Job, Refused
 from suite.problems.task import Task
 from suite.results.model import Purpose, Result, Run, Status
 from suite.results.verification import check_consistency, recorded_rules, registered
@@ -101,6 +101,27 @@ def _repeatable(result: Result) -> Iterator[Chosen]:
             for run in runs:
                 if run.status in REPEATABLE:
                     yield Chosen(number, purpose, run)
+
+
+def run_all(plan: Plan, jobs: Sequence[Job], executor: Executor) -> Iterator[Ended]:
+    """Run jobs of a plan, and yield each when it has ended.
+
+    Raises NotReplayable if the data is missing, or if a worker refuses a job.
+    """
+    try:
+        plan.task.problem.prepare(plan.data)
+    except MissingData as error:
+        raise NotReplayable(str(error)) from None
+    for job in jobs:
+        executor.submit(job)
+    waiting = {job.key for job in jobs}
+    while waiting:
+        event = executor.next_event(0.5)
+        if isinstance(event, Refused):
+            raise NotReplayable(str(event.error))
+        if isinstance(event, Ended):
+            waiting.remove(event.job.key)
+            yield event
 
 
 def job_of(plan: Plan, result: Result, chosen: Chosen, share: float) -> Job:

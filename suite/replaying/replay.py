@@ -6,16 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from suite.errors import MissingData
-from suite.execution.executor import Ended, Executor, Refused
+from suite.execution.executor import Executor
 from suite.replaying.comparing import Comparison, compare
-from suite.replaying.plans import Chosen, NotReplayable, choose, job_of, replay_plan
+from suite.replaying.plans import Chosen, NotReplayable, choose, job_of, replay_plan, run_all
 from suite.replaying.tolerances import allowed
 from suite.results import environment
 from suite.results.environment import names_model
 from suite.results.model import EnvironmentRecord, Result
 from suite.studies.plan import Plan
-from suite.training.trial import Key
 
 
 @dataclass(frozen=True)
@@ -67,29 +65,18 @@ def replay(result: Result, choice: Choice, executor: Executor, data: Path) -> It
     chosen = choose(result, choice.runs, choice.trials, choice.seed)
     if not chosen:
         raise NotReplayable("no run of it completed or diverged, and nothing else comes again")
-    try:
-        plan.task.problem.prepare(plan.data)
-    except MissingData as error:
-        raise NotReplayable(str(error)) from None
     exact = is_same_kind(result, plan)
     tolerances = allowed(result.task.name, result.task.version, choice.share)
-    waiting: dict[Key, Chosen] = {}
-    for item in chosen:
-        job = job_of(plan, result, item, choice.share)
-        waiting[job.key] = item
-        executor.submit(job)
-    while waiting:
-        event = executor.next_event(0.5)
-        if isinstance(event, Refused):
-            raise NotReplayable(str(event.error))
-        if isinstance(event, Ended):
-            item = waiting.pop(event.job.key)
-            comparison = compare(
-                item.run,
-                event.outcome.run,
-                result.task,
-                tolerances,
-                exact=exact,
-                whole=choice.whole,
-            )
-            yield Replayed(item, comparison)
+    jobs = [job_of(plan, result, item, choice.share) for item in chosen]
+    asked = {job.key: item for job, item in zip(jobs, chosen, strict=True)}
+    for ended in run_all(plan, jobs, executor):
+        item = asked[ended.job.key]
+        comparison = compare(
+            item.run,
+            ended.outcome.run,
+            result.task,
+            tolerances,
+            exact=exact,
+            whole=choice.whole,
+        )
+        yield Replayed(item, comparison)

@@ -17,10 +17,10 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from suite.errors import MissingData, UsageError
-from suite.execution.executor import Ended, Executor, Job, Refused
+from suite.errors import UsageError
+from suite.execution.executor import Executor, Job
 from suite.replaying.comparing import ROUNDING
-from suite.replaying.plans import NotReplayable
+from suite.replaying.plans import run_all
 from suite.replaying.tolerances import allowed
 from suite.results.model import Result, Run
 from suite.studies.plan import Plan
@@ -89,21 +89,8 @@ def fresh_runs(
             f"--secret --runs {count}: under protocol {result.protocol.name} it takes at least "
             f"{least} runs for each replicate to tell luck from a difference."
         )
-    try:
-        plan.task.problem.prepare(plan.data)
-    except MissingData as error:
-        raise NotReplayable(str(error)) from None
-    jobs = list(_jobs(plan, result, count or least))
-    for job in jobs:
-        executor.submit(job)
-    waiting = {job.key for job in jobs}
-    while waiting:
-        event = executor.next_event(0.5)
-        if isinstance(event, Refused):
-            raise NotReplayable(str(event.error))
-        if isinstance(event, Ended) and event.job.key in waiting:
-            waiting.remove(event.job.key)
-            yield Fresh(event.job.trial.replicate, event.outcome.run)
+    for ended in run_all(plan, list(_jobs(plan, result, count or least)), executor):
+        yield Fresh(ended.job.trial.replicate, ended.outcome.run)
 
 
 def _jobs(plan: Plan, result: Result, count: int) -> Iterator[Job]:

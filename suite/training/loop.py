@@ -16,7 +16,6 @@ from torch import Tensor
 
 from suite.components import registry
 from suite.data.split import Split
-from suite.diagnostics.measuring import Ground, measure
 from suite.diagnostics.record import Probed
 from suite.diagnostics.snapshots import Snapshots
 from suite.errors import MissingData
@@ -432,6 +431,8 @@ class _Session:
         """What the diagnostics find in the snapshots of the finished run; None if it failed."""
         if self._snapshots is None or run.status not in ("completed", "diverged"):
             return None
+        from suite.diagnostics.measuring import Ground, measure  # a run without any has no use
+
         ground = Ground(
             self._task,
             self._model,

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from scripts import measure_tolerances
+from scripts.measure_tolerances import otherwise
 from suite import instruction_set
 from suite.errors import UsageError
 from suite.execution.inline import InlineExecutor
@@ -86,6 +88,17 @@ def test_the_test_above_would_see_other_bits(as_it_is: str, tmp_path: Path) -> N
     if not wide.startswith('["AVX512"'):
         pytest.skip("the processor has nothing wider than AVX2")
     assert wide.replace("AVX512", "AVX2") != as_it_is
+
+
+def test_tolerances_are_measured_with_other_instructions(tmp_path: Path) -> None:
+    """In the process of `suite verify`, and in those that it starts: each imports the suite."""
+    environment = otherwise(tmp_path, measure_tolerances.SETTINGS["compatible"])
+    said = "import suite, torch; print(torch.backends.cpu.get_cpu_capability())"
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {said!r}]); {said}"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["DEFAULT", "DEFAULT"]
 
 
 def test_settings_need_a_processor_that_has_the_instructions(tmp_path: Path) -> None:
