@@ -15,7 +15,6 @@ Exit codes: 0 all is done; 1 what is left failed; 3 the minutes are over; 130 it
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 import traceback
@@ -39,6 +38,7 @@ from scripts.board_plans import (
     state_after,
 )
 from scripts.boards import BOARDS, PUBLISHED, Asked, Board
+from suite import interrupts
 from suite.components.method import make_method
 from suite.errors import SuiteError, UsageError
 from suite.execution.executor import Ended, Event, Executor, Job, Started
@@ -335,9 +335,8 @@ def settle(entries: Sequence[Entry]) -> None:
 
 def _run(runner: Runner, entries: Sequence[Entry]) -> int:
     """Run studies; returns the exit code."""
-    # A shell script starts commands in the background with interrupts ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.default_int_handler)
+    # A shell script starts commands in the background with SIGINT ignored.
+    interrupts.catch(ignored=True)
     try:
         runner.run(entries)
     except MinutesAreOver:

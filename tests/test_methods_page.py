@@ -82,7 +82,12 @@ def test_every_diagnostic_of_the_catalogue_has_a_line_and_every_file_is_named():
     part = text.split("## The literature's diagnostics", 1)[1].split("\n## ", 1)[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", part, re.MULTILINE))
     assert len(rows) == 41
-    known = set(registry.names("diagnostic"))
+    # Other tests may have registered their own.
+    known = {
+        name
+        for name in registry.names("diagnostic")
+        if registry.get("diagnostic", name).path.is_relative_to(write_methods.ROOT / "baselines")
+    }
     for row, where in rows.items():
         named = re.match(r"diagnostic `(\w+)`", where)
         assert named is None or named[1] in known, row

@@ -121,7 +121,12 @@ class Server:
             self.work / "baselines/optimizers/families",
             ignore=_caches,
         )
-        for file in ("tasks/theory/clusters.py", "pyproject.toml", "constraints.txt"):
+        for file in (
+            ".gitignore",
+            "tasks/theory/clusters.py",
+            "pyproject.toml",
+            "constraints.txt",
+        ):
             _copy(self.work, file)
         self.git("init", "-q", "-b", "main")
         self.run("run", "-o", "sgd", "-t", "xor_cluster", "--jobs", "2")
@@ -276,6 +281,8 @@ def test_a_good_submission_passes_both_jobs(server):
         "baselines/optimizers/heavy_ball.py",
         "results/xor_cluster/heavy_ball.quick.json",
     ]
+    same = server.run("submit", "adamw", "--base", "main", "--draft", code=2)
+    assert "nothing of adamw differs from main" in same.stderr
     again = server.run(*asked, "--draft", code=2)
     assert "there is a branch submit/heavy_ball" in again.stderr
     results = server.pull_request("submit/heavy_ball", "results")

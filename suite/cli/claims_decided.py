@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -15,6 +14,7 @@ import click
 
 from leaderboard import references as frozen
 from leaderboard.claims import OUTCOMES, Verdict, decide
+from suite import interrupts
 from suite.cli.summary import Say
 from suite.cli.tables import Column, print_json, show_table
 from suite.cli.workers import local_executor
@@ -144,8 +144,7 @@ def run(
             studies = _counted(len(plans), "study", "studies")
             say(f"about {duration(cost)}: {_named(item.stated)} ({studies})")
         return 0
-    # Raises KeyboardInterrupt itself: a script starts this in the background with SIGINT ignored.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts.catch()
     code = 0
     until = math.inf if minutes is None else time.monotonic() + 60 * minutes
     with _executor(count) as executor:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from suite import interrupts
 from suite.cli.running import How, results_of, say_what_is_done
 from suite.cli.summary import Say
 from suite.errors import StudyStopped, UsageError
@@ -56,7 +56,7 @@ def _watch(
     from suite.cli.live_view import make_view
     from suite.studies.estimate import study_estimates
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts.catch()
     new, before = coordinator.begin(force=force)
     arrays = ", ".join(coordinator.arrays)
     joined = f", {before} were there already" if before else ""

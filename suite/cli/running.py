@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 import click
 
+from suite import interrupts
 from suite.cli.summary import Say
 from suite.errors import StudyStopped
 
@@ -66,8 +66,7 @@ def run_plans(
     from suite.execution.local import LocalExecutor
     from suite.studies.run_studies import attempt_studies
 
-    # Raises KeyboardInterrupt itself: a shell script starts `suite run … &` with SIGINT ignored.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupts.catch()
     todo = say_what_is_done(plans, say, force=force, again=again)
     if not todo and look is None:
         return results_of(plans), todo

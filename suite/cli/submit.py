@@ -72,6 +72,8 @@ def submit(
     text = _description(found, reason)
     for line in found.missing:
         click.echo(f"missing  {line}", err=as_json)
+    if not found.files and not dry_run:
+        raise UsageError(f"nothing of {method} differs from {base}: there is nothing to submit.")
     described, made = Path(), not dry_run and (draft or not found.missing)
     if made:
         described = _keep(name, text)

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import filelock
 
-from suite import atomic
+from suite import atomic, interrupts
 from suite.clusters import queue
 from suite.clusters.element_job import Arguments, ElementJob
 from suite.clusters.queue import ENDED, Place, Resources
@@ -106,6 +106,7 @@ class Coordinator:
         }
         pause, poll = _FIRST_POLL, 0.0
         while watched:
+            interrupts.check()
             now = time.monotonic()
             for identity, each in watched.items():
                 if self._states.get(identity) != "PENDING":

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
+from suite import interrupts
 from suite.components.method import make_method
 from suite.disk import naming_full
 from suite.errors import StudyStopped, UsageError
@@ -138,6 +139,7 @@ def attempt_studies(
     running = 0
     with ExitStack() as owned:
         while waiting or active:
+            interrupts.check()
             while running < jobs:
                 job = next(filter(None, (s.next_job() for _, s in active.values())), None)
                 if job is not None:
