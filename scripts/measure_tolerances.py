@@ -2,11 +2,12 @@
 
     python -m scripts.measure_tolerances results --write
 
-Results below the folder are replayed with the kernels that torch, MKL and oneDNN choose on other
-processors than the one with AVX2 that trials ask for (`suite.instruction_set`): first a share of
-the budget, then all of it. The largest difference of each quantity on
-each task is what was measured. Only AdamW's and SGD's, unless others are named: of methods whose
-trials diverge, the largest difference is as large as the loss, and would allow any curve.
+Results below the folder are replayed as trials run here, and with the kernels that torch, MKL and
+oneDNN choose where nobody asks for AVX2 (`suite.instruction_set`): first a share of the budget,
+then all of it. Run it on another processor than that of the results, of another maker if you can.
+The largest difference of each quantity on each task is what was measured. Only AdamW's and SGD's,
+unless others are named: of methods whose trials diverge, the largest difference is as large as the
+loss, and would allow any curve.
 """
 
 from __future__ import annotations
@@ -23,19 +24,20 @@ from typing import Any
 import click
 import torch
 
-from suite import atomic
+from suite import atomic, instruction_set
 from suite.cli.verify import SHARE
 from suite.components import registry
 from suite.home import ROOT
 from suite.replaying.comparing import Difference
 from suite.replaying.tolerances import PLACE, TaskTolerances, Tolerances, merged
 from suite.results.environment import cpu_name
-from suite.results.files import find
+from suite.results.files import find, read
 
 METHODS = ("adamw", "sgd")
-#: environment variables under which the libraries take other kernels: those that results were made
-#: with before the instruction set was fixed, and those of a processor without AVX2
+#: environment variables: those of every trial, with which only the processor is another one, and
+#: those under which the libraries take other kernels: with AVX-512, and without AVX2
 SETTINGS = {
+    "as trials run": dict(instruction_set.SETTINGS),
     "avx512": {
         "ATEN_CPU_CAPABILITY": "avx512",
         "MKL_CBWR": "AVX512",
@@ -65,11 +67,13 @@ instruction_set.fix()
 @click.option("--write", is_flag=True, help=f"Write {PLACE.name}.")
 def main(results: Path, methods: tuple[str, ...], seed: int, jobs: int, write: bool) -> None:
     """Measure every task below the folder; with --write into the file of tolerances."""
-    tasks = {}
+    tasks: dict[str, TaskTolerances] = {}
+    made_on: set[str] = set()
     by_task: dict[str, list[Path]] = {}
     for path in find(results):
         if path.name.partition(".")[0] in methods:
             by_task.setdefault(path.parent.name, []).append(path)
+            made_on.add(str(read(path).environment.cpu))
     for name, files in sorted(by_task.items()):
         tasks[name] = measure(name, files, seed, jobs)
         click.echo(f"{name}: {tasks[name].equal} of {tasks[name].replays} equal to the bit")
@@ -86,6 +90,7 @@ def main(results: Path, methods: tuple[str, ...], seed: int, jobs: int, write: b
         ),
         share=SHARE,
         cpu=cpu_name(),
+        results_of=sorted(made_on),
         torch=torch.__version__,
         settings=SETTINGS,
         tasks=tasks,

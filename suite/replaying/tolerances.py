@@ -1,7 +1,7 @@
 """How far the same run may be off on another machine, as measured: `tolerances.json`.
 
-Written by `python -m scripts.measure_tolerances`, which replays published runs with the kernels of
-older processors. Never edit the file by hand.
+Written by `python -m scripts.measure_tolerances`, which replays published runs on another
+processor, and with the kernels of others. Never edit the file by hand.
 """
 
 from __future__ import annotations
@@ -41,8 +41,9 @@ class Tolerances(Record):
 
     command: Text
     share: Annotated[float, Field(gt=0, le=1)]
-    #: the processor that was measured on, and the settings that stand for other ones
+    #: the processor that was measured on, those of the results, and the settings of the libraries
     cpu: Text
+    results_of: list[Text]
     torch: Text
     settings: dict[Text, dict[Text, Text]]
     tasks: dict[Name, TaskTolerances]
