@@ -67,11 +67,15 @@ class Evaluator:
         """Metrics by split. On a stream: means over the batches since the last call."""
         self.observe(progress)
         with self._measuring:
-            return {
-                split: {**points[-1].metrics, **self._problem.summarize(points)}
-                for split, points in self._history.items()
-                if points
-            }
+            return self.latest()
+
+    def latest(self) -> dict[str, dict[str, float]]:
+        """Metrics by split as they were observed last; the suite is measuring already."""
+        return {
+            split: {**points[-1].metrics, **self._problem.summarize(points)}
+            for split, points in self._history.items()
+            if points
+        }
 
     def observe(self, progress: float) -> None:
         """Measure without a record, for metrics that use the whole history."""
@@ -143,7 +147,8 @@ class Evaluator:
     @contextmanager
     def _evaluated_model(self, exact: bool) -> Iterator[nn.Module]:
         """The averaged model in evaluation mode; everything is restored afterwards."""
-        modes = [(module, module.training) for module in modules_of(self._model)]
+        modules = modules_of(self._model)
+        modes = [module.training for module in modules]
         switch_optimizer(self._optimizer, training=False)
         own: list[tuple[Tensor, Tensor]] = []
         try:
@@ -158,18 +163,18 @@ class Evaluator:
                     model.eval()
                 with self._measuring:
                     if not self._averaging:
-                        _switch_to_evaluation(modes)
-                    modules = modules_of(model)
+                        _switch_to_evaluation(modules)
+                    shown = modules if model is self._model else modules_of(model)
                     if self._hooks is not None:
-                        self._hooks.switch_off(modules)
+                        self._hooks.switch_off(shown)
                     try:
-                        before = _State(model, modules, exact and self._runs_code(modules))
+                        before = _State(model, shown, exact and self._runs_code(shown))
                         yield model
                         before.compare()
                     finally:
                         if self._hooks is not None:
                             self._hooks.switch_on()
-                        for module, mode in modes:
+                        for module, mode in zip(modules, modes, strict=True):
                             # Setting the flag the usual way takes ten times as long.
                             vars(module)["training"] = mode
         finally:
@@ -253,9 +258,9 @@ def _recalibrate(
             module.training = mode
 
 
-def _switch_to_evaluation(modes: Iterable[tuple[nn.Module, bool]]) -> None:
+def _switch_to_evaluation(modules: Iterable[nn.Module]) -> None:
     """As `eval()` of the whole model, in a fifth of the time."""
-    for module, _ in modes:
+    for module in modules:
         kind = type(module)
         if kind.train is nn.Module.train and kind.eval is nn.Module.eval:
             vars(module)["training"] = False
@@ -332,24 +337,22 @@ class _State:
     def __init__(self, model: nn.Module, modules: Sequence[nn.Module], exact: bool) -> None:
         self._model = model
         self._modules = modules
-        self._tensors = _tensors_of(modules)
+        self._tensors, self._children, self._hooks = _parts_of(modules)
         self._versions = [tensor._version for tensor in self._tensors]
-        self._children = _children_of(modules)
         self._values = [tensor.detach().clone() for tensor in self._tensors] if exact else []
-        self._hooks = _hooks_of(modules)
 
     def compare(self) -> None:
         """Raise ModelChanged with the first tensor that has changed."""
-        same_modules = self._children == _children_of(self._modules)
+        now, children, hooks = _parts_of(self._modules)
         # With the same children, these are still all modules of the model.
-        modules = self._modules if same_modules else modules_of(self._model)
-        now = _tensors_of(modules)
+        if children != self._children:
+            now, _, hooks = _parts_of(modules_of(self._model))
         if len(now) != len(self._tensors):
             self._refuse(self._tensors if len(now) < len(self._tensors) else now, now)
         for before, after, version in zip(self._tensors, now, self._versions, strict=True):
             if before is not after or after._version != version:
                 self._refuse([before, after], now)
-        if _hooks_of(modules) != self._hooks:
+        if hooks != self._hooks:
             raise ModelChanged(
                 "a hook was added or removed during an evaluation: do that in 'attach' or in a step"
             )
@@ -381,29 +384,25 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
     return list(found)
 
 
-def _children_of(modules: Iterable[nn.Module]) -> list[int]:
-    return [id(child) for module in modules for child in module._modules.values()]
+def _parts_of(modules: Iterable[nn.Module]) -> tuple[list[Tensor], list[int], list[int]]:
+    """Parameters and buffers, numbers of the children, numbers of the forward hooks.
 
-
-def _tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
-    """Parameters and buffers; named_parameters() takes several times as long."""
-    return [
-        tensor
-        for module in modules
-        for group in (module._parameters, module._buffers)
-        for tensor in group.values()
-        if tensor is not None
-    ]
-
-
-def _hooks_of(modules: Iterable[nn.Module]) -> list[int]:
-    """The number of each forward hook; torch gives each hook a unique one."""
-    return [
-        number
-        for module in modules
-        for hooks in (module._forward_hooks, module._forward_pre_hooks)
-        for number in hooks
-    ]
+    torch gives each hook a unique number; named_parameters() takes several times as long.
+    """
+    tensors: list[Tensor] = []
+    children: list[int] = []
+    hooks: list[int] = []
+    for module in modules:
+        for group in (module._parameters, module._buffers):
+            if group:
+                tensors += [tensor for tensor in group.values() if tensor is not None]
+        if module._modules:
+            children += map(id, module._modules.values())
+        if module._forward_hooks:
+            hooks += module._forward_hooks
+        if module._forward_pre_hooks:
+            hooks += module._forward_pre_hooks
+    return tensors, children, hooks
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

@@ -26,7 +26,7 @@ from suite.training import setup
 from suite.training.audit import Undercharged, audited_factor
 from suite.training.batch_source import Batch, BatchSource
 from suite.training.clock import Clock
-from suite.training.evaluator import Averages, Evaluator, switch_optimizer
+from suite.training.evaluator import Averages, Evaluator, modules_of, switch_optimizer
 from suite.training.measured_time import Measuring
 from suite.training.memory import peak_memory_bytes, reset_peak_memory, state_bytes
 from suite.training.meter import TOLERANCE, BudgetSpent, Ledger, TrialEnds, meter, unmeter
@@ -160,6 +160,7 @@ class _Session:
             restrict=problem.restrict,
             create_graph=parts.create_graph,
         )
+        self._trained = {id(parameter) for parameter in self._objective.parameters}
         self._steps = Steps(self._model, parts, self._objective)
         self._evaluator = Evaluator(
             problem,
@@ -365,7 +366,7 @@ class _Session:
     def _measurement(self) -> tuple[float, float | None, Metrics]:
         """Training seconds, training loss and metrics as of now."""
         spent, ended = self._ledger.spent, self._ledger.ended
-        found = self._evaluator.measure(spent / self._budget)
+        self._evaluator.observe(spent / self._budget)
         self._measured_at = self._ledger.spent
         self._evaluation_cost = self._ledger.spent - spent
         if self._ledger.ended is not None and ended is None:
@@ -373,7 +374,7 @@ class _Session:
         self._refuse_lost_parameters()
         with self._measuring:
             loss = float(self._objective.last_loss) if self._count else None
-            metrics = self._with_training_metrics(found)
+            metrics = self._with_training_metrics(self._evaluator.latest())
         return self._clock.training, loss, metrics
 
     def _with_training_metrics(self, metrics: Metrics) -> Metrics:
@@ -393,8 +394,9 @@ class _Session:
 
     def _refuse_lost_parameters(self) -> None:
         """A parameter that was replaced after the optimizer was built would not be trained."""
-        known = {id(parameter) for parameter in self._objective.parameters}
-        if known == {id(p) for p in self._model.parameters()}:
+        known = self._trained
+        here = (m._parameters.values() for m in modules_of(self._model))
+        if known == {id(p) for some in here for p in some if p is not None}:
             return
         there = dict(self._model.named_parameters())
         new = [name for name, p in there.items() if p.requires_grad and id(p) not in known]

@@ -56,11 +56,7 @@ class Recorder:
         """
         at = spent / self._task.batch_size
         self._check_names(metrics)
-        # Bounded as results are; a metric that is not scored may be larger, as a perplexity.
-        scored = [found[self._task.score.metric] for found in metrics.values()]
-        others = [value for found in metrics.values() for value in found.values()]
-        small = all(abs(x) < MAX_NUMBER for x in (0.0 if loss is None else loss, *scored))
-        if not (small and all(abs(x) < MAX_METRIC for x in others)):
+        if not self._are_bounded(loss, metrics):
             raise Diverged(f"loss or metric not finite after {at:.0f} gradient evaluations")
         self._at.append(rounded(at))
         self._seconds.append(rounded(seconds))
@@ -80,6 +76,15 @@ class Recorder:
             for values in found.values():
                 values.append(values[-1])
         self.settled = self._find_out_whether_settled()
+
+    def _are_bounded(self, loss: float | None, metrics: dict[str, dict[str, float]]) -> bool:
+        """As results are; a metric that is not scored may be larger, as a perplexity."""
+        scored = self._task.score.metric
+        for found in metrics.values():
+            for name, value in found.items():
+                if not abs(value) < (MAX_NUMBER if name == scored else MAX_METRIC):
+                    return False
+        return loss is None or abs(loss) < MAX_NUMBER
 
     def _check_names(self, metrics: dict[str, dict[str, float]]) -> None:
         """Raise ValueError for values that the schema of results would refuse at the end."""
@@ -108,7 +113,10 @@ class Recorder:
         score, target = self._task.score, self._task.target
         if self._stop_at is not None and self._at[-1] * self._task.batch_size >= self._stop_at:
             return True
-        return all(score.settled(self._at, self._values(s), target=target) for s in self._splits)
+        # Only that kind of score can be known before the end.
+        return score.kind == "time_to_target" and all(
+            score.settled(self._at, self._values(s), target=target) for s in self._splits
+        )
 
     def score(self, split: HeldOut, completed: bool) -> float:
         """The score on a split; the worst one for a run that did not complete."""
