@@ -13,6 +13,10 @@ from suite.results.model import Curve, HeldOut
 DIGITS = 6
 
 
+#: gradient evaluations, seconds, training loss, metrics by split
+_Point = tuple[float, float, float | None, dict[str, dict[str, float]]]
+
+
 class Diverged(Exception):
     """A loss or metric stopped being a finite number."""
 
@@ -34,17 +38,21 @@ class Recorder:
         self._report = report
         #: examples after which no more points are wanted; None: all points are
         self._stop_at = None if stop_at >= 1 else stop_at * budget
+        #: as they came: they are rounded into columns when somebody reads these
+        self._points: list[_Point] = []
         self._at: list[float] = []
         self._seconds: list[float] = []
         self._train_loss: list[float | None] = []
         self._metrics: dict[str, dict[str, list[float]]] = {"validation": {}, "test": {}}
+        # Only that kind of score can be known before the end.
+        self._may_settle = self._stop_at is not None or task.score.kind == "time_to_target"
         #: no later evaluation can change a score, or none is wanted
         self.settled = False
 
     @property
     def points(self) -> int:
         """Evaluations so far, the one before the first step included."""
-        return len(self._at)
+        return len(self._points)
 
     def add(
         self, spent: float, seconds: float, loss: float | None, metrics: dict[str, dict[str, float]]
@@ -58,24 +66,27 @@ class Recorder:
         self._check_names(metrics)
         if not self._are_bounded(loss, metrics):
             raise Diverged(f"loss or metric not finite after {at:.0f} gradient evaluations")
-        self._at.append(rounded(at))
-        self._seconds.append(rounded(seconds))
-        self._train_loss.append(None if loss is None else rounded(loss))
-        for split, found in metrics.items():
-            for name, value in found.items():
-                self._metrics[split].setdefault(name, []).append(rounded(value))
-        self.settled = self._find_out_whether_settled()
-        self._report(spent / self._budget, self._values("validation")[-1])
+        self._points.append((at, seconds, loss, metrics))
+        if self._may_settle:
+            self.settled = self._find_out_whether_settled()
+        self._report(spent / self._budget, rounded(metrics["validation"][self._task.score.metric]))
 
     def repeat(self, spent: float, seconds: float) -> None:
         """Add an evaluation point that one step passed over: it has the values before the step."""
-        self._at.append(rounded(spent / self._task.batch_size))
-        self._seconds.append(rounded(seconds))
-        self._train_loss.append(self._train_loss[-1])
-        for found in self._metrics.values():
-            for values in found.values():
-                values.append(values[-1])
-        self.settled = self._find_out_whether_settled()
+        _, _, loss, metrics = self._points[-1]
+        self._points.append((spent / self._task.batch_size, seconds, loss, metrics))
+        if self._may_settle:
+            self.settled = self._find_out_whether_settled()
+
+    def _read(self) -> None:
+        """Put the points into columns that are not there yet."""
+        for at, seconds, loss, metrics in self._points[len(self._at) :]:
+            self._at.append(rounded(at))
+            self._seconds.append(rounded(seconds))
+            self._train_loss.append(None if loss is None else rounded(loss))
+            for split, found in metrics.items():
+                for name, value in found.items():
+                    self._metrics[split].setdefault(name, []).append(rounded(value))
 
     def _are_bounded(self, loss: float | None, metrics: dict[str, dict[str, float]]) -> bool:
         """As results are; a metric that is not scored may be larger, as a perplexity."""
@@ -88,8 +99,9 @@ class Recorder:
 
     def _check_names(self, metrics: dict[str, dict[str, float]]) -> None:
         """Raise ValueError for values that the schema of results would refuse at the end."""
+        first = self._points[0][3] if self._points else {}
         for split, found in metrics.items():
-            known = self._metrics[split]
+            known = first.get(split, {})
             if known and found.keys() == known.keys():
                 continue
             wrong = [name for name in found if not re.fullmatch(NAME_PATTERN, str(name))]
@@ -98,7 +110,7 @@ class Recorder:
                     f"the metric {wrong[0]!r} is not a name: use lower-case letters, digits and "
                     "single underscores in what 'evaluate' and 'summarize' return"
                 )
-            if self._at and set(found) != set(known):
+            if first and set(found) != set(known):
                 changed = ", ".join(sorted(set(found) ^ set(known)))
                 raise ValueError(
                     f"every evaluation must return the same metrics; not in all of them: {changed}"
@@ -111,12 +123,10 @@ class Recorder:
 
     def _find_out_whether_settled(self) -> bool:
         score, target = self._task.score, self._task.target
+        values = {split: self._values(split) for split in self._splits}
         if self._stop_at is not None and self._at[-1] * self._task.batch_size >= self._stop_at:
             return True
-        # Only that kind of score can be known before the end.
-        return score.kind == "time_to_target" and all(
-            score.settled(self._at, self._values(s), target=target) for s in self._splits
-        )
+        return all(score.settled(self._at, values[s], target=target) for s in self._splits)
 
     def score(self, split: HeldOut, completed: bool) -> float:
         """The score on a split; the worst one for a run that did not complete."""
@@ -134,6 +144,7 @@ class Recorder:
 
     def curve(self) -> Curve:
         """The record of all evaluations."""
+        self._read()
         return Curve(
             gradient_evaluations=self._at,
             seconds=self._seconds,
@@ -143,6 +154,8 @@ class Recorder:
         )
 
     def _values(self, split: HeldOut) -> list[float]:
+        """The scored metric, in as many numbers as `_at` has."""
+        self._read()
         return self._metrics[split].get(self._task.score.metric, [])
 
 

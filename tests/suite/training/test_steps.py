@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 
 import pytest
@@ -562,3 +563,42 @@ def test_regularizers_and_the_optimizer_are_told_of_a_task():
     steps, *_ = make_steps(lambda parameters: Told(parameters, lr=0.1), new, old)
     steps.change_task(3)
     assert (new.heard, old.heard, steps._parts.optimizer.heard) == (3, "something", 3)
+
+
+class _Counts(torch.optim.SGD):
+    """SGD whose step is its superclass's in another function that looks like it."""
+
+    calls = 0
+
+
+@functools.wraps(torch.optim.SGD.step)
+def _counted(self, closure):
+    _Counts.calls += 1
+    return torch.optim.SGD.step(self, closure)
+
+
+def test_torch_s_wrapper_of_a_step_is_left_out_only_where_it_would_do_nothing():
+    torch.optim.SGD([torch.zeros(1, requires_grad=True)])  # torch wraps the step of its class
+    with_hooks, without = (
+        make_steps(lambda p: torch.optim.SGD(p, lr=0.1), model=small_model(3)) for _ in range(2)
+    )
+    seen = []
+    optimizer = with_hooks[0]._parts.optimizer
+    take(with_hooks[0])
+    optimizer.register_step_pre_hook(lambda *_: seen.append("before"))
+    optimizer.register_step_post_hook(lambda *_: seen.append("after"))
+    take(with_hooks[0])
+    take(without[0], 2)
+    assert seen == ["before", "after"]
+    for one, other in zip(with_hooks[1].parameters(), without[1].parameters(), strict=True):
+        assert torch.equal(one, other)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        take(without[0])
+    assert any(event.key.startswith("Optimizer.step") for event in profile.key_averages())
+
+
+def test_a_function_that_only_looks_like_torch_s_wrapper_is_called(monkeypatch):
+    monkeypatch.setattr(_Counts, "step", _counted, raising=False)
+    steps, *_ = make_steps(lambda p: _Counts(p, lr=0.1))
+    take(steps, 2)
+    assert _Counts.calls == 2
