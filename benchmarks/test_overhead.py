@@ -1,4 +1,4 @@
-"""A trial through the suite against a loop written by hand: at most 3 % slower."""
+"""A trial through the suite against a loop written by hand: at most 1 % slower."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def by_suite(name: str, seed: int) -> float:
 
 
 @pytest.mark.parametrize("name", ["modular_addition", "digits"])
-def test_a_trial_costs_at_most_3_percent_more_than_by_hand(benchmark, monkeypatch, name):
+def test_a_trial_costs_at_most_1_percent_more_than_by_hand(benchmark, monkeypatch, name):
     make_repeatable(1)
     assert by_suite(name, 0) == pytest.approx(by_hand(name, 0), rel=1e-5)
     watch = Stopwatch(registry.get("task", name).problem, monkeypatch)
@@ -76,4 +76,4 @@ def test_a_trial_costs_at_most_3_percent_more_than_by_hand(benchmark, monkeypatc
     benchmark.pedantic(by_suite, args=(name, 1), rounds=1)
     print(f"\n{name}: suite {seconds['suite']:.3f} s, by hand {seconds['hand']:.3f} s")
     print(f"{name}: ratio {ratio:.3f}")
-    assert ratio <= 1.03
+    assert ratio <= 1.01

@@ -2,7 +2,8 @@
 
 If a trial's process dies, the trial is tried again once, and the study continues; a trial that
 hangs is killed, with all processes that it started. If what looks after that process is killed, the
-trial is not blamed, unless that happens to it again and again.
+trial is not blamed, unless that happens to it again and again; and never for what came before it
+began: if no trial can begin, the run ends.
 
 Each worker runs trials on one GPU, if there are any; several workers may share one. A trial that
 gets no memory of a GPU that it shares runs again without neighbours. No trial begins beside others
@@ -21,6 +22,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from suite.components.method import method_name
+from suite.errors import SuiteError
 from suite.execution import messages
 from suite.execution.child import loaded_modules
 from suite.execution.executor import (
@@ -44,8 +46,10 @@ from suite.training.trial import Outcome
 
 #: how long after a trial's limit its worker may take to report how it ended
 GRACE_SECONDS = 30.0
-#: how often a trial is tried whose worker is killed; a method can kill it, too
+#: how often a trial may begin whose worker is killed then; a method can kill it, too
 WORKER_ATTEMPTS = 6
+#: how often a trial is handed to a worker
+MOST_ATTEMPTS = 40
 #: how long a worker's message that is not read yet may still count
 LISTENING_SECONDS = 1.0
 
@@ -58,6 +62,8 @@ class _Turn:
     attempt: int = 1
     #: how often its own process died
     deaths: int = 0
+    #: how often it, or its audit, had begun when its worker was killed
+    begun: int = 0
     #: with no other trial on its GPU
     alone: bool = False
 
@@ -182,13 +188,26 @@ class LocalExecutor:
         job, turn = worker.job, worker.turn
         assert job is not None
         assert turn is not None
-        turn = replace(turn, attempt=turn.attempt + 1, deaths=turn.deaths + own)
-        if turn.deaths < ATTEMPTS and turn.attempt <= WORKER_ATTEMPTS:
-            worker.job = None
+        turn = replace(
+            turn,
+            attempt=turn.attempt + 1,
+            deaths=turn.deaths + own,
+            begun=turn.begun + worker.has_begun,
+        )
+        if turn.deaths >= ATTEMPTS or turn.begun >= WORKER_ATTEMPTS:
+            reason = f"its process died {max(turn.deaths, turn.begun)} times, last by {cause}"
+            self._end(worker, worker.lost(job, "failed", reason, seconds))
+            return
+        worker.job = None
+        if turn.attempt <= MOST_ATTEMPTS:
             self._waiting.appendleft(turn)
             return
-        reason = f"its process died {turn.attempt - 1} times, last by {cause}"
-        self._end(worker, worker.lost(job, "failed", reason, seconds))
+        error = SuiteError(
+            f"{MOST_ATTEMPTS} processes that should have run {_title(job)} ended, and most of them "
+            f"before it began, the last by {cause}. {self._starter.log} has what they printed. "
+            "Nothing is lost: once the reason is gone, the same command goes on."
+        )
+        self._events.append(Refused(job, error))
 
     def _end(self, worker: _Worker, outcome: Outcome) -> None:
         assert worker.job is not None
@@ -315,6 +334,11 @@ class _Worker:
     def alone(self) -> bool:
         """Whether no other trial may run on the GPU of its trial."""
         return self.turn is not None and self.turn.alone
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the present trial, or its audit, has begun."""
+        return self._began is not None
 
     @property
     def seconds(self) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from suite.execution.child import WORTH_IMPORTING
-from suite.execution.executor import Ended, Started
+from suite.execution.executor import Ended, Refused, Started
 from suite.execution.local import LocalExecutor
 from suite.execution.starting import Starter
 from tests.commands import ROOT
@@ -109,20 +109,35 @@ def _has_ended(process: int) -> bool:
     return False
 
 
-def test_a_starter_that_cannot_start_is_the_reason_why_trials_fail(tmp_path, monkeypatch):
+def test_a_starter_that_cannot_start_ends_the_run_and_fails_no_trial(tmp_path, monkeypatch):
     (tmp_path / "sitecustomize.py").write_text(
         "import os, sys\nif 'suite.execution.starter' in sys.orig_argv: os._exit(7)\n"
     )
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
     executor = LocalExecutor(1, Starter(1, tmp_path / "workers.log"))
     try:
-        ended = run(executor, job(write_method(tmp_path, "plain", "pass")))
+        executor.submit(job(write_method(tmp_path, "plain", "pass")))
+        error = wait_for(executor, Refused).error
     finally:
         executor.close()
-    assert (ended.status, ended.reason) == (
-        "failed",
-        "its process died 6 times, last by exit code 7",
-    )
+    assert "40 processes that should have run plain on" in str(error)
+    assert "before it began, the last by exit code 7. " in str(error)
+    assert f"{tmp_path / 'workers.log'} has what they printed" in str(error)
+
+
+def test_no_trial_is_blamed_for_starters_that_are_killed_before_it_begins(tmp_path):
+    executor = LocalExecutor(1, Starter(1, tmp_path / "workers.log"))
+    try:
+        executor.submit(job(write_method(tmp_path, "plain", "pass")))
+        for _ in range(10):
+            executor._starter.close()
+            killed = executor._starter
+            until = time.monotonic() + 60
+            while executor._starter is killed and time.monotonic() < until:
+                assert executor.next_event(0.05) is None
+        assert wait_for(executor, Ended).outcome.run.status == "completed"
+    finally:
+        executor.close()
 
 
 def test_closing_ends_a_starter_that_still_imports(tmp_path):
