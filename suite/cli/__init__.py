@@ -47,6 +47,10 @@ COMMANDS = {
         "suite.cli.claims:claims",
         "List the claims of papers that tasks here can decide, of all or of the named components.",
     ),
+    "transfer": (
+        "suite.cli.transfer:transfer",
+        "Say whether rules of scaling hold here, of all or of the named ones.",
+    ),
     "data": (
         "suite.cli.data:data",
         "List, fetch and check the data sets that tasks need.",
