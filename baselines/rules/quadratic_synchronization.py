@@ -24,7 +24,8 @@ rule(
     method="sgd+local_sgd",
     hyperparameter="local_steps",
     sizes=[
-        ("noisy_labels_short", {"lr": 0.1}),
-        ("noisy_labels_short", {"lr": 0.05}),
+        ("noisy_labels_short", {"lr": 0.5}),
+        ("noisy_labels_short", {"lr": 0.4}),
+        ("noisy_labels_short", {"lr": 0.6}),
     ],
 )

@@ -443,7 +443,8 @@ def _load(place: Path | EntryPoint) -> None:
 
 #: how Python says that the arguments of a declaration are wrong
 _WRONG_CALL = re.compile(
-    r"(optimizer|regularizer|schedule|diagnostic|rule|task)\(\) (missing|got an unexpected) .*argument"
+    r"(optimizer|regularizer|schedule|diagnostic|rule|task)\(\) "
+    r"(missing|got an unexpected) .*argument"
 )
 
 

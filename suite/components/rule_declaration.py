@@ -43,9 +43,9 @@ def rule(
 
     `size` and `base` are `suite.Size`. `sizes` lists tasks by name, the base first; a pair
     `("digits", {"momentum": 0.9})` gives other hyperparameters of the method a value in the studies
-    of this size. `method` is a name such as `sgd+iterate_ema`, whose `hyperparameter` is swept: over
-    `bounds`, about four values for each factor of ten, or over all of its choices. `quantity` is
-    "forgetting" if the rule is about -ln of the value, as for the decay of a moving average.
+    of this size. `method` is a name such as `sgd+iterate_ema`, whose `hyperparameter` is swept:
+    over `bounds`, about four values for each factor of ten, or over all of its choices. `quantity`
+    is "forgetting" if the rule is about -ln of the value, as for the decay of a moving average.
 
     With `fitted` the rule has a constant that only measuring tells: the first size after the base
     fixes it, and `predicts(size, base, known, factor)` also gets that size and the factor that was
@@ -129,9 +129,11 @@ def _checked_sizes(
 def _pair(who: str, size: object) -> tuple[str, Mapping[str, Value]]:
     if isinstance(size, tuple) and len(size) == 2:
         task, sets = size
-        if isinstance(task, str) and isinstance(sets, Mapping):
-            if all(isinstance(v, (bool, int, float, str)) for v in sets.values()):
-                return task, sets
+        plain = isinstance(sets, Mapping) and all(
+            isinstance(value, (bool, int, float, str)) for value in sets.values()
+        )
+        if isinstance(task, str) and plain:
+            return task, sets
     raise UsageError(
         f"{who}: a size is the name of a task, or a pair of it and a dict of hyperparameters such "
         f'as ("digits", {{"momentum": 0.9}}), not {size!r}.'
