@@ -215,7 +215,9 @@ def judge(ratio: Interval, distance: Interval, expected: float) -> tuple[Outcome
         if low > 0 or high < 0:
             return "not reproduced", "the best value moves"
         return "undecided", "the interval reaches beyond what counts as no change"
-    if distance.low > 0 or distance.high < 0:
+    if (
+        distance.low > _SAME or distance.high < -_SAME
+    ):  # without noise both agree to the last digits
         held = low <= 0 <= high
         opposite = high < 0 if expected > 0 else low > 0
         if held:

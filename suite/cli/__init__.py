@@ -41,7 +41,8 @@ COMMANDS = {
     ),
     "show": (
         "suite.cli.inspect:show",
-        "Show a task, optimizer, regularizer, schedule or diagnostic, or what a file registers.",
+        "Show a task, optimizer, regularizer, schedule, diagnostic or rule, or what a file "
+        "registers.",
     ),
     "claims": (
         "suite.cli.claims:claims",
@@ -73,7 +74,8 @@ COMMANDS = {
     ),
     "new": (
         "suite.cli.inspect:new",
-        "Write a working skeleton of an optimizer, regularizer, schedule, diagnostic or task.",
+        "Write a working skeleton of an optimizer, regularizer, schedule, diagnostic, rule or "
+        "task.",
     ),
 }
 
