@@ -22,6 +22,7 @@ EXPECTED = {
     "mup_adam": [1.0],
     "quadratic_synchronization": [(5 / 4) ** 2, (5 / 6) ** 2],
     "regime_adaptation": [math.sqrt(5)],
+    "standard_width": [128 / 512],
 }
 
 
