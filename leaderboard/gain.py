@@ -63,13 +63,14 @@ def _gain(board: Board, method: str, rival: str, base: str, task: str) -> Gain:
         for name, one in zip((base, task), found, strict=True)
         if isinstance(one, str) or len(one.entries[0].scores) < 2
     ]
-    intervals = [None if isinstance(one, str) else _interval(one) for one in found]
+    on_base, on_task = (None if isinstance(one, str) else _interval(one) for one in found)
     protocols = tuple(one.standing.protocol.name for one in found if not isinstance(one, str))
-    if lacking or intervals[0] is None or intervals[1] is None:
+    if lacking or on_base is None or on_task is None:
+        outcome: Outcome = "not run"
         why = f"no results of {method} and {rival} that can be compared on {' and '.join(lacking)}"
-        return Gain(method, rival, base, task, "not run", why, *intervals, protocols)
-    outcome, why = judge(intervals[0], intervals[1])
-    return Gain(method, rival, base, task, outcome, why, *intervals, protocols)
+    else:
+        outcome, why = judge(on_base, on_task)
+    return Gain(method, rival, base, task, outcome, why, on_base, on_task, protocols)
 
 
 def _interval(found: TaskComparison) -> Interval:
