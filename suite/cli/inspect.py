@@ -327,7 +327,7 @@ def _show_rule(rule: Rule) -> None:
             "link": rule.url,
             "method": rule.method,
             "predicts": f"{rule.hyperparameter}{what}; swept over {swept}",
-            "constant": "fitted to the first size" if rule.fitted else "none",
+            "fitted": "its constant, to the first size" if rule.fitted else "nothing",
             "file": str(rule.path),
         },
     )
