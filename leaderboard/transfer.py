@@ -140,6 +140,8 @@ def _decide(transfer: Transfer, number: int, groups: Mapping[tuple[str, str], Gr
         return _compared(moved, tables, [transfer.label(of) for of in needed])
     except (NotMeasured, Undecided) as error:
         return replace(moved, why=str(error))
+    except (ValueError, ArithmeticError) as error:  # of the rule, for what was measured
+        return replace(moved, why=f"the rule gives no factor for these results: {error}")
 
 
 def _item(

@@ -35,8 +35,8 @@ class GainStudies(Studies):
 def resolved(rule: Rule) -> Transfer:
     """A rule with the facts of its tasks, and the protocols of its studies.
 
-    Raises UsageError, with the rule's file, for a name that is unknown and for what cannot be
-    swept.
+    Raises UsageError, with the rule's file, for a name that is unknown, for what cannot be swept,
+    and for a prediction that fails.
     """
     try:
         space = parse_method(rule.method).distributions()
@@ -56,7 +56,14 @@ def resolved(rule: Rule) -> Transfer:
             protocols.append(transfer_rules(space, rule.hyperparameter, rule.bounds, sets).name)
     except UsageError as error:
         raise UsageError(f"{rule.path}: rule {rule.name!r}: {error}") from None
-    return Transfer(rule, tuple(sizes), tuple(protocols))
+    found = Transfer(rule, tuple(sizes), tuple(protocols))
+    try:
+        for number in found.predicted:
+            found.factor(number, 1.0)
+    except Exception as error:  # the rule's own code
+        said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise UsageError(f"{rule.path}: rule {rule.name!r}: its prediction fails: {said}") from None
+    return found
 
 
 def _whole(task: Task, name: str) -> int | None:

@@ -128,6 +128,24 @@ def test_a_rule_that_names_what_is_not_there_is_told(capsys, tmp_path) -> None:
     assert "0 not run" in out
 
 
+@pytest.mark.parametrize(
+    ("returned", "complaint"),
+    [
+        ('size.sets["slow"] / 0', "its prediction fails: ZeroDivisionError"),
+        ('size.sets["fast"]', "its prediction fails: KeyError: 'fast'"),
+        ("-1", "predicts -1 for tiny_blobs, slow=10.0: a factor is a positive number"),
+    ],
+)
+def test_a_rule_whose_code_fails_is_told(capsys, tmp_path, returned, complaint) -> None:
+    file = tmp_path / "failing.py"
+    wrong = RULE.replace('size.sets["slow"] / base.sets["slow"]', returned)
+    file.write_text(Path(TINY).read_text() + wrong)
+    code, _, err = run(capsys, "transfer", str(file))
+    assert code == 1
+    assert f"cannot use {file}: rule 'grows': " in err
+    assert complaint in err
+
+
 #: twice the budget, and a method whose steps are too small to learn anything
 SIZES = """
 import torch

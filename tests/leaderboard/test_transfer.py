@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -184,6 +185,17 @@ def test_a_fitted_rule_predicts_from_what_was_measured():
     stays = verdict(fitted, *studies[:2], sweep("lm_markov", 0.01, shift=OTHER_NOISE))
     assert stays.outcome == "not reproduced"
     assert verdict(fitted, *studies[:2]).outcome == "not run"
+
+
+def test_a_rule_that_fails_on_what_was_measured_decides_nothing():
+    def fails(size, base, known, measured):
+        return 1 / (measured - measured)
+
+    failing = replace(rule(sizes=3, fitted=True), predicts=fails)
+    names = ("digits", "cifar10_mini", "lm_markov")
+    found = verdict(failing, *(sweep(name, 0.01, shift=NOISE) for name in names))
+    assert found.outcome == "undecided"
+    assert found.why.startswith("the rule gives no factor for these results: ")
 
 
 @pytest.mark.parametrize(
