@@ -27,7 +27,7 @@ rule(
     paper="Schaipp et al. 2025, The Surprising Agreement Between Convex Optimization Theory and "
     "Learning-Rate Scheduling for Large Model Training",
     url="https://arxiv.org/abs/2501.18965",
-    place="abstract (i), the bound for linear decay",
+    place="abstract (i): longer training with its own best rate; the bound with a linear cooldown",
     method="adam@linear_decay",
     hyperparameter="lr",
     bounds=(1e-4, 1e-1),
