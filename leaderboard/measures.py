@@ -114,8 +114,8 @@ def hyperparameter(result: Result, quantity: str, setting: Setting) -> dict[int,
     for replicate in result.replicates:
         count = math.ceil(GOOD * len(replicate.tuning))
         good = _best_first(result.task, replicate.tuning)[:count]
-        values = [_number(run, quantity) for run in good]
-        positive = all(_number(run, quantity) > 0 for run in replicate.tuning)
+        values = [number_of(run, quantity) for run in good]
+        positive = all(number_of(run, quantity) > 0 for run in replicate.tuning)
         mean = statistics.geometric_mean(values) if positive else statistics.fmean(values)
         found[replicate.seed] = Measured(mean)
     return found
@@ -126,11 +126,11 @@ def sensitivity(result: Result, quantity: str, setting: Setting) -> dict[int, Me
     found = {}
     for replicate in result.replicates:
         best, *others = _best_first(result.task, _swept(replicate))
-        at = _number(best, quantity)
+        at = number_of(best, quantity)
         near = [
             abs(run.validation_score - best.validation_score)
             for run in others
-            if 1 / NEAR / _ROUNDING <= _number(run, quantity) / at <= NEAR * _ROUNDING
+            if 1 / NEAR / _ROUNDING <= number_of(run, quantity) / at <= NEAR * _ROUNDING
         ]
         if not near:
             raise NotMeasured(f"the study of {result.method.name} has no sweep of {quantity}")
@@ -150,8 +150,8 @@ def coupling(result: Result, quantity: str, setting: Setting) -> dict[int, Measu
     for replicate in result.replicates:
         grid: dict[float, dict[float, float]] = {}
         for run in _swept(replicate):
-            row = grid.setdefault(_number(run, outer), {})
-            row[_number(run, inner)] = run.validation_score
+            row = grid.setdefault(number_of(run, outer), {})
+            row[number_of(run, inner)] = run.validation_score
         columns = {frozenset(row) for row in grid.values()}
         if len(grid) < 2 or len(columns) != 1 or len(next(iter(columns))) < 2:
             raise NotMeasured(f"the study of {result.method.name} has no grid of {quantity}")
@@ -169,7 +169,7 @@ def bound(result: Result, quantity: str, setting: Setting) -> dict[int, Measured
     found = {}
     for replicate in result.replicates:
         products = [
-            max(run.curve.validation[name]) * _number(run, factor)
+            max(run.curve.validation[name]) * number_of(run, factor)
             for run in replicate.tuning
             if run.curve.validation.get(name)
         ]
@@ -219,7 +219,7 @@ def _swept(replicate: Replicate) -> list[Run]:
     return replicate.tuning[1:]
 
 
-def _number(run: Run, name: str) -> float:
+def number_of(run: Run, name: str) -> float:
     """A hyperparameter of a trial, of whichever component has it; "a|b" is either."""
     names = name.split("|")
     values: list[Value] = [

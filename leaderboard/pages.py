@@ -23,6 +23,7 @@ from suite.results.model import ComponentRecord, Result
 
 if TYPE_CHECKING:
     from leaderboard.claims import Verdict as ClaimVerdict
+    from leaderboard.transfer import Moved
 
 _TRACEBACK = 4000
 _FAILURES = 20
@@ -273,10 +274,48 @@ def _claim_row(board: Board, method: str, component: str, *, task: str, **said: 
     return ClaimRow(method=method, page=page, task=task, has_task=task in board.tasks, **said)
 
 
-def claims_context(claims: list[ClaimRow]) -> dict[str, Any]:
-    """All claims, and how many have each verdict."""
+def claims_context(claims: list[ClaimRow], rules: list[RuleRow]) -> dict[str, Any]:
+    """All claims and rules of scaling, and how many claims have each verdict."""
     counts = Counter(claim.outcome for claim in claims if claim.outcome)
-    return {"claims": claims, "outcomes": counts.most_common(), "decided": bool(counts)}
+    return {
+        "claims": claims,
+        "outcomes": counts.most_common(),
+        "decided": bool(counts),
+        "rules": rules,
+    }
+
+
+@dataclass(frozen=True)
+class RuleRow:
+    """One size of a rule of scaling, with its verdict."""
+
+    moved: Moved
+    #: whether the size's task, and the method, have pages
+    has_task: bool
+    has_page: bool
+
+    @property
+    def task(self) -> str:
+        """The size's task."""
+        return self.moved.transfer.sizes[self.moved.number].task
+
+    @property
+    def sets(self) -> str:
+        """What the size sets, where another size has the same task."""
+        return self.moved.size.removeprefix(self.task).lstrip(", ")
+
+
+def rule_rows(board: Board, moved: Iterable[Moved]) -> list[RuleRow]:
+    """Rules of scaling, those that were run first."""
+    rows = [
+        RuleRow(one, one.transfer.sizes[one.number].task in board.tasks, _has_page(board, one))
+        for one in moved
+    ]
+    return sorted(rows, key=lambda row: row.moved.outcome == "not run")
+
+
+def _has_page(board: Board, moved: Moved) -> bool:
+    return moved.rule.method in board.methods
 
 
 # -- diagnostics ------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leaderboard import diagnostic_figures, figures, pages
+from leaderboard import diagnostic_figures, figures, pages, transfer
 from leaderboard.board import Board, load_board
 from leaderboard.catalogue import Catalogue, Described, read_catalogue
 from leaderboard.claims import Verdict, decide
@@ -30,7 +30,9 @@ from leaderboard.placement import check_replaceable, swap, write_marker
 from leaderboard.references import References
 from leaderboard.standings import TaskStanding
 from leaderboard.statistics import CLIP, LEVEL, SOLVED
+from leaderboard.transfer import Moved
 from suite.components.claims import Stated
+from suite.components.rules import Transfer
 from suite.results.frames import Invalid, Stored, read_folder
 from suite.studies.protocol import PROTOCOLS
 from suite.training.costs import COSTS
@@ -79,6 +81,8 @@ class Site:
     repository: str
     #: results with diagnostics, read whole
     diagnosed: tuple[Diagnosed, ...] = ()
+    #: rules of scaling with their verdicts
+    moved: tuple[Moved, ...] = ()
     menu: tuple[tuple[str, str], ...] = _MENU
 
     def described(self, kind: str, name: str) -> Described | None:
@@ -98,13 +102,14 @@ def build(
     references: References | None = None,
     repository: str | None = None,
     claims: Iterable[Stated] = (),
+    rules: Iterable[Transfer] = (),
 ) -> BuildReport:
     """Render every valid result file below `results` into a site at `output`.
 
     The site is made in a folder next to it and then moved into place. `repository` is the web
     address that files and commits link to; by default the one that the package declares, if it
-    does. `claims` are decided from the same results. Raises UsageError if `results` is missing, or
-    if `output` holds files that this function did not make.
+    does. `claims` and `rules` of scaling are decided from the same results. Raises UsageError if
+    `results` is missing, or if `output` holds files that this function did not make.
     """
     output = Path(output).absolute()
     place = output.resolve()  # a link to a folder is kept, and its target is replaced
@@ -115,7 +120,8 @@ def build(
     board = dataclasses.replace(board, claims=_decided(list(claims), board, Path(results)))
     diagnosed = tuple(read_diagnosed(board, results))
     menu = tuple(item for item in _MENU if diagnosed or item[0] != _DIAGNOSTICS)
-    site = Site(board, read_catalogue(), draw.drawings, repository, diagnosed, menu)
+    moved = tuple(transfer.decide(rules, board.stored, board.references))
+    site = Site(board, read_catalogue(), draw.drawings, repository, diagnosed, moved, menu)
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{place.name}.") as temporary:
         made = Path(temporary) / "site"
@@ -246,7 +252,8 @@ def write_site(site: Site, folder: Path) -> Iterator[Path]:
         )
     yield writer.page("tasks.html.j2", "tasks.html")
     yield writer.page("methods.html.j2", "methods.html")
-    yield writer.page("claims.html.j2", "claims.html", **pages.claims_context(claims))
+    context = pages.claims_context(claims, pages.rule_rows(board, site.moved))
+    yield writer.page("claims.html.j2", "claims.html", **context)
     if site.diagnosed:
         context = pages.diagnostics_context(site.diagnosed)
         yield writer.page("diagnostics.html.j2", _DIAGNOSTICS, **context)

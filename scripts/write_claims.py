@@ -1,8 +1,8 @@
-"""Write docs/claims.md: the verdict on every claim that the results decide.
+"""Write docs/claims.md: the verdict on every claim and rule of scaling that the results decide.
 
     python scripts/write_claims.py [--results results]
 
-Run it after `suite claims --run`, and after results are published.
+Run it after `suite claims --run` and `suite transfer --run`, and after results are published.
 """
 
 from __future__ import annotations
@@ -11,11 +11,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from leaderboard import references
+from leaderboard import references, transfer
 from leaderboard.claims import OUTCOMES, Outcome, Verdict, decide
+from leaderboard.transfer import Moved
 from suite.components import registry
 from suite.components.claims import Stated, stated
+from suite.components.rules import Transfer
 from suite.results.frames import read_folder
+from suite.studies.transfer_studies import resolved
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "claims.md"
@@ -38,7 +41,16 @@ _TITLES: dict[Outcome, str] = {
 }
 
 
-def page(verdicts: Sequence[Verdict]) -> str:
+_RULES = """
+## Rules of scaling
+
+How the best value of a hyperparameter changes from a task to another size of it: as a factor, with
+the interval of 95 % over replicates. `suite transfer --run` runs what is missing;
+[how a rule is decided](transfer.md#how-a-rule-is-decided).
+"""
+
+
+def page(verdicts: Sequence[Verdict], moved: Sequence[Moved] = ()) -> str:
     """The page's text."""
     count = {outcome: sum(v.outcome == outcome for v in verdicts) for outcome in OUTCOMES}
     said = ", ".join(f"{count[outcome]} are {outcome}" for outcome in OUTCOMES)
@@ -47,6 +59,9 @@ def page(verdicts: Sequence[Verdict]) -> str:
         chosen = [verdict for verdict in verdicts if verdict.outcome == outcome]
         if chosen:
             parts += [f"\n## {title}\n", *map(_item, chosen)]
+    told = [one for one in moved if one.outcome != "not run"]
+    if told:
+        parts += [_RULES, *map(_rule, told)]
     return "\n".join(parts) + "\n"
 
 
@@ -60,6 +75,24 @@ def _item(verdict: Verdict) -> str:
     if verdict.outcome != "reproduced":
         lines.append(f"  - tried: {verdict.tried}")
     return "\n".join(lines)
+
+
+def _rule(moved: Moved) -> str:
+    rule = moved.rule
+    return "\n".join(
+        [
+            f"- **{rule.name}**, {moved.outcome}: {rule.summary} ({rule.paper})",
+            f"  - {rule.hyperparameter} of {rule.method} from {moved.transfer.label(0)} to "
+            f"{moved.size}: {moved.predicted:.3g} times predicted",
+            f"  - found: {moved.shown} times; {moved.why}",
+        ]
+    )
+
+
+def rules() -> list[Transfer]:
+    """The rules of scaling of the repository, by name."""
+    found = registry.load_all("rule")[0]
+    return [resolved(rule) for rule in found if rule.path.is_relative_to(ROOT / "baselines")]
 
 
 def claims() -> list[Stated]:
@@ -76,9 +109,12 @@ def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, default=ROOT / "results")
-    listed = claims()
-    stored, _ = read_folder(parser.parse_args().results, {one.claim.task for one in listed})
-    PAGE.write_text(page(decide(listed, stored, references.load())), encoding="utf-8")
+    listed, known = claims(), rules()
+    tasks = {one.claim.task for one in listed} | {s.task for one in known for s in one.sizes}
+    stored, _ = read_folder(parser.parse_args().results, tasks)
+    verdicts = decide(listed, stored, references.load())
+    moved = transfer.decide(known, stored, references.load())
+    PAGE.write_text(page(verdicts, moved), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ _HOME = {
     "schedule": "suite.components.registry",
     "method": "suite.components.registry",
     "Claim": "suite.components.claims",
+    "rule": "suite.components.rule_declaration",
+    "Size": "suite.components.rules",
     "diagnostic": "suite.diagnostics.declaration",
     "Probe": "suite.diagnostics.probe",
     "task": "suite.problems.task",
@@ -73,6 +75,8 @@ if TYPE_CHECKING:
     from suite.components.registry import schedule as schedule
     from suite.components.regularizer import Regularizer as Regularizer
     from suite.components.regularizer import TaskInfo as TaskInfo
+    from suite.components.rule_declaration import rule as rule
+    from suite.components.rules import Size as Size
     from suite.data.split import Split as Split
     from suite.diagnostics.declaration import diagnostic as diagnostic
     from suite.diagnostics.probe import Probe as Probe

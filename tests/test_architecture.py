@@ -31,6 +31,7 @@ RESULT_MODEL = {
     "suite.atomic",
     "suite.components.discovery",
     "suite.components.claims",
+    "suite.components.rules",
     "suite.errors",
     "suite.home",
     "suite.results.fields",

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 from leaderboard.claims import Verdict
 from leaderboard.statistics import Interval
-from scripts.write_claims import claims, page
+from leaderboard.transfer import decide
+from scripts.write_claims import claims, page, rules
 from suite import Claim
 from suite.components.claims import Stated
 from suite.results.frames import Stored
+from tests.leaderboard.test_transfer import NOISE, OTHER_NOISE, rule, sweep, transfer
 from tests.samples import make_result
 
 
@@ -48,7 +50,23 @@ def test_the_page_has_a_part_for_each_verdict():
     assert "Nobody ran it." not in text
 
 
+def test_rules_of_scaling_that_were_run_have_a_part():
+    studies = [
+        sweep("digits", 0.01, shift=NOISE),
+        sweep("cifar10_mini", 0.02, shift=OTHER_NOISE),
+    ]
+    stored = [Stored(Path(f"{i}.json"), study) for i, study in enumerate(studies)]
+    moved = decide([transfer(rule()), transfer(rule(sizes=3))], stored, {})
+    text = page([], moved).split("\n## Rules of scaling")[1]
+    assert text.count("- **mine**, reproduced: s (p)") == 2
+    assert "lr of adamw from digits to cifar10_mini: 2 times predicted" in text
+    assert "the interval holds the predicted factor, and not 1" in text
+    assert "lm_markov" not in text
+    assert "Rules of scaling" not in page([], moved[-1:])
+
+
 def test_the_page_is_about_the_claims_of_this_repository():
+    assert {one.rule.path.parent.parent.name for one in rules()} == {"baselines"}
     listed = claims()
     assert len(listed) > 250
     assert {one.component.path.parent.parent.name for one in listed} == {"baselines"}

@@ -93,3 +93,18 @@ def test_every_diagnostic_of_the_catalogue_has_a_line_and_every_file_is_named():
         assert named is None or named[1] in known, row
         assert named or where.startswith(("**not there**: ", "task `", "measure `")), row
     assert known <= set(re.findall(r"`(\w+)`", part))
+
+
+def test_every_rule_of_scaling_of_the_catalogue_has_a_line_and_every_file_is_named():
+    text = (write_methods.ROOT / "docs" / "coverage.md").read_text(encoding="utf-8")
+    part = text.split("## The literature's rules of scaling", 1)[1].split("\n## ", 1)[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", part, re.MULTILINE))
+    assert len(rows) == 12
+    folder = write_methods.ROOT / "baselines"
+    found = registry.load_all("rule")[0]
+    known = {rule.name for rule in found if rule.path.is_relative_to(folder)}
+    for row, where in rows.items():
+        named = re.match(r"rule `(\w+)`", where)
+        assert named is None or named[1] in known, row
+        assert named or where.startswith(("**not there**: ", "claim of `", "the zeroth")), row
+    assert known <= set(re.findall(r"`(\w+)`", part))

@@ -76,5 +76,17 @@ optimizer(
             source="Xie and Li 2024, Implicit Bias of AdamW: l-infinity Norm Constrained "
             "Optimization",
         ),
+        Claim(
+            says="Where few tokens are read many times, the best weight decay is far above 0.1.",
+            task="lm_data_constrained_short",
+            measure="hyperparameter",
+            quantity="weight_decay",
+            expect="higher",
+            value=0.1,
+            factor=30.0,
+            number="30 times larger than standard practice, which is 0.1",
+            place="abstract; 0.1 as summaries of the introduction report it",
+            source="Kim et al. 2025, Pre-training under infinite compute",
+        ),
     ],
 )

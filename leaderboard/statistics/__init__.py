@@ -29,6 +29,7 @@ from leaderboard.statistics.intervals import (
     Interval,
     detectable_difference,
     difference,
+    half_width,
     mean_interval,
     restricted_times,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "detectable_difference",
     "difference",
     "expected_best",
+    "half_width",
     "holm",
     "mean_interval",
     "performance_profile",

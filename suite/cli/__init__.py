@@ -41,11 +41,16 @@ COMMANDS = {
     ),
     "show": (
         "suite.cli.inspect:show",
-        "Show a task, optimizer, regularizer, schedule or diagnostic, or what a file registers.",
+        "Show a task, optimizer, regularizer, schedule, diagnostic or rule, or what a file "
+        "registers.",
     ),
     "claims": (
         "suite.cli.claims:claims",
         "List the claims of papers that tasks here can decide, of all or of the named components.",
+    ),
+    "transfer": (
+        "suite.cli.transfer:transfer",
+        "Say whether rules of scaling hold here, of all or of the named ones.",
     ),
     "data": (
         "suite.cli.data:data",
@@ -69,7 +74,8 @@ COMMANDS = {
     ),
     "new": (
         "suite.cli.inspect:new",
-        "Write a working skeleton of an optimizer, regularizer, schedule, diagnostic or task.",
+        "Write a working skeleton of an optimizer, regularizer, schedule, diagnostic, rule or "
+        "task.",
     ),
 }
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,22 +11,16 @@ import click
 
 from leaderboard import references as frozen
 from leaderboard.claims import OUTCOMES, Verdict, decide
-from suite import interrupts
+from suite.cli.missing_studies import run_missing
 from suite.cli.summary import Say
 from suite.cli.tables import Column, print_json, show_table
-from suite.cli.workers import local_executor
 from suite.components import registry
 from suite.components.claims import Stated
-from suite.errors import StudyStopped, SuiteError
+from suite.errors import SuiteError
 from suite.results.frames import read_folder
-from suite.words import duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from suite.execution.executor import Executor
     from suite.studies.claim_studies import ClaimStudies
-    from suite.studies.plan import Plan
 
 
 def show(listed: Sequence[Stated], results: Path, *, wide: bool, as_json: bool) -> int:
@@ -122,55 +113,26 @@ def run(
     Claims about tasks of the full track are left out without `full`. An interrupted run is
     resumed by the same command. Returns the exit code.
     """
-    from suite.studies.claim_studies import cheapest_first
-    from suite.studies.run_studies import default_jobs
-
     say = Say(as_json=as_json)
-    count = default_jobs("cpu") if jobs is None else jobs
     undecided = [v.stated for v in _decide(listed, results) if v.outcome not in OUTCOMES[:2]]
     wanted, left_out = _plan(undecided, protocol, results, full=full)
-    seconds = _seconds(wanted, max(1, count))
-    order = list(cheapest_first(wanted, seconds))
-    studies = _counted(sum(len(plans) for _, plans, _ in order), "study", "studies")
-    say(
-        f"{_counted(len(order), 'claim needs', 'claims need')} {studies}, "
-        f"{max(1, count)} at a time: about {duration(sum(cost for *_, cost in order))} on this "
-        "machine."
+
+    def told(item: ClaimStudies) -> str:
+        verdict = _decide([item.stated], results)[0]
+        return f"{verdict.outcome}: {_named(item.stated)}; {verdict.shown or verdict.why}"
+
+    code = run_missing(
+        wanted,
+        left_out,
+        what=("claim", "claims"),
+        named=lambda item: _named(item.stated),
+        told=told,
+        jobs=jobs,
+        minutes=minutes,
+        dry_run=dry_run,
+        say=say,
     )
-    for reason in left_out:
-        say(f"left out: {reason}")
-    if dry_run:
-        for item, plans, cost in order:
-            studies = _counted(len(plans), "study", "studies")
-            say(f"about {duration(cost)}: {_named(item.stated)} ({studies})")
-        return 0
-    interrupts.catch()
-    code = 0
-    until = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    with _executor(count) as executor:
-        for i, (item, plans, cost) in enumerate(order):
-            if time.monotonic() + cost > until:
-                left = len(order) - i
-                verb = "is" if left == 1 else "are"
-                say(f"The time is over: {_counted(left, 'claim')} {verb} left.")
-                break
-            try:
-                stopped = _run_studies(plans, executor, count)
-            except KeyboardInterrupt:
-                say("Interrupted. Finished trials are kept; the same command resumes them.")
-                code = 130
-                break
-            for error in stopped:
-                say(str(error))
-            code = max(code, 1 if stopped else 0)
-            verdict = _decide([item.stated], results)[0]
-            say(f"{verdict.outcome}: {_named(item.stated)}; {verdict.shown or verdict.why}")
-    say()
-    return max(code, show(listed, results, wide=wide, as_json=as_json))
-
-
-def _counted(number: int, one: str, several: str = "") -> str:
-    return f"{number} {one if number == 1 else several or one + 's'}"
+    return 0 if code is None else max(code, show(listed, results, wide=wide, as_json=as_json))
 
 
 def _named(one: Stated) -> str:
@@ -205,34 +167,3 @@ def _plan(
         for name, number in sorted(tasks.items())
     ]
     return wanted, reasons
-
-
-def _seconds(wanted: Sequence[ClaimStudies], jobs: int) -> dict[str, float]:
-    """What each missing study should take, by its identity."""
-    from suite.studies.estimate import study_estimates
-
-    plans = {plan.identity: plan for item in wanted for plan in item.missing}
-    estimates = study_estimates(list(plans.values()), jobs)
-    return {identity: estimate.seconds for identity, estimate in estimates.items()}
-
-
-@contextmanager
-def _executor(jobs: int) -> Iterator[Executor]:
-    """Trials in processes of their own, or with 0 jobs in this one."""
-    if jobs:
-        with local_executor(1, jobs) as executor:
-            yield executor
-        return
-    from suite.execution.inline import InlineExecutor
-    from suite.home import make_home
-
-    make_home()
-    yield InlineExecutor(tracebacks=True)
-
-
-def _run_studies(plans: Sequence[Plan], executor: Executor, jobs: int) -> list[StudyStopped]:
-    """Run studies; returns the errors that stopped some of them."""
-    from suite.studies.run_studies import Silent, attempt_studies
-
-    ended = attempt_studies(plans, executor, max(1, jobs), Silent())
-    return [result for result in ended if isinstance(result, StudyStopped)]

@@ -23,6 +23,7 @@ from suite.home import ROOT
 
 if TYPE_CHECKING:
     from suite.components.registry import Component
+    from suite.components.rules import Rule
     from suite.diagnostics.declaration import Diagnostic
     from suite.problems.task import Task
     from suite.results.model import Replicate
@@ -86,6 +87,11 @@ def list_(
         columns.append(Column("summary", 1, text=True))
         rows = [[d.name, f"{d.cost:g}", ", ".join(d.units) or "-", d.summary] for d in entries]
         show_table(columns, rows, wide=wide)
+    elif kind == "rule":
+        columns = [Column("name"), Column("method", 2), Column("hyperparameter", 3)]
+        columns.append(Column("summary", 1, text=True))
+        rows = [[r.name, r.method, r.hyperparameter, r.summary] for r in entries]
+        show_table(columns, rows, wide=wide)
     else:
         columns = [Column("name"), Column("hyperparameters", 2, text=True)]
         columns.append(Column("summary", 1, text=True))
@@ -127,6 +133,19 @@ def _in_json(entry: Any) -> dict[str, Any]:
             "cost": entry.cost,
             "claims": [claim_in_json(claim) for claim in stated([entry])],
         }
+    if entry.kind == "rule":
+        return {
+            **said,
+            "paper": entry.paper,
+            "url": entry.url,
+            "place": entry.place,
+            "authors": list(entry.authors),
+            "method": entry.method,
+            "hyperparameter": entry.hyperparameter,
+            "bounds": None if entry.bounds is None else list(entry.bounds),
+            "sizes": [{"task": task, "sets": dict(sets)} for task, sets in entry.sizes],
+            "fitted": entry.fitted,
+        }
     if entry.kind != "task":
         space = {name: distribution.to_json() for name, distribution in entry.search.items()}
         return {
@@ -143,6 +162,7 @@ def _in_json(entry: Any) -> dict[str, Any]:
         "track": entry.track,
         "core": entry.core,
         "stream": entry.stream,
+        "size_of": entry.size_of or None,
         "batch_size": entry.batch_size,
         "gradient_evaluations": entry.gradient_evaluations,
         "evaluations": entry.evaluations,
@@ -169,7 +189,7 @@ def _task_row(task: Task) -> list[str]:
 @as_json
 @cached
 def show(name: str, wide: bool, as_json: bool) -> None:
-    """Show a task, optimizer, regularizer, schedule or diagnostic, or what a file registers.
+    """Show a task, optimizer, regularizer, schedule, diagnostic or rule, or what a file registers.
 
     If a name is used in several kinds, all of them are shown. The file of a result (.json) shows
     its scores, what was chosen, and why trials failed.
@@ -189,6 +209,8 @@ def show(name: str, wide: bool, as_json: bool) -> None:
         elif entry.kind == "diagnostic":
             _show_diagnostic(entry)
             _show_claims(entry, wide=wide)
+        elif entry.kind == "rule":
+            _show_rule(entry)
         else:
             _show_component(entry, wide=wide)
             _show_claims(entry, wide=wide)
@@ -290,6 +312,33 @@ def _show_diagnostic(diagnostic: Diagnostic) -> None:
     show_table(columns, [[name, unit] for name, unit in diagnostic.columns.items()])
 
 
+def _show_rule(rule: Rule) -> None:
+    swept = "all of its choices"
+    if rule.bounds is not None:
+        swept = "{:g} to {:g}".format(*rule.bounds)
+    what = " in what it forgets in a step, -ln of it" if rule.quantity == "forgetting" else ""
+    _show_facts(
+        f"rule {rule.name}",
+        rule.summary,
+        {
+            "version": str(rule.version),
+            "paper": rule.paper,
+            "place": rule.place,
+            "link": rule.url,
+            "method": rule.method,
+            "predicts": f"{rule.hyperparameter}{what}; swept over {swept}",
+            "fitted": "its constant, to the first size" if rule.fitted else "nothing",
+            "file": str(rule.path),
+        },
+    )
+    click.echo()
+    rows = [
+        [name, ", ".join(f"{key}={value}" for key, value in sets.items()) or "defaults"]
+        for name, sets in rule.sizes
+    ]
+    show_table([Column("size, the base first"), Column("others", text=True)], rows)
+
+
 def _show_claims(component: Component | Diagnostic, *, wide: bool) -> None:
     if component.claims:
         click.echo()
@@ -314,6 +363,7 @@ def _show_task(task: Task) -> None:
             "family": task.family,
             "track": task.track + (", core: it counts for the track's ranking" * task.core),
             "stream": "yes: tasks that follow one another" if task.stream else "no",
+            **({"another size of": task.size_of} if task.size_of else {}),
             "version": str(task.version),
             "model": f"{weights:,} weights",
             "batch size": f"{task.batch_size:,} examples",
@@ -350,7 +400,7 @@ def _show_facts(title: str, summary: str, facts: dict[str, str]) -> None:
     help="Where to write the file.  [default: here]",
 )
 def new(kind: str, name: str, directory: Path) -> None:
-    """Write a working skeleton of an optimizer, regularizer, schedule, diagnostic or task.
+    """Write a working skeleton of an optimizer, regularizer, schedule, diagnostic, rule or task.
 
     The file runs as it is. An existing file is never overwritten.
     """
@@ -361,17 +411,43 @@ def new(kind: str, name: str, directory: Path) -> None:
     class_name = "".join(word.capitalize() for word in name.split("_"))
     path = directory / f"{name}.py"
     directory.mkdir(parents=True, exist_ok=True)
+    text = template.substitute(name=name, class_name=class_name, **_known(kind))
     try:
         with path.open("x", encoding="utf-8") as file:
-            file.write(template.substitute(name=name, class_name=class_name))
+            file.write(text)
     except FileExistsError:
         raise UsageError(f"{path} exists already; choose another name or folder.") from None
     click.echo(f"Wrote {path}. It works as it is; try it, then change it:")
     click.echo(f"  {_first_command(kind, path)}")
 
 
+def _known(kind: str) -> dict[str, str]:
+    """Names that a skeleton of this kind needs: an optimizer, a task, and another size of it.
+
+    A rule is about a rate and about batches: the optimizer has one, and the sizes differ in them.
+    """
+    if kind != "rule":
+        return {}
+    from suite.studies.transfer_studies import sizes_of_tasks
+
+    rates = (o.name for o in registry.load_all("optimizer")[0] if _sweeps_rate(o))
+    pairs = sizes_of_tasks(registry.load_all("task")[0])
+    base, other = min(
+        (pair for pair in pairs if pair[0].batch_size != pair[1].batch_size),
+        key=lambda pair: (sum(task.gradient_evaluations for task in pair), pair[1].name),
+    )
+    return {"optimizer": next(rates), "task": base.name, "other": other.name}
+
+
+def _sweeps_rate(optimizer: Component) -> bool:
+    space = optimizer.search.get("lr")
+    return space is not None and space.kind == "log_uniform"
+
+
 def _first_command(kind: str, path: Path) -> str:
     """A command that tries the new file on a task that needs no download."""
+    if kind == "rule":
+        return f"suite transfer {path} --run"
     optimizer, task = (registry.names(kind)[0] for kind in ("optimizer", "task"))
     if kind == "diagnostic":
         kind = "probe"  # what `suite run` calls it

@@ -18,6 +18,7 @@ from suite.cli.standings import (
     track_in_json,
 )
 from suite.cli.tables import print_json
+from suite.cli.transfer import every_transfer
 from suite.errors import UsageError
 
 #: methods of a track that are shown without --all
@@ -57,7 +58,9 @@ def build(results: Path, output: Path, repository: str | None, show: bool) -> in
         )
     from leaderboard.site import build as build_site
 
-    report = build_site(results, output, repository=repository, claims=every_claim())
+    report = build_site(
+        results, output, repository=repository, claims=every_claim(), rules=every_transfer()
+    )
     index = output.absolute() / "index.html"
     for warning in report.warnings:
         click.echo(f"suite: {warning}", err=True)

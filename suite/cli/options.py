@@ -78,7 +78,8 @@ def entries_of(name: str, kinds: Sequence[str]) -> list[Any]:
         return [entry for entry in registry.load_file(name) if entry.kind in kinds]
     found = [registry.get(kind, name) for kind in kinds if registry.is_known(kind, name)]
     if not found:
-        raise unknown_name(f"{', '.join(kinds[:-1])} or {kinds[-1]}", name, names_of(kinds))
+        what = " or ".join(filter(None, [", ".join(kinds[:-1]), kinds[-1]]))
+        raise unknown_name(what, name, names_of(kinds))
     return found
 
 

@@ -28,7 +28,7 @@ from suite.home import ROOT as ROOT
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-KINDS = ("task", "optimizer", "regularizer", "schedule", "diagnostic")
+KINDS = ("task", "optimizer", "regularizer", "schedule", "diagnostic", "rule")
 #: the functions that declare something: a method of several parts is used as an optimizer
 _DECLARED_BY = {**{kind: kind for kind in KINDS}, "method": "optimizer"}
 ENTRY_POINT_GROUP = "suite.components"
@@ -38,6 +38,7 @@ FOLDERS = (
     "baselines/regularizers",
     "baselines/schedules",
     "baselines/diagnostics",
+    "baselines/rules",
 )
 
 _INTERACTIVE = "<interactive>"

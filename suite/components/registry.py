@@ -383,7 +383,7 @@ def load_file(path: str | Path) -> list[Any]:
     if not entries:
         raise SuiteError(
             f"{path} registers nothing: call suite.optimizer(...), suite.regularizer(...), "
-            "suite.schedule(...), suite.diagnostic(...) or suite.task(...) in it."
+            "suite.schedule(...), suite.diagnostic(...), suite.rule(...) or suite.task(...) in it."
         )
     return entries
 
@@ -443,7 +443,8 @@ def _load(place: Path | EntryPoint) -> None:
 
 #: how Python says that the arguments of a declaration are wrong
 _WRONG_CALL = re.compile(
-    r"(optimizer|regularizer|schedule|diagnostic|task)\(\) (missing|got an unexpected) .*argument"
+    r"(optimizer|regularizer|schedule|diagnostic|rule|task)\(\) "
+    r"(missing|got an unexpected) .*argument"
 )
 
 

@@ -32,7 +32,10 @@ TRACKS = get_args(Track)
 _BATCHES_A_TASK = 6
 
 #: facts about a task that do not decide what a result of it means
-_NOT_SETTINGS = ("problem", "path", "summary", "source", "family", "core", "contrast")
+_NOT_SETTINGS = (
+    *("problem", "path", "summary", "source", "family", "core", "contrast"),
+    "size_of",
+)
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class Task:
     stream: bool = False
     #: two methods that the task distinguishes: the better one first
     contrast: tuple[str, str] | None = None
+    #: the task that it is another size of, by width, batch or budget; empty if it is none
+    size_of: str = ""
 
     @property
     def gradient_evaluations(self) -> float:
@@ -139,6 +144,7 @@ def task(
     stream: bool = False,
     contrast: tuple[str, str] | None = None,
     family: str = "",
+    size_of: str = "",
 ) -> None:
     """Register a task.
 
@@ -149,6 +155,7 @@ def task(
     `core`: the task counts for its track's ranking. `stream`: its batches come from tasks that
     follow one another (`TaskStream`). `contrast`: a better and a worse method that the task
     distinguishes. `family`: by default the folder below tasks/ that the file is in, or "other".
+    `size_of`: the task that this one is another size of: a wider model, other batches, more budget.
     """
     path = declaring_file("task", name, type(problem))
     declared = Task(
@@ -169,6 +176,7 @@ def task(
         core=core,
         stream=stream,
         contrast=contrast,
+        size_of=size_of,
     )
     _check(declared)
     registry.add(declared)
@@ -245,6 +253,10 @@ def _complaints_of_facts(task: Task) -> Iterable[str]:
         and pair[0] != pair[1]
     ):
         yield f'contrast is a pair of methods such as ("adamw", "sgd"), not {pair!r}.'
+    if task.size_of != "":
+        yield from _complaints_of_name("size_of", task.size_of)
+        if task.size_of == task.name:
+            yield f"size_of names the task that it is another size of, not {task.name!r} itself."
 
 
 def _complaints_of_name(what: str, name: str) -> Iterable[str]:

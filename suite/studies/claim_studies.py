@@ -1,10 +1,11 @@
-"""The studies that decide claims, and in which order to run them."""
+"""The studies that answer a question, such as a claim, and in which order to run them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from suite.components import registry
 from suite.components.claims import Stated
@@ -15,16 +16,25 @@ from suite.studies.sweep import sweep_rules
 
 
 @dataclass(frozen=True)
-class ClaimStudies:
-    """A claim and the studies that decide it."""
+class Studies:
+    """The studies that answer one question."""
 
-    stated: Stated
     plans: tuple[Plan, ...]
 
     @property
     def missing(self) -> tuple[Plan, ...]:
         """Those without a result."""
         return tuple(plan for plan in self.plans if plan.finished() is None)
+
+
+@dataclass(frozen=True)
+class ClaimStudies(Studies):
+    """A claim and the studies that decide it."""
+
+    stated: Stated
+
+
+Some = TypeVar("Some", bound=Studies)
 
 
 def studies_of(
@@ -47,21 +57,21 @@ def studies_of(
                 method, task, rules, seed=0, device=device, threads=1, results=results, data=data
             )
         )
-    return ClaimStudies(one, tuple(plans))
+    return ClaimStudies(tuple(plans), one)
 
 
 def cheapest_first(
-    wanted: Sequence[ClaimStudies], seconds: Mapping[str, float]
-) -> Iterator[tuple[ClaimStudies, tuple[Plan, ...], float]]:
-    """Each claim with the studies that no earlier claim has run, and what these should take.
+    wanted: Sequence[Some], seconds: Mapping[str, float]
+) -> Iterator[tuple[Some, tuple[Plan, ...], float]]:
+    """Each question with the studies that no earlier one has run, and what these should take.
 
-    `seconds` says what a study should take, by its identity. The next claim is always the one that
-    costs least, given the studies of those before it: claims share rivals.
+    `seconds` says what a study should take, by its identity. The next question is always the one
+    that costs least, given the studies of those before it: claims share rivals, rules share sizes.
     """
     left = list(wanted)
     have: set[str] = set()
 
-    def rest(item: ClaimStudies) -> tuple[Plan, ...]:
+    def rest(item: Some) -> tuple[Plan, ...]:
         return tuple(
             plan for plan in item.plans if seconds.get(plan.identity) and plan.identity not in have
         )

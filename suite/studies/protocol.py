@@ -12,6 +12,21 @@ Sampler = Literal["sobol", "tpe"]
 
 
 @dataclass(frozen=True)
+class Grid:
+    """Trials on a grid instead of a sampler's points: see `suite.studies.sweep`."""
+
+    hyperparameters: tuple[str, ...]
+    #: values for each factor of ten
+    per_decade: int
+    #: a part of the declared range; None for all of it
+    bounds: tuple[float, float] | None = None
+    #: values of other hyperparameters, instead of their defaults
+    fixed: tuple[tuple[str, float | int | str | bool], ...] = ()
+    #: whether tuning trials keep all columns of their curves, since claims are read in them
+    whole_curves: bool = True
+
+
+@dataclass(frozen=True)
 class StudyRules:
     """The rules of one study.
 
@@ -30,8 +45,8 @@ class StudyRules:
     seeds: int
     generation: int
     sampler: Sampler = "sobol"
-    #: a grid over these hyperparameters instead of the sampler's points: see `suite.studies.sweep`
-    swept: tuple[str, ...] = ()
+    #: a grid instead of the sampler's points
+    swept: Grid | None = None
     budget_fraction: float = 1.0
     ranked: bool = True
     summary: str = ""

@@ -129,7 +129,9 @@ class RunningReplicate:
 
     def _conclude(self) -> Replicate:
         metric, tuning = self._plan.task.score.metric, self._ended("tuning")
-        if not self._plan.rules.swept:  # a sweep is read in other columns than the score's, too
+        swept = self._plan.rules.swept
+        # Some sweeps are read in other columns than the score's, too.
+        if swept is None or not swept.whole_curves:
             tuning = [trimmed(run, metric) for run in tuning]
         return Replicate(
             seed=self._seed,

@@ -9,7 +9,7 @@ import pytest
 from suite.components import registry
 from suite.components.claims import stated
 from suite.components.method import parse_method
-from suite.studies.sweep import grid
+from suite.studies.sweep import coarse, grid
 from suite.training.loop import run_trial
 from suite.training.trial import Trial
 
@@ -58,7 +58,7 @@ def test_what_a_claim_names_exists(one):
     if "time_to_target" in (claim.measure, *claim.quantity.split(", ")):
         assert task.target is not None
     for method in methods if claim.sweep else ():
-        assert len(grid(method.distributions(), claim.sweep)) >= 4
+        assert len(grid(method.distributions(), coarse(claim.sweep))) >= 4
     assert one.source
 
 

@@ -146,7 +146,7 @@ def test_show_unknown_name_suggests(capsys) -> None:
     assert re.search("Did you mean [^?]*'adamw'", err)
 
 
-@pytest.mark.parametrize("kind", registry.KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in registry.KINDS if kind != "rule"])
 def test_new_file_trains_at_once(capsys, tmp_path: Path, kind: str) -> None:
     name = f"fresh_{kind}"
     code, out, _ = run(capsys, "new", kind, name, "--directory", str(tmp_path / "made"))
@@ -177,6 +177,21 @@ def test_new_file_trains_at_once(capsys, tmp_path: Path, kind: str) -> None:
     command = shlex.split(out.splitlines()[-1])
     assert command[:2] == ["suite", "run"]
     assert str(path) in command
+
+
+def test_a_new_rule_can_be_decided_at_once(capsys, tmp_path: Path) -> None:
+    code, out, _ = run(capsys, "new", "rule", "fresh_rule", "--directory", str(tmp_path))
+    path = tmp_path / "fresh_rule.py"
+    assert code == 0
+    assert shlex.split(out.splitlines()[-1]) == ["suite", "transfer", str(path), "--run"]
+    code, out, _ = run(capsys, "transfer", str(path), "--results", str(tmp_path), "--json")
+    (one,) = json.loads(out)["rules"]
+    assert (code, one["rule"], one["verdict"]) == (0, "fresh_rule", "not run")
+    assert one["predicted_factor"] == 2.0
+    code, out, _ = run(capsys, "show", str(path))
+    assert code == 0
+    assert one["base"] in out
+    assert one["size"] in out
 
 
 def test_new_prints_a_command_that_works(tmp_path: Path) -> None:

@@ -5,16 +5,22 @@ from __future__ import annotations
 import html
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from leaderboard.board import make_board
+from leaderboard.catalogue import read_catalogue
 from leaderboard.filters import breakable, figure, slug, web_address
 from leaderboard.references import Reference
-from leaderboard.site import build
+from leaderboard.site import Site, build, write_site
+from leaderboard.transfer import decide
 from suite import Claim
 from suite.components.claims import Stated
+from suite.results.frames import Stored
+from tests.leaderboard.test_transfer import NOISE, OTHER_NOISE, rule, sweep, transfer
 from tests.samples import TASKS, make_reference, make_result, write_results
 
 REFERENCES = {"digits": Reference(**make_reference("digits", 0.3, 0.8))}
@@ -483,3 +489,24 @@ def test_the_claims_page_says_what_the_same_results_decide(tmp_path):
     assert "not reproduced" in " ".join(found[0])
     assert "not reproduced" not in " ".join(found[1])
     assert "reproduced" in " ".join(found[1])
+
+
+def test_the_claims_page_shows_rules_of_scaling(tmp_path):
+    studies = [
+        sweep("digits", 0.01, shift=NOISE),
+        sweep("cifar10_mini", 0.02, shift=OTHER_NOISE),
+    ]
+    stored = [Stored(Path(f"{i}.json"), study) for i, study in enumerate(studies)]
+    moved = decide([transfer(rule()), transfer(rule(sizes=3))], stored, {})
+    site = Site(make_board([]), read_catalogue(), {}, "", moved=tuple(moved))
+    list(write_site(site, tmp_path / "site"))
+    page = tmp_path / "site" / "claims.html"
+    assert "<h2>Rules of scaling</h2>" in page.read_text("utf-8")
+    rows = [row for row in rows_of(page) if row and row[0].startswith("s p, a")]
+    assert [row[3].split(" ", 1)[1] for row in rows] == ["reproduced", "reproduced", "not run"]
+    first, _, last = rows
+    assert first[1] == "adamw lr"
+    assert first[2].startswith("digits → cifar10 mini")
+    assert first[4] == "2"
+    assert first[8] == "the interval holds the predicted factor, and not 1"
+    assert last[5:8] == ["\N{EN DASH}"] * 3

@@ -48,6 +48,11 @@ FINITE_SETS = (
     # the short ones
     *("noisy_labels_short", "modular_addition_short", "pvr_boolean_short"),
     *("lm_markov_short", "lm_data_constrained_short", "lm_induction_short"),
+    # other sizes
+    *("digits_wide", "digits_batch_50", "digits_budget_5x", "modular_addition_wide"),
+    *("lm_markov_wide", "lm_markov_short_batch_8", "lm_markov_short_batch_16"),
+    *("lm_markov_short_batch_128", "lm_markov_short_budget_4x"),
+    *("lm_data_constrained_short_batch_8", "lm_data_constrained_short_batch_128"),
 )
 FINITE = [task for task in TASKS if task.name in FINITE_SETS]
 #: without replacement

@@ -408,7 +408,21 @@ def sophia_g(setting):
     return found
 
 
+def mup_adam(t, w, g, memory, h, fact):
+    """Adam with the rates of Tensor Programs V, table 3, relative to a width of 128."""
+    rate = h.lr
+    if fact.depth > 0 and fact.role in ("hidden", "head", "conv"):
+        inputs = int(np.prod(fact.shape[1:]))
+        rate = h.lr / (inputs / 128)
+        if t == 1 and fact.role == "head":
+            w = w / np.sqrt(inputs / 128)
+    m = memory["m"] = 0.9 * memory.get("m", 0) + 0.1 * g
+    v = memory["v"] = 0.999 * memory.get("v", 0) + 0.001 * g**2
+    return w - rate * m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
+
+
 OPTIMIZERS = {
+    "mup_adam": elementwise("NumPy: Adam with the rates of Tensor Programs V, table 3", mup_adam),
     "adam": elementwise(
         "NumPy: Kingma and Ba 2015, algorithm 1",
         adam,

@@ -158,6 +158,8 @@ def final(**changes):
         ({"stream": 1}, "stream is True or False, not 1"),
         ({"contrast": "adamw"}, "contrast is a pair of methods .*, not 'adamw'"),
         ({"contrast": ("adamw", "adamw")}, "contrast is a pair of methods"),
+        ({"size_of": "no name"}, "size_of 'no name' is not a name"),
+        ({"size_of": None}, "size_of None is not a name"),
         (
             {"problem": Plain(act=torch.relu)},
             r"not a plain value: Plain\.act is the function or class .*relu",
@@ -193,6 +195,7 @@ def test_the_family_is_the_folder_below_tasks():
 def test_facts_that_change_no_result_are_no_settings():
     entry = declare(problem=Plain(width=3))
     same = {"family": "x", "core": True, "contrast": ("a", "b"), "summary": "x", "source": "x"}
+    same["size_of"] = "other"
     assert dataclasses.replace(entry, **same).fingerprint == entry.fingerprint
     assert dataclasses.replace(entry, stream=True).fingerprint != entry.fingerprint
 
