@@ -225,9 +225,7 @@ def write_site(site: Site, folder: Path) -> Iterator[Path]:
     for family in site.families:
         context = pages.family_context(board, family)
         yield writer.page("family.html.j2", f"families/{slug(family)}.html", **context)
-    for name, each in board.tasks.items():
-        # A sweep compares no methods: pages of claims show what it says.
-        standings = [s for s in each if s.protocol.ranked] or each
+    for name, standings in board.tasks.items():
         drawings = {
             s.protocol.name: site.drawings[name, s.protocol.name] for s in standings if s.ranked
         }

@@ -33,6 +33,8 @@ TASKS = {
     "cifar10_mini": ("mini", "vision", "final", "accuracy", True, 0.6, 0.0),
 }
 STREAMS = ("permuted_digits",)
+#: of a plain gradient evaluation of one example
+OPERATIONS = 6.0
 BUDGET = 400.0
 BATCH = 64
 _FAILED = ("diverged", "failed", "undercharged", "timeout", "out_of_memory", "interrupted")
@@ -141,7 +143,8 @@ def make_result(
             },
             "replicates": replicates,
             "environment": {
-                "suite_version": "0.1.0", "packages": {"torch": "2.13.0", "optuna": "5.0.0"},
+                "suite_version": "0.1.0",
+                "packages": {"torch": "2.13.0", "optuna": sampler_record("sobol").version},
                 "commit": "0123456789abcdef", "dirty": False, "python": "3.11.7",
                 "platform": "Linux x86_64", "cpu": "A processor", "cpu_capability": "AVX2",
                 "cores": 2, "gpu": None, "code": _hash("suite"),
@@ -322,8 +325,10 @@ def _run(
             "steps": math.ceil(spent),
             "seconds": seconds[-1] if at else 0.0,
             "evaluation_seconds": 0.1,
-            "peak_memory_bytes": 200_000_000,
-            "step_cost": 1.46341,
+            "peak_memory_bytes": 2_000_000,
+            "step_cost": 1.5,
+            "audit": {"slope": 1.0, "rest": 0.0, "example": OPERATIONS},
+            "operations": OPERATIONS * round(spent * task["batch_size"], 3),
         },
     }
 
@@ -351,7 +356,10 @@ def _to_score(
         return [*_rounded(first + share * (score - first))[:-1], score]
     free = Score("mean", task["metric"], task["higher_is_better"], None)
     moved = score - free.read(at, values, target=task["target"], budget=budget)
-    return _rounded(np.asarray(values) + moved, digits=12)
+    shifted = np.asarray(values) + moved
+    if task["metric"] == "accuracy" and (shifted.min() < 0 or shifted.max() > 1):
+        shifted = np.asarray([values[0], *[score] * (len(values) - 1)])  # the first has no weight
+    return _rounded(shifted, digits=12)
 
 
 def _to_target(

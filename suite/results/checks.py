@@ -62,6 +62,12 @@ def protocol_is_known(result: Result) -> Problems:
             f"protocol.sampler: {record.name} version {record.version} has {_in_words(sampler)}, "
             f"the file {_in_words(said)}"
         )
+    installed = result.environment.packages.get(sampler.package, record.sampler.version)
+    if record.sampler.version != installed:
+        yield (
+            f"protocol.sampler.version: {record.sampler.version} of {sampler.package}, of which "
+            f"environment.packages has {installed}"
+        )
 
 
 def _in_words(sampler: SamplerRecord) -> str:
@@ -180,6 +186,72 @@ def extra_work_is_declared(result: Result) -> Problems:
             yield f"{place}.cost.cost_factor: {factor:g}, for {slope:g} times the work"
 
 
+def no_trial_is_pruned(result: Result) -> Problems:
+    """The protocols here end no trial early; those of schema 1 did."""
+    for place, run in _runs(result):
+        if run.status == "pruned" and result.migrated_from != 1:
+            yield f"{place}.status: pruned, and {result.protocol.name} prunes no trial"
+
+
+def evaluations_differ(result: Result) -> Problems:
+    """Two evaluation runs are not the same one, where the untrained model depends on the seed."""
+    task = result.task
+    untrained = {tuple(_values(run, "validation", task)[:1]) for _, run in _runs(result)}
+    if len(untrained) < 2 or result.migrated_from == 1:
+        return
+    seen: dict[object, str] = {}
+    for place, run in _runs(result):
+        if run.test_score is None or run.status != "completed":
+            continue
+        curve = run.curve
+        what = repr(
+            [curve.train_loss, sorted(curve.validation.items()), sorted(curve.test.items())]
+        )
+        other = seen.setdefault(what, place)
+        if other != place:
+            yield f"{place}.curve: is that of {other}, which has another seed"
+
+
+def measurements_are_possible(result: Result) -> Problems:
+    """Steps take time, shares lie in [0, 1], and it is known what was measured with which code."""
+    if result.migrated_from is not None:
+        return
+    for field in ("code", "packages"):
+        if not getattr(result.environment, field):
+            yield f"environment.{field}: is missing: which code made the result?"
+    if result.data is None:
+        yield "data: is missing"
+    for place, run in _runs(result):
+        if run.status == "completed" and run.cost.steps and not run.cost.seconds:
+            yield f"{place}.cost.seconds: {run.cost.steps} steps took no time"
+        for split in ("validation", "test"):
+            for name, values in getattr(run.curve, split).items():
+                if name.split("_")[-1] == "accuracy" and not all(0 <= v <= 1 for v in values):
+                    yield f"{place}.curve.{split}.{name}: an accuracy lies between 0 and 1"
+
+
+def charges_follow_from_the_audit(result: Result) -> Problems:
+    """Every completed run was audited; its operations and its factor follow from that."""
+    if result.migrated_from is not None:
+        return
+    may_grow = any(c.kind == "regularizer" for c in result.method.components)
+    for place, run in _runs(result):
+        cost, audit = run.cost, run.cost.audit
+        if run.status != "completed":
+            continue
+        if audit is None:
+            yield f"{place}.cost.audit: is missing: nobody counted what the method computes"
+            continue
+        operations = cost.examples * audit.example * (audit.slope or 0.0)
+        if cost.operations is None or not math.isclose(
+            cost.operations, operations, rel_tol=1e-4, abs_tol=1.0
+        ):
+            yield f"{place}.cost.operations: {cost.operations}, the audit makes {operations:g}"
+        factor = audit.slope if audit.slope is not None and audit.slope > _UNDERCHARGED else 1.0
+        if not may_grow and not _same(cost.cost_factor, factor):
+            yield f"{place}.cost.cost_factor: {cost.cost_factor:g}, the audit makes {factor:g}"
+
+
 CHECKS = (
     protocol_is_known,
     dates_are_possible,
@@ -191,6 +263,10 @@ CHECKS = (
     scores_follow_from_curves,
     best_trial_is_chosen,
     extra_work_is_declared,
+    no_trial_is_pruned,
+    evaluations_differ,
+    measurements_are_possible,
+    charges_follow_from_the_audit,
 )
 
 

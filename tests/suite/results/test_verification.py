@@ -117,6 +117,7 @@ def budget_times_ten(content):
     for run in runs_of(content):
         run["cost"]["examples"] *= 10
         run["cost"]["gradient_evaluations"] *= 10
+        run["cost"]["operations"] *= 10
 
 
 def stretch(content, factor):
@@ -257,6 +258,29 @@ def no_times(content):
         run["curve"]["seconds"] = run["curve"]["train_loss"] = []
 
 
+def one_evaluation_three_times(content):
+    """With the right seeds, which the file derives from those of its replicates."""
+    for number, run in enumerate(runs_of(content)):  # the untrained model depends on the seed
+        run["curve"]["validation"]["loss"][0] += 1e-3 * number
+    first, *others = runs_of(content, "evaluation")
+    for other in others:
+        for field in first.keys() - {"number", "seed", "hyperparameters"}:
+            other[field] = copy.deepcopy(first[field])
+
+
+def no_time_at_all(content):
+    in_curves(seconds=lambda values: [0.0] * len(values))(content)
+    for run in runs_of(content):
+        run["cost"]["seconds"] = 0.0
+        if run["seconds_to_target"] is not None:
+            run["seconds_to_target"] = 0.0
+
+
+def impossible_accuracy(content):
+    for run in runs_of(content, "evaluation"):
+        run["curve"]["test"]["accuracy"][-1] = 5.0
+
+
 FORGERIES = {
     "the worst tuning trial is called chosen": (worst_chosen, r"replicates\.2\.chosen: the"),
     "ten budgets, curves and cost likewise": (budget_times_ten, r"task\.budget"),
@@ -313,6 +337,17 @@ FORGERIES = {
     "work beyond the charge": (
         cost(audit={"slope": 1.5, "rest": 0.0, "example": 600.0}), "undercharged, not completed"
     ),
+    "runs that nobody prunes": (in_runs("evaluation", status="pruned"), "prunes no trial"),
+    "one evaluation run three times": (one_evaluation_three_times, "which has another seed"),
+    "the sampler of another version": (of_protocol(version="99.9"), r"protocol\.sampler\.version"),
+    "steps without time": (no_time_at_all, r"cost\.seconds: \d+ steps took no time"),
+    "an accuracy of 5": (impossible_accuracy, r"curve\.test\.accuracy: an accuracy lies"),
+    "no audit": (cost(audit=None), r"cost\.audit: is missing"),
+    "operations of nobody": (cost(operations=1e90), r"cost\.operations: 1e\+90, the audit makes"),
+    "a factor without a reason": (cost(cost_factor=1e50), r"cost\.cost_factor: 1e\+50"),
+    "no data": (lambda content: content.update(data=None), "data: is missing"),
+    "no code": (lambda content: content["environment"].update(code=None), r"environment\.code"),
+    "no packages": (lambda c: c["environment"].update(packages={}), r"environment\.packages"),
 }  # fmt: skip
 
 
@@ -458,7 +493,11 @@ def test_an_older_version_is_checked_against_itself(honest, monkeypatch) -> None
 
 
 def test_another_version_of_the_sampler_is_noted(honest) -> None:
-    (note,) = check_consistency(forged(honest, of_protocol(version="1.0.0")))
+    def change(content):
+        of_protocol(version="1.0.0")(content)
+        content["environment"]["packages"]["optuna"] = "1.0.0"
+
+    (note,) = check_consistency(forged(honest, change))
     assert note.startswith("the sampler's proposals were not checked: of optuna 1.0.0, here is ")
 
 
