@@ -26,6 +26,7 @@ from suite.results.component_records import DistributionRecord as DistributionRe
 from suite.results.fields import (
     MAX_COUNT,
     MAX_NUMBER,
+    MAX_POINTS,
     Column,
     Count,
     Digest,
@@ -139,6 +140,10 @@ class ProtocolRecord(Record):
     sampler: SamplerRecord
 
 
+#: points that a curve without any metric may have
+_SHORT = 200
+
+
 class Curve(Record):
     """Evaluations of one run, in columns; all have the same length, or are empty if not kept."""
 
@@ -155,6 +160,23 @@ class Curve(Record):
     diagnostics: Annotated[dict[Name, SparseColumn], Field(max_length=200)] = Field(
         default_factory=dict
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _points_have_values(cls, content: Any) -> Any:
+        """A long column in short is as long as a metric's, so that a small file takes little memory.
+
+        Its own type bounds what is longer than any column.
+        """
+        short = content.get("gradient_evaluations") if isinstance(content, dict) else None
+        if isinstance(short, dict):
+            groups = [content.get("validation"), content.get("test")]
+            columns = [c for g in groups if isinstance(g, dict) for c in g.values()]
+            longest = max((len(c) for c in columns if isinstance(c, list)), default=0)
+            points = short.get("points")
+            if isinstance(points, int) and max(longest, _SHORT) < points <= MAX_POINTS:
+                raise ValueError(f"gradient_evaluations: {points} points, no metric has as many")
+        return content
 
     @model_validator(mode="after")
     def _columns_match(self) -> Curve:
