@@ -29,6 +29,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -44,12 +45,14 @@ from suite.errors import InvalidResult, SuiteError, UsageError
 from suite.results import marks
 from suite.results.checks import CHECKS
 from suite.results.fields import printable
-from suite.results.files import check_place, file_name, read
+from suite.results.files import check_place, file_name, find, read
 from suite.results.model import ComponentRecord, Result
 from suite.results.verification import check_consistency, registered
 
 #: a longer report shows verdicts only: a job's summary holds one MiB
 REPORT = 600_000
+#: where links are refused
+CHECKED = ("results/", "baselines/", "tasks/")
 KINDS = {"optimizers": "optimizer", "regularizers": "regularizer", "schedules": "schedule"}
 
 
@@ -81,6 +84,7 @@ class Declared(NamedTuple):
     kind: str
     name: str
     track: str | None
+    version: int = 1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -189,7 +193,8 @@ def is_source(file: str) -> bool:
     """Whether a changed file may declare components or tasks."""
     parts = file.split("/")
     folder = parts[0] == "tasks" or (parts[0] == "baselines" and parts[1] in KINDS)
-    return folder and file.endswith(".py") and not parts[-1].startswith("_")
+    helper = "families" in parts or parts[-1].startswith("_")
+    return folder and file.endswith(".py") and not helper
 
 
 # -- results: the submission is data --------------------------------------------------------------
@@ -199,6 +204,9 @@ def check_results(
     folder: Path, files: Sequence[str], deleted: Sequence[str], published: Published
 ) -> Iterator[Verdict]:
     """Validate every changed result file, and build the site with all of them."""
+    for file in files:
+        if file.startswith(CHECKED) and is_link(folder, file):
+            yield Verdict(file, "a link: results, methods and tasks are files of their own")
     changed = [file for file in files if is_result(file)]
     if f"results/{marks.NAME}" in (*files, *deleted):
         yield Verdict(
@@ -212,8 +220,52 @@ def check_results(
             yield Verdict(file, str(error).removeprefix(f"{folder / file}: "))
         else:
             yield Verdict(file, "", "\n".join(notes))
+    yield from stale_results(folder, files, changed)
     if changed:
         yield check_site(folder, changed)
+
+
+def stale_results(folder: Path, files: Sequence[str], changed: Sequence[str]) -> Iterator[Verdict]:
+    """Components whose code is another one under the same version, of which results are published.
+
+    Those results would be refused as soon as the submission is merged.
+    """
+    edited = [f for f in files if f.startswith("baselines/") and f.endswith(".py")]
+    if not edited:
+        return
+    now = {}
+    for path, found in declared_in(folder, "baselines"):
+        here = registered(found.kind, found.name)
+        if here is not None and here.version == found.version:
+            digest = source_hash(path)
+            if digest != here.source_hash:
+                now[found.kind, found.name, found.version] = here.source_hash
+    if not now:
+        return
+    count: Counter[tuple[str, str, int]] = Counter()
+    for path in find(folder / "results"):
+        if path.relative_to(folder).as_posix() in changed:
+            continue
+        try:
+            records = read(path).method.components
+        except InvalidResult:
+            continue  # not of this submission
+        for record in records:
+            key = record.kind, record.name, record.version
+            count[key] += now.get(key) == record.source_hash
+    for (kind, name, version), number in count.items():
+        if number:
+            yield Verdict(
+                f"{kind} {name}",
+                f"its code is another one, and {number} published results are of version {version} "
+                "as it was: give it a new version",
+            )
+
+
+def is_link(folder: Path, file: str) -> bool:
+    """Whether a file of the submission, or a folder that it is in, is a link."""
+    path = folder / file
+    return any(place.is_symlink() for place in (path, *path.parents) if place != folder)
 
 
 def check_result(folder: Path, path: Path) -> list[str]:
@@ -290,7 +342,16 @@ def declared(path: Path) -> list[Declared]:
             if kind in registry.KINDS and isinstance(name, str):
                 tracks = [word.value for word in call.keywords if word.arg == "track"]
                 track = tracks[0].value if tracks and isinstance(tracks[0], ast.Constant) else None
-                found.append(Declared(kind, name, track if isinstance(track, str) else None))
+                said = [word.value for word in call.keywords if word.arg == "version"]
+                version = said[0].value if said and isinstance(said[0], ast.Constant) else 1
+                found.append(
+                    Declared(
+                        kind,
+                        name,
+                        track if isinstance(track, str) else None,
+                        version if isinstance(version, int) else 1,
+                    )
+                )
     return found
 
 
@@ -340,7 +401,9 @@ def judge(check: Check, code: int, output: str, results: Path) -> Verdict:
         return Verdict(check.title, "; ".join([*problems, *row_problems(output)]), transcript)
     if not check.tasks:
         shown_names = names_in(output)
-        if code == 0 and (check.shows not in shown_names if check.shows else not shown_names):
+        if not check.shows:  # what the code shows of itself proves nothing
+            problems.append("nothing in it is declared by a literal name, so nothing was run")
+        elif code == 0 and check.shows not in shown_names:
             problems.append("nothing was shown")
         return Verdict(check.title, "; ".join(problems), transcript)
     for task in check.tasks:
@@ -411,7 +474,7 @@ def component_checks(
     if not components:  # `suite show` reports why it cannot be used
         yield Check(file, ["show", file])
     on_tasks = [part for name in tasks for part in ("--task", name)]
-    for kind, name, _ in components:
+    for kind, name, *_ in components:
         yield Check(f"{file}: suite check {name}", ["check", name], rows=True)
         options, method = ["--optimizer", name], name
         if kind != "optimizer":

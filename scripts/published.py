@@ -8,7 +8,8 @@ from pathlib import Path
 
 from suite.errors import InvalidResult, UsageError
 from suite.results import changes
-from suite.results.files import parse, read
+from suite.results.files import file_name, parse, read
+from suite.results.model import Result
 
 
 class Published:
@@ -21,6 +22,10 @@ class Published:
     def verdicts(self, touched: Sequence[str]) -> Iterator[tuple[str, str, str]]:
         """For each published result that is changed or removed: a title, a problem, the reason."""
         before = {file: text for file in touched if (text := self._text(file)) is not None}
+        for file in touched:
+            if file not in before and (other := self._published_already(file)) is not None:
+                title = f"{file}: a second result of a study"
+                yield title, f"{other} is published: replace it, and say why", ""
         list_file = f"results/{changes.NAME}"
         listed, problem = self._listed(list_file)
         if problem:
@@ -31,6 +36,26 @@ class Published:
             cure = "`suite submit --reason` says why"
             title = f"{file}: a published result, {'changed' if path.exists() else 'removed'}"
             yield title, "" if why else f"no reason is given: {cure}", why
+
+    def _published_already(self, file: str) -> str | None:
+        """The file of BASE that holds a result of the same study as a new one; None without any."""
+        try:
+            result = read(self._folder / file)
+        except (InvalidResult, OSError):
+            return None  # refused elsewhere, or removed
+        task = Path(file).parent.as_posix()
+        stem = file_name(result.method.name, result.protocol.name).removesuffix(".json")
+        listed = self._git("ls-tree", "--name-only", self._base, f"{task}/") or ""
+        for other in listed.splitlines():
+            if not Path(other).name.startswith(f"{stem}."):
+                continue
+            try:
+                before = parse(self._text(other) or "")
+            except InvalidResult:
+                continue
+            if _study_of(before) == _study_of(result):
+                return other
+        return None
 
     def _listed(self, list_file: str) -> tuple[list[changes.Change], str]:
         """The submission's new lines, and what is wrong with them."""
@@ -47,9 +72,17 @@ class Published:
 
     def _text(self, file: str) -> str | None:
         """A file of BASE; None if it is not there."""
-        command = ["git", "-C", str(self._folder), "show", f"{self._base}:{file}"]
+        return self._git("show", f"{self._base}:{file}")
+
+    def _git(self, *arguments: str) -> str | None:
+        """What git prints; None if it refuses."""
+        command = ["git", "-C", str(self._folder), *arguments]
         done = subprocess.run(command, capture_output=True)
         return done.stdout.decode("utf-8", errors="replace") if done.returncode == 0 else None
+
+
+def _study_of(result: Result) -> tuple[object, ...]:
+    return result.task.name, result.method.name, result.protocol.name, result.seed
 
 
 def _why(listed: Sequence[changes.Change], file: str, before: str, path: Path) -> str:

@@ -33,6 +33,9 @@ SHOWN = 6_000
 #: the program that makes the sandbox
 BUBBLEWRAP = "bwrap"
 _MAX_FILE = 2**30
+#: where sockets and other people's files are
+_HIDDEN = tuple(map(Path, ("/run", "/var/run", "/tmp", "/var/tmp", "/root")))
+_SECRETS = tuple(map(Path, ("/etc/shadow", "/etc/gshadow", "/etc/sudoers")))
 _COPIED = ("suite", "tasks", "baselines", "leaderboard")
 #: of the checker's environment nothing else is passed on
 _PASSED_ON = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "TZ")
@@ -112,10 +115,26 @@ class Workshop:
 
 
 def sandbox(folder: Path) -> list[str]:
-    """The beginning of a command that may write only to a folder."""
+    """The beginning of a command that may write only to a folder.
+
+    On a runner root makes the sandbox, and is root in it without any right: what belongs to root
+    can still be read, and a socket connected to. So the places of sockets are empty there, and of
+    what lies in them, as below the home of root, only Python is seen; nothing of the kernel's
+    settings can be written.
+    """
+    python = {Path(p).resolve() for p in (sys.prefix, sys.base_prefix, sys.exec_prefix)}
+    hidden = [place for place in _HIDDEN if place.is_dir() and not place.is_symlink()]
+    shown = [p for p in sorted({*python, ROOT}) if any(p.is_relative_to(h) for h in hidden)]
+    secret = [str(file) for file in _SECRETS if file.exists()]
     return [
-        *(BUBBLEWRAP, "--ro-bind", "/", "/", "--bind", str(folder), str(folder)),
-        *("--dev", "/dev", "--proc", "/proc", "--unshare-all", "--cap-drop", "ALL"),
+        *(BUBBLEWRAP, "--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"),
+        *("--ro-bind", "/proc/sys", "/proc/sys"),
+        *(word for place in hidden for word in ("--tmpfs", str(place))),
+        *(word for file in secret for word in ("--ro-bind", "/dev/null", file)),
+        *(word for path in shown for word in ("--ro-bind", str(path), str(path))),
+        *("--bind", str(folder), str(folder)),
+        *(word for place in hidden for word in ("--remount-ro", str(place))),
+        *("--unshare-all", "--cap-drop", "ALL"),
         *("--new-session", "--die-with-parent", "--chdir", str(folder), "--"),
     ]
 

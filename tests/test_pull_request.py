@@ -72,6 +72,13 @@ for folder in ("BASE", "BASE/../submission/results", "BASE/.."):
         print("WROTE", folder)
     except OSError as error:
         print("not written:", error)
+for file in ("/proc/sys/kernel/core_pattern", "/etc/shadow"):
+    try:
+        with open(file, "r+") as opened:
+            print("OPENED", file)
+    except OSError as error:
+        print("not opened:", error)
+print("SOCKETS", *Path("/run").rglob("*"), *Path("/tmp").glob("*.socket"))
 for place in Path("/proc").glob("*/environ"):
     print(place, place.read_bytes()[:1_000])
 print(dict(os.environ))
@@ -311,7 +318,7 @@ def test_forged_others_and_hidden_results_fail_and_are_named(server):
     server.commit("results")
     job = server.pull_request("bad_results", "results")
     assert job.code == 1
-    assert "**failed**" in job.verdict("results/xor_cluster/adamw.quick.json")
+    assert "**failed**" in job.verdict("results/xor_cluster/adamw.quick.json`")
     assert "only maintainers" in job.verdict("results/verifications.jsonl")
     said = job.verdict(f"{RESULT}: a published result, changed")
     assert said == "**failed**: `no reason is given: 'suite submit --reason' says why`"
@@ -342,6 +349,30 @@ def test_a_reason_lets_a_published_result_be_changed_and_removed(server):
     job = server.pull_request("removed", "results")
     assert "no reason is given" in job.verdict(f"{RESULT}: a published result, removed")
     assert job.code == 1
+
+
+def test_links_second_results_and_edited_methods_are_refused(server):
+    server.branch("hidden_ways")
+    results = server.work / "results"
+    # Results behind a folder that is a link, of scores that nobody measured.
+    apart = server.work / "elsewhere" / "linked_task"
+    apart.mkdir(parents=True)
+    shutil.copyfile(server.work / RESULT, apart / "sgd.quick.json")
+    (results / "linked_task").symlink_to("../elsewhere/linked_task")
+    # A second, later result of a published study, which would take its place on the board.
+    second = (server.work / RESULT).with_name("sgd.quick.00000000.json")
+    shutil.copyfile(server.work / RESULT, second)
+    changed(second, elsewhere)
+    # Another default under the same version: the published result would be nobody's.
+    sgd = server.work / "baselines/optimizers/sgd.py"
+    sgd.write_text(sgd.read_text().replace("default=0.1", "default=0.2"))
+    server.commit("hidden ways")
+    job = server.pull_request("hidden_ways", "results")
+    assert job.code == 1
+    assert "a link" in job.verdict("results/linked_task")
+    said = job.verdict("results/xor_cluster/sgd.quick.00000000.json: a second result")
+    assert f"{RESULT} is published: replace it, and say why" in said
+    assert "give it a new version" in job.verdict("optimizer sgd")
 
 
 def test_an_old_base_is_measured_by_the_new_one(server):
@@ -380,6 +411,10 @@ def test_hostile_methods_change_nothing_and_their_verdicts_are_their_own(server)
         code = code.replace("BASE", str(base)).replace("MARK", "left_behind")
         (folder / f"{name}.py").write_text(GOOD.replace("NAME", name) + f"\n{code}\n")
     (folder / "fine.py").write_text(GOOD.replace("NAME", "fine"))
+    (folder / "unnamed.py").write_text(
+        "import os\nprint('optimizer unnamed  all is well', flush=True)\nos.system('')\n"
+        "import ctypes\nctypes.CDLL(None)._exit(0)\n"
+    )
     server.commit("hostile")
     job = server.pull_request("hostile", "methods")
     assert job.code == 1, job.log
@@ -390,6 +425,7 @@ def test_hostile_methods_change_nothing_and_their_verdicts_are_their_own(server)
     # The end of the process is no success, and no other method's verdict depends on it.
     assert "no result" in verdict("ends_the_process")
     assert "no row for" in verdict("ends_the_process", "suite check")
+    assert "nothing was run" in job.verdict("baselines/optimizers/unnamed.py")
     assert verdict("fine") == verdict("fine", "suite check") == "passed"
     # The copy is its own to edit; the checker, the checkouts and the workspace are not.
     status = ["git", "-C", str(base), "status", "--porcelain", "--untracked-files=all"]
@@ -399,6 +435,9 @@ def test_hostile_methods_change_nothing_and_their_verdicts_are_their_own(server)
     assert "WROTE" not in job.summary
     assert f"EDITED {base}" not in job.summary
     assert "not written: " in job.summary
+    assert "OPENED" not in job.summary
+    assert job.summary.count("not opened: ") >= 2
+    assert re.search(r"(?m)^ *SOCKETS *$", job.summary)
     # Neither its own environment nor that of the checker holds a secret.
     assert "the-secret-of-the-job" not in job.log + job.summary
     assert "PYTHONPATH" in job.summary

@@ -115,7 +115,7 @@ class Coordinator:
                 died = self._ask(watched)
                 if died:
                     with filelock.FileLock(self._folder / "submitting"):
-                        self._submit([each.study.plan for each in died])
+                        self._submit([p for each in died if self._is_mine(p := each.study.plan)])
                     pause = _FIRST_POLL
                 poll, pause = now + pause, min(pause * _SLOWER, _LAST_POLL)
             for identity in [i for i, each in watched.items() if each.ended is not None]:
@@ -152,6 +152,14 @@ class Coordinator:
                     continue
             each.gone = True
         return died
+
+    def _is_mine(self, plan: Plan) -> bool:
+        """Whether nobody else has submitted a study again; else it is watched there from now on."""
+        place = _read(plan)
+        if place is None or place == self._places[plan.identity]:
+            return True
+        self._places[plan.identity] = place
+        return False
 
     def _why_given_up(self, identity: str, state: str | None) -> str:
         name, _ = self._places[identity]

@@ -178,7 +178,9 @@ def find(folder: Path, tasks: Collection[str] | None = None) -> Iterator[Path]:
         found = list(folder.glob("*/*.json"))
     else:
         found = [path for task in tasks for path in (folder / task).glob("*.json")]
-    return iter(sorted(path for path in found if not path.name.startswith(".")))
+    # A task's folder that is a link leads out of the results.
+    plain = (p for p in found if not p.name.startswith(".") and not p.parent.is_symlink())
+    return iter(sorted(plain))
 
 
 def json_schema() -> str:

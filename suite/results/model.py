@@ -164,7 +164,7 @@ class Curve(Record):
     @model_validator(mode="before")
     @classmethod
     def _points_have_values(cls, content: Any) -> Any:
-        """A long column in short is as long as a metric's, so that a small file takes little memory.
+        """A long column in short is as long as a metric is: a small file takes little memory.
 
         Its own type bounds what is longer than any column.
         """
