@@ -349,3 +349,10 @@ def test_what_cannot_be_is_one_line_with_what_to_do(home, tmp_path, monkeypatch)
     assert "no dask scheduler answers at tcp://127.0.0.1:9" in on("dask://127.0.0.1:9", *there)
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert on("dask://host:1") == "--on dask://... needs `pip install 'optimizer-suite[dask]'`."
+
+
+def test_the_recorded_environment_is_the_workers(connected):
+    there = {"cpu": "Another CPU (model 7)", "cores": 77, "commit": "c" * 40}
+    executor, *_ = connected({"a": card(**there)})
+    found = executor.environment("cpu", HERE.packages)
+    assert {name: getattr(found, name) for name in there} == there

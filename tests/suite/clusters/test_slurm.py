@@ -347,3 +347,31 @@ def test_a_slurm_that_does_not_answer_says_nothing_about_jobs(home, tmp_path, mo
 def test_resources_that_sbatch_would_not_mean(given, said):
     with pytest.raises(UsageError, match=said):
         Resources(given)
+
+
+def test_two_coordinators_submit_a_study_that_died_once(tmp_path, monkeypatch):
+    """They watch the same study from two machines; the queue is a dictionary here."""
+    monkeypatch.setenv("SUITE_HOME", str(tmp_path / "home"))
+    plan = smoke(tmp_path, "sgd")
+    submitted: list[str] = []
+    states: dict[tuple[str, int], str] = {}
+
+    def submit(name, *_, **__):
+        submitted.append(name)
+        states[name, 0] = "RUNNING"
+
+    monkeypatch.setattr(queue, "submit", submit)
+    monkeypatch.setattr(queue, "longest_array", lambda: 10)
+    monkeypatch.setattr(
+        queue, "states", lambda names: {k: v for k, v in states.items() if k[0] in names}
+    )
+    asked = Asked(Resources({}), 1, False)
+    one, other = Coordinator([plan], asked), Coordinator([plan], asked)
+    assert one.begin(force=False) == (1, 0)
+    assert other.begin(force=False) == (0, 1)
+    states[submitted[0], 0] = "FAILED"
+    for coordinator in (one, other):
+        # Each has seen that it died, and goes to submit it again.
+        coordinator._submit([p for p in [plan] if coordinator._is_mine(p)])
+    assert len(submitted) == 2
+    assert one.arrays == other.arrays == [submitted[1]]
