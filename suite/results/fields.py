@@ -26,6 +26,10 @@ MAX_INTEGER = 2**63
 MAX_COUNT = 10_000
 #: evaluation points of one run
 MAX_POINTS = 20_000
+#: metrics of one run on one part of the data
+MAX_METRICS = 200
+#: characters of a name
+MAX_NAME = 60
 
 
 def check_line(text: str) -> str:
@@ -66,7 +70,7 @@ def _refused(character: str) -> bool:
 
 #: what components, tasks, metrics and hyperparameters may be called
 NAME_PATTERN = r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$"
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=60)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=MAX_NAME)]
 MethodName = Annotated[
     str,
     Field(pattern=r"^[a-z][a-z0-9_]*(\+[a-z][a-z0-9_]*)*(@[a-z][a-z0-9_]*)?$", max_length=200),

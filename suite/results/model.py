@@ -25,6 +25,7 @@ from suite.results.component_records import DiagnosticRecord as DiagnosticRecord
 from suite.results.component_records import DistributionRecord as DistributionRecord
 from suite.results.fields import (
     MAX_COUNT,
+    MAX_METRICS,
     MAX_NUMBER,
     MAX_POINTS,
     Column,
@@ -154,8 +155,8 @@ class Curve(Record):
     #: loss of the last training batch before the evaluation, regularizers included; None before
     #: the first batch; empty in tuning runs
     train_loss: SparseColumn
-    validation: Annotated[Metrics, Field(max_length=200)]
-    test: Annotated[Metrics, Field(max_length=200)]
+    validation: Annotated[Metrics, Field(max_length=MAX_METRICS)]
+    test: Annotated[Metrics, Field(max_length=MAX_METRICS)]
     #: other numbers along the run, by name; they decide nothing
     diagnostics: Annotated[dict[Name, SparseColumn], Field(max_length=200)] = Field(
         default_factory=dict

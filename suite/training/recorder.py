@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from suite.problems.task import Task
-from suite.results.fields import MAX_METRIC, MAX_NUMBER, NAME_PATTERN
+from suite.results.fields import MAX_METRIC, MAX_METRICS, MAX_NAME, MAX_NUMBER, NAME_PATTERN
 from suite.results.model import Curve, HeldOut
 
 #: digits kept of every measured number: enough to rank, few enough to keep result files small
@@ -93,7 +93,15 @@ class Recorder:
         scored = self._task.score.metric
         for found in metrics.values():
             for name, value in found.items():
-                if not abs(value) < (MAX_NUMBER if name == scored else MAX_METRIC):
+                try:
+                    small = abs(value) < (MAX_NUMBER if name == scored else MAX_METRIC)
+                except TypeError:
+                    small = None
+                if small is None or isinstance(value, complex):
+                    raise ValueError(
+                        f"the metric '{name}' is {value!r}: 'evaluate' and 'summarize' return numbers"
+                    )
+                if not small:
                     return False
         return loss is None or abs(loss) < MAX_NUMBER
 
@@ -104,11 +112,20 @@ class Recorder:
             known = first.get(split, {})
             if known and found.keys() == known.keys():
                 continue
-            wrong = [name for name in found if not re.fullmatch(NAME_PATTERN, str(name))]
+            if len(found) > MAX_METRICS:
+                raise ValueError(
+                    f"{len(found)} metrics of the {split} data: a result holds {MAX_METRICS}"
+                )
+            wrong = [
+                name
+                for name in found
+                if not re.fullmatch(NAME_PATTERN, str(name)) or len(str(name)) > MAX_NAME
+            ]
             if wrong:
                 raise ValueError(
                     f"the metric {wrong[0]!r} is not a name: use lower-case letters, digits and "
-                    "single underscores in what 'evaluate' and 'summarize' return"
+                    f"single underscores, {MAX_NAME} at most, in what 'evaluate' and 'summarize' "
+                    "return"
                 )
             if first and set(found) != set(known):
                 changed = ", ".join(sorted(set(found) ^ set(known)))
