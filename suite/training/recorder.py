@@ -99,7 +99,8 @@ class Recorder:
                     small = None
                 if small is None or isinstance(value, complex):
                     raise ValueError(
-                        f"the metric '{name}' is {value!r}: 'evaluate' and 'summarize' return numbers"
+                        f"the metric '{name}' is {value!r}: 'evaluate' and 'summarize' return "
+                        "numbers"
                     )
                 if not small:
                     return False
