@@ -37,7 +37,7 @@ from suite.training.costs import COSTS
 from suite.training.evaluator import Averages, Evaluator, switch_optimizer
 from suite.training.meter import Ledger, TrialEnds, meter, unmeter
 from suite.training.objective import Objective
-from suite.training.operations import counter
+from suite.training.operations import counted_threads, counter
 from suite.training.seeds import derive
 from suite.training.steps import Steps
 from suite.training.trial import Trial
@@ -189,20 +189,21 @@ class _Rehearsal:
         trial, task = self._trial, self._task
         model = setup.make_model(trial, task, self._data.train)
         growth = setup.Growth(trial, task, model, self._data.train)
-        with counter() as building:
-            parts = setup.build_method(trial, task, model, self._data.train)
-        ratio = growth.ratio()
-        ledger = Ledger(STEPS * self._size * ratio, ratio)
-        meter(model.module, ledger)
-        source = BatchSource(resized(model.batches, self._size), ledger)
-        try:
-            with _eagerly(), counter() as operations:
-                uncounted = _Uncounted(operations)
-                self._make_steps(model, parts, ledger, source, uncounted)
-        finally:
-            source.close()
-            unmeter(model.module)
-        counted = building.get_total_flops() + operations.get_total_flops()
+        with counted_threads() as in_threads:
+            with counter() as building:
+                parts = setup.build_method(trial, task, model, self._data.train)
+            ratio = growth.ratio()
+            ledger = Ledger(STEPS * self._size * ratio, ratio)
+            meter(model.module, ledger)
+            source = BatchSource(resized(model.batches, self._size), ledger)
+            try:
+                with _eagerly(), counter() as operations:
+                    uncounted = _Uncounted(operations)
+                    self._make_steps(model, parts, ledger, source, uncounted)
+            finally:
+                source.close()
+                unmeter(model.module)
+            counted = building.get_total_flops() + operations.get_total_flops() + in_threads()
         self.operations = int(counted) - uncounted.operations
         self.charged = ledger.spent
         self.forward, self.jvp = ledger.spent_forward, ledger.spent_jvp

@@ -6,6 +6,9 @@ torch's counter sees every matrix product, convolution and attention, wherever i
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -38,6 +41,27 @@ _MORE = {
 def counter() -> FlopCounterMode:
     """A context that counts floating-point operations; `get_total_flops()` returns them."""
     return FlopCounterMode(display=False, custom_mapping=_MORE)
+
+
+@contextmanager
+def counted_threads() -> Iterator[Callable[[], int]]:
+    """Inside, new threads count what they compute: a counter sees the thread that entered it.
+
+    Gives a function that returns the operations of all of them so far.
+    """
+    counters: list[FlopCounterMode] = []
+    run = threading.Thread._bootstrap_inner  # type: ignore[attr-defined]
+
+    def counted(thread: threading.Thread) -> None:
+        with counter() as own:
+            counters.append(own)
+            run(thread)
+
+    threading.Thread._bootstrap_inner = counted  # type: ignore[attr-defined]
+    try:
+        yield lambda: sum(int(each.get_total_flops()) for each in counters)
+    finally:
+        threading.Thread._bootstrap_inner = run  # type: ignore[attr-defined]
 
 
 def forward_operations(model: nn.Module, hooks: ModuleHooks, inputs: Tensor | None) -> int:

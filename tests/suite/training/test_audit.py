@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 import torch
 from torch import nn
@@ -195,7 +197,26 @@ class Declared(SeveralBackward):
     """Undercharged, and says why."""
 
 
+class InThread(torch.optim.SGD):
+    """Two more gradients in each step, in another thread, through the parts of the model."""
+
+    def step(self, closure):
+        def work():
+            for _ in range(2):
+                inputs, targets = closure.batch
+                for layer in closure.model:
+                    inputs = layer(inputs)
+                loss = nn.functional.cross_entropy(inputs, targets)
+                torch.autograd.grad(loss, closure.parameters)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        return super().step(closure)
+
+
 HIDDEN = [
+    InThread,
     *(Parts, Unbound, PerExample, Population, SeveralBackward),
     *(DoubleBackward, OwnTangent, AddedAxis, LateWork),
 ]
