@@ -185,7 +185,7 @@ def test_a_gain_runs_and_is_decided_at_both_sizes(capsys, folder) -> None:
 
 
 def test_published_results_count_where_they_are(capsys, folder) -> None:
-    asked = ("transfer", "--gain", "sgd", "--task", "digits", "--results", str(folder / "none"))
+    asked = ("transfer", "--gain", "muon", "--task", "digits", "--results", str(folder / "none"))
     code, out, _ = run(capsys, *asked, "--json")
     gains = json.loads(out)["gains"]
     assert code == 0

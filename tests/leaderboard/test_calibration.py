@@ -33,7 +33,8 @@ NO_SCALE = ("large_solution",)
 MINI = [
     task
     for task in registry.load_all("task")[0]
-    if task.track == "mini" and task.name not in NO_SCALE
+    # Other sizes of a task are compared with it, and have no scale of their own.
+    if task.track == "mini" and not task.size_of and task.name not in NO_SCALE
 ]
 REFERENCES = references.load()
 #: their references are of the version that is registered; older ones are shown nowhere
