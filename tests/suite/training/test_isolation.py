@@ -38,6 +38,9 @@ def reachable(*roots: object) -> list[object]:
         thing = waiting.popleft()
         if id(thing) in seen or id(thing) in skipped or isinstance(thing, _IMPORTABLE):
             continue
+        # That of a module which was imported again: another test may have done so.
+        if isinstance(thing, dict) and {"__builtins__", "__spec__"} <= thing.keys():
+            continue
         seen[id(thing)] = thing
         waiting.extend(gc.get_referents(thing))
         if isinstance(thing, torch.Tensor):
