@@ -217,9 +217,8 @@ def judge(ratio: Interval, distance: Interval, expected: float) -> tuple[Outcome
         if low > 0 or high < 0:
             return "not reproduced", "the best value moves"
         return "undecided", "the interval reaches beyond what counts as no change"
-    if (
-        distance.low > _SAME or distance.high < -_SAME
-    ):  # without noise both agree to the last digits
+    # Without noise both agree to the last digits only.
+    if distance.low > _SAME or distance.high < -_SAME:
         held = low <= 0 <= high
         opposite = high < 0 if expected > 0 else low > 0
         if held:

@@ -8,13 +8,14 @@ the suite that it imports are those of BASE: it never imports a file of the subm
 
 `results` treats the submission as data. Every changed result file is validated, new entries are
 compared with the files that declare them, a published result that is another one now must say why,
-and the site is built. `methods` runs the submission's components and tasks, each on a fresh copy of
-BASE with the submission's files of `tasks/` and `baselines/` on top: `suite check` of every changed
-component, and the component at the smoke protocol on the mini tasks that need no download; every
-mini task of a changed file with the first optimizer; a full task is only loaded and shown, since it
-may need data and a GPU. A run is judged only by the result files that it wrote: one for each
-requested task, all runs completed. `suite check` is judged by its rows: one for each check that
-BASE knows, and none of them a problem.
+and the site is built. Links, second results of a published study and other code under the version
+of published results are refused. `methods` runs the submission's components and tasks, each on a
+fresh copy of BASE with the submission's files of `tasks/` and `baselines/` on top: `suite check` of
+every changed component, and the component at the smoke protocol on the mini tasks that need no
+download; every mini task of a changed file with the first optimizer; a full task is only loaded and
+shown, since it may need data and a GPU. A run is judged only by the result files that it wrote: one
+for each requested task, all runs completed. `suite check` is judged by its rows: one for each check
+that BASE knows, and none of them a problem.
 
 Exit code 1 if anything fails. All other changed or deleted files are listed for review. The
 runs of `methods` are in a sandbox where there is one; `--apart` makes that a condition.
@@ -64,7 +65,7 @@ class Check(NamedTuple):
     #: the method and the tasks for which it must write a result; without tasks, `suite show` is run
     method: str = ""
     tasks: tuple[str, ...] = ()
-    #: what must be shown; empty: anything
+    #: what must be shown; empty: nothing is declared by a literal name, which fails
     shows: str = ""
     #: whether it must have a row for each check of a component
     rows: bool = False

@@ -262,8 +262,13 @@ def _run(
 
     def told(item: TransferStudies) -> str:
         return "\n".join(
-            f"{moved.outcome}: {moved.rule.name}, {moved.size}: {moved.rule.hyperparameter} "
-            f"{moved.shown or moved.why} times, predicted {number(moved.predicted)}"
+            f"{moved.outcome}: {moved.rule.name}, {moved.size}: "
+            + (
+                f"{moved.rule.hyperparameter} {moved.shown} times, "
+                f"predicted {number(moved.predicted)}"
+                if moved.shown
+                else moved.why
+            )
             for moved in _decide([item.transfer], results)
         )
 

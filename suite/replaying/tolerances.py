@@ -43,7 +43,7 @@ class Tolerances(Record):
     share: Annotated[float, Field(gt=0, le=1)]
     #: the processor that was measured on, those of the results, and the settings of the libraries
     cpu: Text
-    results_of: list[Text] = Field(default_factory=list)
+    results_of: list[Text]
     torch: Text
     settings: dict[Text, dict[Text, Text]]
     tasks: dict[Name, TaskTolerances]

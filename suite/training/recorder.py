@@ -12,7 +12,6 @@ from suite.results.model import Curve, HeldOut
 #: digits kept of every measured number: enough to rank, few enough to keep result files small
 DIGITS = 6
 
-
 #: gradient evaluations, seconds, training loss, metrics by split
 _Point = tuple[float, float, float | None, dict[str, dict[str, float]]]
 
