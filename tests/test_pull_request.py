@@ -136,6 +136,9 @@ class Server:
         ):
             _copy(self.work, file)
         self.git("init", "-q", "-b", "main")
+        # Whatever the machine's own settings are: an empty home has none.
+        for name, value in (("name", "n"), ("email", "e"), ("useConfigOnly", "true")):
+            self.git("config", f"user.{name}", value)
         self.run("run", "-o", "sgd", "-t", "xor_cluster", "--jobs", "2")
         self.commit("base")
         subprocess.run(
@@ -146,8 +149,7 @@ class Server:
         self.base = self.git("rev-parse", "HEAD")
 
     def git(self, *arguments: str) -> str:
-        identity = ["-c", "user.name=n", "-c", "user.email=e"]
-        command = ["git", "-C", str(self.work), *identity, *arguments]
+        command = ["git", "-C", str(self.work), *arguments]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def commit(self, message: str) -> None:
@@ -164,7 +166,11 @@ class Server:
         done = subprocess.run(
             [sys.executable, "-P", "-m", "suite.cli", *arguments],
             cwd=self.work,
-            env={**environment(self.folder / "home"), "PYTHONPATH": str(self.work)},
+            env={
+                **environment(self.folder / "home"),
+                "PYTHONPATH": str(self.work),
+                "GIT_CONFIG_GLOBAL": os.devnull,
+            },
             capture_output=True,
             text=True,
         )
@@ -278,6 +284,10 @@ def test_a_good_submission_passes_both_jobs(server):
     assert "missing  tests/golden/references: no second form of its rule" in refused.stdout
     assert "Nothing was made." in refused.stdout
     assert "submit/heavy_ball" not in server.git("branch", "--list", "submit/*")
+    server.git("config", "--unset", "user.email")
+    unknown = server.run(*asked, "--draft", code=2)
+    assert "git does not know who makes the commit. Tell it" in unknown.stderr
+    server.git("config", "user.email", "e")
     done = server.run(*asked, "--draft")
     assert "branch   submit/heavy_ball: 2 files" in done.stdout
     (text,) = (server.folder / "home" / "submissions").iterdir()

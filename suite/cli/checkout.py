@@ -47,7 +47,7 @@ class Checkout:
     ) -> None:
         """A branch with one commit on base; the work tree, the index and HEAD stay as they are.
 
-        Raises UsageError if there is a branch of that name.
+        Raises UsageError if there is a branch of that name, or git knows no author.
         """
         if self._try("check-ref-format", "--branch", name) is None:
             raise UsageError(f"--branch {name}: git does not take that name.")
@@ -55,6 +55,12 @@ class Checkout:
             raise UsageError(
                 f"there is a branch {name}. Give another name with --branch, or delete it: "
                 f"`git branch -D {name}`."
+            )
+        if self._try("var", "GIT_COMMITTER_IDENT") is None:
+            raise UsageError(
+                "git does not know who makes the commit. Tell it, and run the same command again: "
+                '`git config --global user.name "Your Name"` and '
+                "`git config --global user.email you@example.org`."
             )
         with tempfile.TemporaryDirectory() as folder:
             index = {**os.environ, "GIT_INDEX_FILE": str(Path(folder) / "index")}
