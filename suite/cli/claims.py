@@ -17,9 +17,14 @@ from suite.cli.options import (
     NamesType,
     NearChoice,
     as_json,
+    dry_run,
     entries_of,
     joined,
+    limit_time,
+    missing_jobs,
     names_of,
+    results_folder,
+    run_missing,
     wide,
 )
 from suite.cli.tables import Column, print_json, show_table
@@ -44,14 +49,9 @@ _TEXT_WIDTH = 80
     help="Claims that this task decides; names, or a pattern, joined by commas.",
 )
 @click.option("--decide", is_flag=True, help="Say what the results that are there say of each.")
-@click.option("--run", is_flag=True, help="Run the studies that are missing, cheapest first.")
-@click.option("--dry-run", "-n", is_flag=True, help="With --run: show what it would run.")
-@click.option(
-    "--limit-time",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="MINUTES",
-    help="With --run: begin no claim that would take longer than what is left of this.",
-)
+@run_missing
+@dry_run
+@limit_time
 @click.option(
     "--protocol",
     "-p",
@@ -60,19 +60,8 @@ _TEXT_WIDTH = 80
     show_default=True,
     help="With --run: of the studies; sweeps have their own.",
 )
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(0),
-    help="With --run: trials at a time, 0 in this process.  [default: number of CPU cores]",
-)
-@click.option(
-    "--results",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the result files.",
-)
+@missing_jobs
+@results_folder
 @wide
 @as_json
 def claims(

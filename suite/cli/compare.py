@@ -13,14 +13,13 @@ from suite.cli.compare_diagnostics import (
     diagnostics_in_json,
     print_diagnostics,
 )
-from suite.cli.options import NameType, as_json, wide
+from suite.cli.options import NameType, as_json, results_folder, wide
 from suite.cli.standings import (
     interval,
     number,
     print_refused,
     print_standing,
     published,
-    results_folder,
     standing_in_json,
 )
 from suite.cli.tables import Column, print_json, show_table

@@ -7,13 +7,12 @@ from pathlib import Path
 import click
 
 from suite.cli.claims import every_claim
-from suite.cli.options import NameType, as_json, wide
+from suite.cli.options import NameType, as_json, results_folder, wide
 from suite.cli.standings import (
     print_refused,
     print_standing,
     print_track,
     published,
-    results_folder,
     standing_in_json,
     track_in_json,
 )

@@ -160,3 +160,27 @@ data_dir = click.option(
     help="Folder with the data.  [default: SUITE_DATA_DIR, else below SUITE_HOME]",
 )
 wide = click.option("--wide", is_flag=True, help="Show all columns, also beyond the terminal.")
+#: of commands that answer questions from results, and with --run run what these lack
+run_missing = click.option(
+    "--run", is_flag=True, help="Run the studies that are missing, cheapest first."
+)
+dry_run = click.option("--dry-run", "-n", is_flag=True, help="With --run: show what it would run.")
+limit_time = click.option(
+    "--limit-time",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="MINUTES",
+    help="With --run: begin nothing that would take longer than what is left of this.",
+)
+missing_jobs = click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(0),
+    help="With --run: trials at a time, 0 in this process.  [default: number of CPU cores]",
+)
+results_folder = click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of the result files.",
+)

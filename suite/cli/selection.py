@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from suite.cli.options import NamesType, NearChoice, data_dir, joined
+from suite.cli.options import NamesType, NearChoice, data_dir, joined, results_folder
 from suite.errors import MissingData, SuiteError, UsageError
 from suite.studies.protocol import PROTOCOLS
 
@@ -103,13 +102,7 @@ _OPTIONS = (
         default="auto",
         help="[default: a GPU for full tasks where there is one, else the CPU]",
     ),
-    click.option(
-        "--results",
-        type=click.Path(file_okay=False, path_type=Path),
-        default=Path("results"),
-        show_default=True,
-        help="Folder of the result files.",
-    ),
+    results_folder,
     data_dir,
     click.option(
         "--authors",

@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 #: methods of a table that a sentence names before it only counts the rest
 _NAMED = 3
 
-results_folder = click.option(
-    "--results",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the result files.",
-)
 published = click.option(
     "--published/--no-published",
     default=None,

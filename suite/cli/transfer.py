@@ -13,8 +13,13 @@ from suite.cli.options import (
     AnyNameType,
     NamesType,
     as_json,
+    dry_run,
     entries_of,
     joined,
+    limit_time,
+    missing_jobs,
+    results_folder,
+    run_missing,
     wide,
 )
 from suite.cli.tables import Column, print_json, show_table
@@ -29,20 +34,10 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", type=AnyNameType(("rule",)), nargs=-1, metavar="[NAME]...")
-@click.option("--run", is_flag=True, help="Run the studies that are missing, cheapest first.")
-@click.option("--dry-run", "-n", is_flag=True, help="With --run: show what it would run.")
-@click.option(
-    "--limit-time",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="MINUTES",
-    help="With --run: begin nothing that would take longer than what is left of this.",
-)
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(0),
-    help="With --run: trials at a time, 0 in this process.  [default: number of CPU cores]",
-)
+@run_missing
+@dry_run
+@limit_time
+@missing_jobs
 @click.option("--gain", metavar="METHOD", help="Say whether the gain of this method survives size.")
 @click.option("--rival", metavar="METHOD", help="With --gain: over this method.  [default: adamw]")
 @click.option(
@@ -54,13 +49,7 @@ if TYPE_CHECKING:
     callback=joined,
     help="With --gain: tasks, or other sizes of them; names, or a pattern, joined by commas.",
 )
-@click.option(
-    "--results",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of the result files.",
-)
+@results_folder
 @wide
 @as_json
 def transfer(
